@@ -1,0 +1,192 @@
+"""The service's PostgreSQL: one engine, transactions, migrations."""
+
+import asyncio
+import importlib.resources
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+POOL_SIZE: Final = 10
+"""Connections of one process; there are no more, so that the sum over all replicas is known."""
+
+_STATEMENT_SECONDS: Final = 60
+_SESSION: Final = {
+    "timezone": "UTC",
+    "statement_timeout": f"{_STATEMENT_SECONDS}s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",  # statements are short and many: compiling them costs more than it saves
+}
+_CONNECT_SECONDS: Final = 10
+_PING_SECONDS: Final = 2
+
+_MIGRATIONS_LOCK: Final = 0x6D69677261746500  # "migrate", as a number of 64 bits
+_MIGRATIONS_LOCK_PAUSE: Final = 0.1
+
+_TEMPORARY_SQLSTATES: Final = frozenset(
+    {
+        "25P02",  # in a failed transaction: what failed before it is what counts
+        "25P03",  # idle in transaction for too long
+        "40001",  # serialization failure
+        "40P01",  # deadlock
+        "55P03",  # lock not available in time
+        "57014",  # statement took too long
+    }
+)
+_TEMPORARY_CLASSES: Final = ("08", "53", "57P", "58")  # connection, resources, shutdown, system
+
+
+class Database:
+    """A pool of connections to the service's own database."""
+
+    def __init__(self, url: str, application_name: str = "collection") -> None:
+        """Prepare the pool; connects when first used. `url` starts with `postgresql+asyncpg://`."""
+        self._engine: Final = _engine(
+            url,
+            {**_SESSION, "application_name": application_name},
+            command_timeout=_STATEMENT_SECONDS + 5,  # the server's limit speaks first
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            pool_timeout=_CONNECT_SECONDS,
+            pool_pre_ping=True,
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Open one transaction: commits at the end of the block, rolls back on any exception."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for reads: it refuses to write, and locks no row."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(postgresql_readonly=True)
+            yield connection
+
+    async def ping(self) -> None:
+        """Ask the database for an answer; raises when there is none within two seconds."""
+        async with asyncio.timeout(_PING_SECONDS), self.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE that PostgreSQL gave with `error`, or None if it was not PostgreSQL."""
+    source = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(source, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Say whether the same work may succeed later: the database is away, busy or chose a victim.
+
+    False for what the work itself broke: a constraint, a type, a rule.
+    """
+    if isinstance(error, OSError | TimeoutError | PoolTimeout):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    state = sqlstate(error)
+    return state is not None and (
+        state in _TEMPORARY_SQLSTATES or state.startswith(_TEMPORARY_CLASSES)
+    )
+
+
+def upgrade(url: str, migrations_package: str) -> None:
+    """Bring the database to the newest version in `migrations_package`'s folder `versions`.
+
+    Safe when several processes start at once: one migrates, the others wait and find it done.
+    Starts an event loop of its own; from a running one call it by `asyncio.to_thread`.
+    """
+    asyncio.run(_upgrade(url, migrations_package))
+
+
+async def pending(database: Database, migrations_package: str) -> bool:
+    """Say whether a migration of this release is still to be run.
+
+    A database that a newer release has migrated already is not pending: while releases are
+    rolled out, the older one goes on.
+    """
+    script = ScriptDirectory.from_config(_configuration(migrations_package))
+    async with database.connect() as connection:
+        applied = await connection.run_sync(_applied_revisions)
+    known = {revision.revision for revision in script.walk_revisions()}
+    return applied <= known and applied != set(script.get_heads())
+
+
+async def _upgrade(url: str, migrations_package: str) -> None:
+    # No limits but the one on locks: a change to a table may take long, yet must not make all the
+    # service's statements queue up behind it.
+    session = {"timezone": "UTC", "lock_timeout": "10s", "application_name": "migrate"}
+    engine = _engine(url, session, poolclass=NullPool)
+    try:
+        async with _migrations_lock(engine), engine.connect() as connection:
+            await connection.run_sync(_run_migrations, migrations_package)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _migrations_lock(engine: AsyncEngine) -> AsyncIterator[None]:
+    """Hold the session advisory lock under which migrations run.
+
+    It is asked for again and again, not waited for: a waiting statement holds a snapshot, and a
+    `CREATE INDEX CONCURRENTLY` in the migration would wait for that in turn.
+    """
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        take = text("SELECT pg_try_advisory_lock(:lock)")
+        while True:
+            if await connection.scalar(take, {"lock": _MIGRATIONS_LOCK}):
+                break
+            await asyncio.sleep(_MIGRATIONS_LOCK_PAUSE)
+        yield  # closing the connection gives the lock back, as does a crash
+
+
+def _run_migrations(connection: Connection, migrations_package: str) -> None:
+    configuration = _configuration(migrations_package)
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, "head")
+
+
+def _applied_revisions(connection: Connection) -> set[str]:
+    return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def _configuration(migrations_package: str) -> Config:
+    configuration = Config()
+    _set_path(configuration, "script_location", "kit.migrations")
+    configuration.set_main_option("path_separator", "newline")  # a path may hold any other sign
+    _set_path(configuration, "version_locations", migrations_package, "versions")
+    return configuration
+
+
+def _set_path(configuration: Config, option: str, package: str, *parts: str) -> None:
+    path = str(importlib.resources.files(package).joinpath(*parts))
+    configuration.set_main_option(option, path.replace("%", "%%"))
+
+
+def _engine(url: str, session: dict[str, str], **options: Any) -> AsyncEngine:
+    arguments: dict[str, Any] = {"server_settings": session, "timeout": _CONNECT_SECONDS}
+    if (command_timeout := options.pop("command_timeout", None)) is not None:
+        arguments["command_timeout"] = command_timeout
+    return create_async_engine(
+        url,
+        connect_args=arguments,
+        hide_parameters=True,  # parameters hold names and bank accounts
+        **options,
+    )

@@ -1,0 +1,1 @@
+"""The one Alembic environment that the migrations of every service run in."""

@@ -1,0 +1,46 @@
+"""What every service reads from its environment."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """The settings all services share; a service adds its own in a subclass.
+
+    Each field is the environment variable of the same name in capitals. A wrong value stops the
+    start; the message names the variable and never repeats the value, which may be a password.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    database_url: str = Field(pattern=r"^postgresql\+asyncpg://", repr=False)
+    """The service's own database, e.g. `postgresql+asyncpg://role:password@host:5432/name`."""
+
+    kafka_bootstrap_servers: str = Field(min_length=1)
+    """Kafka brokers to start from, `host:port` separated by commas."""
+
+    auth_issuer: str = Field(min_length=1)
+    """The only issuer (`iss`) whose tokens are taken."""
+
+    auth_audience: str = Field(min_length=1)
+    """The audience (`aud`) that a token must be made for."""
+
+    auth_jwks_url: str = Field(pattern=r"^https?://")
+    """Where the issuer publishes its public keys (JWKS)."""
+
+    http_host: str = "127.0.0.1"
+    """The address to listen on."""
+
+    http_port: int = Field(default=8000, ge=1, le=65535)
+    """The port to listen on."""
+
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+    """The least level that is logged."""
+
+    time_zone: str = "Europe/Berlin"
+    """IANA time zone of the tenants' booking days."""
