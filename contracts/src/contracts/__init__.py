@@ -13,6 +13,7 @@ from contracts.case import (
     ClaimShare,
     OpenClaim,
 )
+from contracts.envelope import Envelope, EnvelopeError
 from contracts.event import Contract, Event
 from contracts.export import ExportCompletedV1
 from contracts.handover import HandoverClaim, HandoverDebtor, HandoverStudio, MemberHandedOverV1
@@ -47,6 +48,7 @@ from contracts.run import (
     RunReversedV1,
     RunStudio,
 )
+from contracts.topics import DEAD_LETTERS, TOPICS, DeadLetterTopics, Topic
 
 EVENTS: dict[str, type[Event]] = {
     event.TYPE: event
@@ -106,9 +108,11 @@ def parse(type_: str, value: bytes) -> Event:
 
 __all__ = [
     "CURRENCIES",
+    "DEAD_LETTERS",
     "EVENTS",
     "MAX_CLAIMS",
     "MAX_STUDIOS",
+    "TOPICS",
     "Address",
     "Amount",
     "BankAccount",
@@ -126,7 +130,10 @@ __all__ = [
     "CollectionBlock",
     "Contract",
     "Currency",
+    "DeadLetterTopics",
     "Dunning",
+    "Envelope",
+    "EnvelopeError",
     "Event",
     "ExportCompletedV1",
     "HandoverClaim",
@@ -160,6 +167,7 @@ __all__ = [
     "RunStudio",
     "ServicePeriod",
     "StudioSnapshotV1",
+    "Topic",
     "UnknownEventTypeError",
     "parse",
 ]
