@@ -34,14 +34,14 @@ outbox: Final = Table(
     Column("type", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("tenantid", UUID(as_uuid=True)),
-    Column("correlationid", Text, nullable=False),
+    Column("correlationid", Text),
     Column("traceparent", Text),
     Column("time", DateTime(timezone=True), nullable=False),
     Column("headers", JSONB),
     comment="events that wait to be published, named as Debezium's outbox event router reads them",
 )
-"""`aggregatetype` is the topic, `aggregateid` the key; `headers` (pairs of name and base64 value)
-is set by dead letters only, which keep the headers they came with."""
+"""`aggregatetype` is the topic, `aggregateid` the key. Only dead letters set `headers` (pairs of
+name and value in base64): they keep those they came with, and have no tenant or correlation."""
 
 inbox: Final = Table(
     "inbox",
@@ -99,7 +99,7 @@ _CREATE_V1: Final = (
         type text NOT NULL,
         payload bytea NOT NULL,
         tenantid uuid,
-        correlationid text NOT NULL,
+        correlationid text,
         traceparent text,
         "time" timestamptz NOT NULL,
         headers jsonb
