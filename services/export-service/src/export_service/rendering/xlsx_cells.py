@@ -1,0 +1,100 @@
+"""Cells of an Excel sheet as XML: what a value may look like inside SpreadsheetML (R41)."""
+
+import re
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+
+from export_service.rendering.texts import REPLACEMENT
+
+LONGEST_TEXT = 32_767
+"""What a cell holds at most, in UTF-16 units; Excel repairs files with longer ones."""
+
+CUT_MARK = " […]"
+"""The end of a text that was too long for a cell."""
+
+# The cell styles, in the order in which xlsx_parts.STYLES lists them.
+GENERAL, HEADER, TEXT, DATE, AMOUNT = range(5)
+
+EMPTY_CELL = "<c/>"
+
+_DAY_ZERO = date(1899, 12, 30)
+_FIRST_RIGHT_DAY = 61  # 1900-03-01: the format believes in a 29 February 1900
+
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+_KEEPS_SPACE = re.compile(r"\A[ \t\n]|[ \t\n]\Z|\n|\t")
+
+
+def escaped(text: str) -> str:
+    """The text with what has a meaning in XML escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def text_cell(text: str, style: int = TEXT) -> str:
+    """A text as an inline string, whatever it holds.
+
+    Control characters become _xHHHH_ as Excel writes them, a text that looks like such an escape
+    is escaped itself, lone surrogates become U+FFFD, and what is longer than a cell is cut with
+    `CUT_MARK`.
+    """
+    xml = escaped(_NOT_IN_XML.sub(_replaced, _cut(text)))
+    space = ' xml:space="preserve"' if _KEEPS_SPACE.search(xml) else ""
+    return f'<c s="{style}" t="inlineStr"><is><t{space}>{xml}</t></is></c>'
+
+
+@lru_cache(maxsize=20_000)
+def day_number(day: str) -> str | None:
+    """Excel's number of an ISO date; None for days that the format gets wrong.
+
+    Years repeat themselves in a run, hence the cache.
+    """
+    number = (date.fromisoformat(day) - _DAY_ZERO).days
+    return str(number) if number >= _FIRST_RIGHT_DAY else None
+
+
+def date_cell(day: str) -> str:
+    """An ISO date as a date; as text if it is before 1900-03-01."""
+    number = day_number(day)
+    return text_cell(day) if number is None else f'<c s="{DATE}"><v>{number}</v></c>'
+
+
+def amount_cell(amount: Decimal | str) -> str:
+    """An amount as a number with exactly the digits that are given."""
+    return f'<c s="{AMOUNT}"><v>{amount}</v></c>'
+
+
+def count_cell(count: int) -> str:
+    """A whole number."""
+    return f'<c s="{GENERAL}"><v>{count}</v></c>'
+
+
+def bool_cell(truth: str) -> str:
+    """A truth value, from "true" or "false"."""
+    return f'<c t="b"><v>{int(truth == "true")}</v></c>'
+
+
+def column_letters(number: int) -> str:
+    """What Excel calls the column with this number: 1 is A, 27 is AA."""
+    letters = ""
+    while number:
+        number, letter = divmod(number - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return letters
+
+
+def _cut(text: str) -> str:
+    if len(text) * 2 <= LONGEST_TEXT:  # a character is two units at most
+        return text
+    units = text.encode("utf-16-le", "surrogatepass")
+    if len(units) <= LONGEST_TEXT * 2:
+        return text
+    kept = units[: (LONGEST_TEXT - len(CUT_MARK)) * 2]
+    # Half of a character that was cut through is dropped; lone surrogates of the text are replaced.
+    return kept.decode("utf-16-le", "ignore") + CUT_MARK
+
+
+def _replaced(match: re.Match[str]) -> str:
+    character = match.group()
+    if "\ud800" <= character <= "\udfff":
+        return REPLACEMENT
+    return f"_x{ord(character):04X}_"

@@ -1,0 +1,138 @@
+"""A handover as rows of the export: one for each claim, the member's data repeated (R40)."""
+
+from datetime import date
+from decimal import Decimal
+
+from contracts import BankAccount, HandoverClaim, HandoverDebtor, HandoverStudio, MemberHandedOverV1
+
+from export_service.checks import is_bic, is_iban, is_vat_number
+from export_service.columns import FORMAT_VERSION
+
+Value = str | date | Decimal | bool | None
+"""What a cell may hold, by its column's kind; None where nothing is known."""
+
+Row = tuple[Value, ...]
+"""One value for each of `COLUMNS`, in their order."""
+
+_NO_ACCOUNT = BankAccount()
+
+
+def rows_of(handover: MemberHandedOverV1) -> list[Row]:
+    """One row for each claim, in the order of the claims."""
+    member = (
+        str(handover.transfer_id),
+        handover.collection_date,
+        FORMAT_VERSION,
+        handover.trigger,
+        *_studio(handover.studio),
+        *_debtor(handover.debtor),
+        str(handover.case_id),
+    )
+    return [(*member, *_claim(claim)) for claim in handover.claims]
+
+
+def text_of(value: Value) -> str:
+    """The value as it is stored and as CSV shows it.
+
+    Dates as 2026-03-01, amounts as 12.30, truth values as true and false, nothing as "".
+    """
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return format(value, ".2f")
+        case str():
+            return value
+
+
+def wrong_columns(handover: MemberHandedOverV1) -> list[str]:
+    """Names of the checked columns whose texts are wrong; empty ones are not."""
+    studio, debtor = handover.studio, handover.debtor
+    studio_account = studio.bank_account or _NO_ACCOUNT
+    debtor_account = debtor.bank_account or _NO_ACCOUNT
+    checked = [
+        ("VATSerialNo", studio.vat_number, is_vat_number),
+        ("IBAN", studio_account.iban, is_iban),
+        ("BIC", studio_account.bic, is_bic),
+        ("DebtorIBAN", debtor_account.iban, is_iban),
+        ("DebtorBIC", debtor_account.bic, is_bic),
+    ]
+    return [name for name, text, is_right in checked if text is not None and not is_right(text)]
+
+
+def _studio(studio: HandoverStudio) -> Row:
+    account = studio.bank_account or _NO_ACCOUNT
+    return (
+        str(studio.studio_id),
+        studio.match_code,
+        studio.person_type,
+        studio.name1,
+        studio.name2,
+        studio.name3,
+        studio.tenant_name,
+        studio.legal_form,
+        studio.deducts_input_vat,
+        studio.vat_number,
+        studio.address.street,
+        studio.address.postal_code,
+        studio.address.city,
+        studio.address.country_code,
+        studio.address.country,
+        account.iban,
+        account.bic,
+        account.bank_name,
+        account.country_code,
+        studio.email,
+        ",".join(studio.phone_numbers),
+    )
+
+
+def _debtor(debtor: HandoverDebtor) -> Row:
+    address, account, mandate = debtor.address, debtor.bank_account or _NO_ACCOUNT, debtor.mandate
+    return (
+        str(debtor.debtor_id),
+        debtor.membership_number,
+        address and address.country_code,
+        address and address.country,
+        account.country_code,
+        account.account_holder,
+        debtor.identification_number,
+        account.iban,
+        account.bic,
+        mandate and mandate.reference,
+        mandate and mandate.signed_on,
+        mandate and mandate.owner,
+        mandate and mandate.creditor_id,
+        mandate and mandate.creditor_name,
+        debtor.birth_date,
+        debtor.maiden_name,
+        debtor.first_name,
+        debtor.name1,
+        debtor.name2,
+        debtor.sex,
+        address and address.street,
+        address and address.postal_code,
+        address and address.city,
+        debtor.email,
+        ",".join(debtor.phone_numbers),
+    )
+
+
+def _claim(claim: HandoverClaim) -> Row:
+    period = claim.service_period
+    return (
+        str(claim.voucher_id),
+        claim.voucher_date,
+        claim.contract_started_on,
+        claim.to_collect.amount,
+        claim.to_collect.currency,
+        claim.kind,
+        claim.designation,
+        period and period.starts_on,
+        period and period.ends_on,
+        claim.latest_rejection_reason,
+    )
