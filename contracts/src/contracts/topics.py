@@ -75,10 +75,19 @@ def load(content: str) -> tuple[dict[str, Topic], DeadLetterTopics]:
 
 
 def _topic(name: str, table: dict[str, Any]) -> Topic:
-    retention = table.pop("retention")
-    lists = {field: tuple(table.pop(field)) for field in ("key", "writers", "readers", "types")}
+    retention = table["retention"]
     return Topic(
-        name=name, retention_days=None if retention == "forever" else retention, **lists, **table
+        name=name,
+        key=tuple(table["key"]),
+        partitions=table["partitions"],
+        retention_days=None if retention == "forever" else retention,
+        compacted=table["compacted"],
+        owner=table["owner"],
+        writers=tuple(table["writers"]),
+        readers=tuple(table["readers"]),
+        types=tuple(table["types"]),
+        personal_data=table["personal_data"],
+        max_message_bytes=table["max_message_bytes"],
     )
 
 
