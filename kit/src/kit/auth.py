@@ -22,9 +22,6 @@ from kit.problems import FORBIDDEN, UNAUTHORIZED, Problem, problem, unavailable
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
-ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
-"""The only signatures that are taken; all asymmetric, so that the public key cannot sign."""
-
 _LEEWAY_SECONDS: Final = 30
 _FETCH_SECONDS: Final = 3
 _FRESH_SECONDS: Final = 300
@@ -51,8 +48,14 @@ class Principal:
         return self.studio_ids is None or studio_id in self.studio_ids
 
 
-class InvalidToken(Exception):
+class InvalidToken(Exception):  # noqa: N818
     """The token is not valid, or no longer; which check failed is nobody's business."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SigningKey:
+    key: PublicKey
+    algorithms: frozenset[str]
 
 
 class _Claims(BaseModel):
@@ -70,7 +73,7 @@ class TokenVerifier:
         self._audience = audience
         self._jwks_url = jwks_url
         self._http = httpx.AsyncClient(timeout=_FETCH_SECONDS)
-        self._keys: Mapping[str, PublicKey] = {}
+        self._keys: Mapping[str, _SigningKey] = {}
         self._asked_at = -float("inf")
         self._fetching = asyncio.Lock()
         self._background: asyncio.Task[None] | None = None
@@ -84,9 +87,9 @@ class TokenVerifier:
         await self._http.aclose()
 
     async def refresh(self) -> None:
-        """Fetch the issuer's keys unless that was tried just now; keeps the last ones if it is away.
+        """Fetch the issuer's keys, unless that was tried just now.
 
-        Several callers at once share one request.
+        Keeps the last ones while the issuer is away. Several callers at once share one request.
         """
         async with self._fetching:
             if time.monotonic() - self._asked_at < _RETRY_SECONDS:
@@ -109,14 +112,14 @@ class TokenVerifier:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
             raise InvalidToken from None
-        key = await self._key(header.get("kid"))
+        signing = await self._key(header.get("kid"))
         algorithm = header.get("alg")
-        if key is None or algorithm not in _algorithms_of(key):
+        if signing is None or algorithm not in signing.algorithms:
             raise InvalidToken
         try:
             claims = jwt.decode(
                 token,
-                key,
+                signing.key,
                 algorithms=[algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
@@ -127,7 +130,7 @@ class TokenVerifier:
         except (jwt.InvalidTokenError, ValidationError):
             raise InvalidToken from None
 
-    async def _key(self, key_id: object) -> PublicKey | None:
+    async def _key(self, key_id: object) -> _SigningKey | None:
         if not isinstance(key_id, str):
             return None
         if key_id not in self._keys:
@@ -182,7 +185,7 @@ def _principal(claims: _Claims) -> Principal:
     return Principal(claims.sub, claims.tenant_id, frozenset(claims.roles), studio_ids)
 
 
-def _read_keys(jwks: Any) -> dict[str, PublicKey]:
+def _read_keys(jwks: Any) -> dict[str, _SigningKey]:
     """Return the usable keys of a JWKS by their id; a key that is not understood is left out.
 
     Raises ValueError when it is no JWKS at all, or holds no usable key.
@@ -197,21 +200,24 @@ def _read_keys(jwks: Any) -> dict[str, PublicKey]:
             key = jwt.PyJWK.from_dict(entry).key
         except jwt.PyJWTError:
             continue
-        if isinstance(entry.get("kid"), str) and _algorithms_of(key):
-            keys[entry["kid"]] = key
+        algorithms = _algorithms_of(key)
+        if "alg" in entry:
+            algorithms &= {entry["alg"]}
+        if isinstance(entry.get("kid"), str) and algorithms:
+            keys[entry["kid"]] = _SigningKey(key, algorithms)
     if not keys:
         raise ValueError("no usable key in the JWKS")
     return keys
 
 
-def _algorithms_of(key: Any) -> tuple[str, ...]:
+def _algorithms_of(key: Any) -> frozenset[str]:
     """Return the algorithms that go with the type of a public key; none for a weak or other key."""
     match key:
         case RSAPublicKey() if key.key_size >= _MIN_RSA_BITS:
-            return ("RS256", "PS256")
+            return frozenset({"RS256", "PS256"})
         case EllipticCurvePublicKey() if isinstance(key.curve, SECP256R1):
-            return ("ES256",)
+            return frozenset({"ES256"})
         case Ed25519PublicKey():
-            return ("EdDSA",)
+            return frozenset({"EdDSA"})
         case _:
-            return ()
+            return frozenset()

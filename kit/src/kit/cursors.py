@@ -58,7 +58,8 @@ def decode(cursor: str, types: Sequence[Any]) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=100)
 def _reader(types: tuple[Any, ...]) -> TypeAdapter[tuple[Any, ...]]:
-    return TypeAdapter(tuple.__class_getitem__(types))
+    key: Any = tuple.__class_getitem__(types)
+    return TypeAdapter(key)
 
 
 def _unwrap(cursor: str) -> bytes:

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -96,7 +96,7 @@ def is_temporary(error: BaseException) -> bool:
 
     False for what the work itself broke: a constraint, a type, a rule.
     """
-    if isinstance(error, OSError | TimeoutError | PoolTimeout):
+    if isinstance(error, OSError | TimeoutError | PoolTimeout | PendingRollbackError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True

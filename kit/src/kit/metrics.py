@@ -5,8 +5,8 @@ from typing import Final
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    GCCollector,
     Gauge,
+    GCCollector,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -68,8 +68,7 @@ consumer_lag: Final = Gauge(
 
 batch_seconds: Final = Histogram(
     "batch_seconds",
-    "Seconds for one batch of messages, from its fetch to its commit, by topic.",
-    ("topic",),
+    "Seconds for one batch of messages, from its fetch to the end of its transaction.",
     buckets=_SECONDS,
     registry=registry,
 )

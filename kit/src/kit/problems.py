@@ -134,7 +134,7 @@ class FieldError:
 
 
 @dataclass(eq=False)
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818
     """An answer other than what was asked for; raised anywhere, rendered at the edge.
 
     `detail`, `errors` and `extensions` (further members of the answer) are for the caller's eyes;
