@@ -1,0 +1,212 @@
+"""Records become effects, each once: inbox, handlers, parking and dead letters in one transaction.
+
+What a crash leaves undone is read again from Kafka (offsets are committed after the transaction);
+what it left done is recognised by the inbox. So nothing is lost and nothing acts twice.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts import TOPICS, Event
+from kit import metrics, parking
+from kit.context import Context
+from kit.database import is_temporary
+from kit.dead_letters import DeadLetter, bury
+from kit.messages import Message, Record, UnusableError, message_type, read_message
+from kit.parking import ParkedRecord
+from kit.subscriptions import Batch, Subscriptions, in_order
+
+RETRY_PARKED = "retry-parked"
+"""The worker that calls `Inbox.retry_parked`."""
+
+_PARKED_BATCH = 500
+
+log = structlog.stdlib.get_logger(__name__)
+
+# Sorted, so that two transactions never wait for each other's ids.
+_ENTER = text(
+    """
+    INSERT INTO inbox (source, id)
+    SELECT source, id
+    FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS new (source, id)
+    ORDER BY id, source
+    ON CONFLICT DO NOTHING
+    RETURNING source, id
+    """
+)
+_LEAVE = text(
+    """
+    DELETE FROM inbox
+    USING unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS gone (source, id)
+    WHERE inbox.source = gone.source AND inbox.id = gone.id
+    """
+)
+
+
+class Inbox:
+    """Handles what one service reads, whether it comes from Kafka or was parked."""
+
+    def __init__(self, consumer: str, subscriptions: Subscriptions, context: Context[Any]) -> None:
+        self._consumer = consumer
+        self._handlers = subscriptions.handlers
+        self._context = context
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Bring records from Kafka to effect.
+
+        Raises only what may work later (database away): the records are then handled again as a
+        whole. Anything else is split until the record that cannot work stands alone, and buried.
+        """
+        wanted = [record for record in records if self._is_wanted(record)]
+        if wanted:
+            started = time.monotonic()
+            await self._handle_or_split(wanted)
+            metrics.batch_seconds.observe(time.monotonic() - started)
+
+    async def retry_parked(self) -> bool:
+        """Handle parked messages whose next try is due; tell whether there were any."""
+        async with self._context.database.begin() as connection:
+            due = await parking.take_due(connection, _PARKED_BATCH)
+            await self._retry(connection, due)
+        return bool(due)
+
+    def _is_wanted(self, record: Record) -> bool:
+        """Leave out, before any parsing, types of the topic that this service has no use for."""
+        type_ = message_type(record)
+        return type_ in self._handlers or type_ not in TOPICS[record.topic].types
+
+    async def _handle_or_split(self, records: Sequence[Record]) -> None:
+        try:
+            async with self._context.database.begin() as connection:
+                before = await parking.take_same_keys(connection, records)
+                await self._dispatch(connection, records, before)
+        except Exception as error:
+            if is_temporary(error):
+                raise
+            if len(records) == 1:
+                await self._handle_alone(records[0])
+            else:
+                middle = len(records) // 2
+                await self._handle_or_split(records[:middle])
+                await self._handle_or_split(records[middle:])
+
+    async def _handle_alone(self, record: Record) -> None:
+        """Find out whether the record is to blame or what is parked under its key."""
+        async with self._context.database.begin() as connection:
+            await self._retry(connection, await parking.take_same_keys(connection, [record]))
+        async with self._context.database.begin() as connection:
+            await self._handle_or_bury(connection, [record], [])
+
+    async def _retry(self, connection: AsyncConnection, due: Sequence[ParkedRecord]) -> None:
+        if not due:
+            return
+        try:
+            async with connection.begin_nested():
+                await self._dispatch(connection, [], due)
+        except Exception as error:
+            if is_temporary(error):
+                raise
+            for parked in due:
+                await self._handle_or_bury(connection, [], [parked])
+
+    async def _handle_or_bury(
+        self,
+        connection: AsyncConnection,
+        records: Sequence[Record],
+        before: Sequence[ParkedRecord],
+    ) -> None:
+        try:
+            async with connection.begin_nested():
+                await self._dispatch(connection, records, before)
+        except Exception as error:
+            if is_temporary(error):
+                raise
+            for record in (*(parked.record for parked in before), *records):
+                log.error("a handler failed", exc_info=error, **_origin(record))
+                unusable = UnusableError("handler-failed", type(error).__name__)
+                await self._bury(connection, [DeadLetter(record, unusable)])
+
+    async def _dispatch(
+        self,
+        connection: AsyncConnection,
+        records: Sequence[Record],
+        before: Sequence[ParkedRecord],
+    ) -> None:
+        """Handle, within the transaction, what was parked `before` and then new `records`."""
+        new, letters = _read(records)
+        held, broken = _read([parked.record for parked in before])
+        letters += broken
+        parked: list[tuple[Message[Event], str]] = []
+        arrivals: set[str] = set()
+        for group in in_order([*held, *await _enter(connection, new)]):
+            batch: Batch[Any] = Batch(connection, group, self._context)
+            await self._handlers[group[0].type](batch)
+            letters += [
+                DeadLetter(message.record, UnusableError("rejected", reason))
+                for message, reason in batch.rejected
+            ]
+            parked += batch.parked
+            arrivals |= batch.arrivals
+            metrics.messages_handled_total.labels(group[0].type).inc(len(group))
+        for record in await parking.park(connection, parked, before):
+            letters.append(DeadLetter(record, UnusableError("waited-too-long")))
+        await self._bury(connection, letters)
+        if arrivals and await parking.make_due(connection, sorted(arrivals)):
+            self._context.wake(RETRY_PARKED)
+
+    async def _bury(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        messages, _ = _read([letter.record for letter in letters])
+        await _leave(connection, messages)
+        await bury(connection, self._consumer, letters)
+        for letter in letters:
+            log.warning("dead letter", reason=letter.error.reason, **_origin(letter.record))
+
+
+def _read(records: Sequence[Record]) -> tuple[list[Message[Event]], list[DeadLetter]]:
+    messages: list[Message[Event]] = []
+    letters: list[DeadLetter] = []
+    for record in records:
+        try:
+            messages.append(read_message(record))
+        except UnusableError as error:
+            letters.append(DeadLetter(record, error))
+    return messages, letters
+
+
+async def _enter(
+    connection: AsyncConnection, messages: Sequence[Message[Event]]
+) -> list[Message[Event]]:
+    """Enter ids into the inbox; return the messages that were not there, the first of each id."""
+    if not messages:
+        return []
+    result = await connection.execute(_ENTER, _ids(messages))
+    new = {(source, id_) for source, id_ in result.tuples()}
+    fresh = []
+    for message in messages:
+        if (message.source, message.id) in new:
+            new.remove((message.source, message.id))
+            fresh.append(message)
+    return fresh
+
+
+async def _leave(connection: AsyncConnection, messages: Sequence[Message[Event]]) -> None:
+    """Take ids out again: a message that was buried can be replayed after a fix."""
+    await connection.execute(_LEAVE, _ids(messages))
+
+
+def _ids(messages: Sequence[Message[Event]]) -> dict[str, list[str]]:
+    return {
+        "sources": [message.source for message in messages],
+        "ids": [message.id for message in messages],
+    }
+
+
+def _origin(record: Record) -> dict[str, Any]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

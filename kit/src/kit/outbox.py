@@ -1,0 +1,135 @@
+"""Events leave a service through its outbox: a row in the transaction of the change itself.
+
+Invariant: a verb locks the row of the thing that an event speaks of before it publishes, so that
+rows of one key get their `seq` in the order in which their transactions commit.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts import Event
+from kit.clock import now
+from kit.ids import new_id
+from kit.messages import largest_value
+from kit.trace import Cause, new_traceparent
+
+_INSERT = text(
+    """
+    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenantid,
+                        correlationid, traceparent, time, headers)
+    SELECT id, aggregatetype, aggregateid, type, payload, tenantid,
+           correlationid, traceparent, time, CAST(headers AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]),
+                CAST(:types AS text[]), CAST(:payloads AS bytea[]), CAST(:tenants AS uuid[]),
+                CAST(:correlations AS text[]), CAST(:traceparents AS text[]),
+                CAST(:times AS timestamptz[]), CAST(:headers AS text[]))
+         WITH ORDINALITY AS new (id, aggregatetype, aggregateid, type, payload, tenantid,
+                                 correlationid, traceparent, time, headers, place)
+    ORDER BY place
+    """
+)
+
+Row = tuple[UUID, str, str, str, bytes, UUID | None, str, str | None, datetime, str | None]
+
+
+async def publish(connection: AsyncConnection, outgoing: Iterable[tuple[Event, Cause]]) -> None:
+    """Add events to the outbox within the caller's transaction; the relay sends them on.
+
+    Raises `ValueError` for an event larger than its topic takes: it would stop the relay for ever.
+    """
+    time = now()
+    rows: list[Row] = []
+    for event, cause in outgoing:
+        payload = event.model_dump_json().encode()
+        if len(payload) > largest_value(event.TOPIC):
+            raise ValueError(f"{event.TYPE} is larger than {event.TOPIC} takes")
+        rows.append(
+            (
+                new_id(),
+                event.TOPIC,
+                event.key(),
+                event.TYPE,
+                payload,
+                cause.tenant_id,
+                cause.correlation_id,
+                new_traceparent(cause.traceparent),
+                time,
+                None,
+            )
+        )
+    await _insert(connection, rows)
+
+
+async def publish_dead_letters(
+    connection: AsyncConnection,
+    letters: Sequence[tuple[str, bytes | None, Sequence[tuple[str, bytes | None]]]],
+) -> None:
+    """Add dead letters (topic, value, headers) to the outbox within the caller's transaction."""
+    time = now()
+    rows: list[Row] = [
+        (
+            new_id(),
+            topic,
+            "",
+            "dead-letter",
+            value or b"",
+            None,
+            "",
+            None,
+            time,
+            dump_headers(headers),
+        )
+        for topic, value, headers in letters
+    ]
+    await _insert(connection, rows)
+
+
+def load_headers(dumped: str) -> list[tuple[str, bytes | None]]:
+    """Turn the JSON of a `headers` column into Kafka headers."""
+    return [
+        (
+            base64.b64decode(name).decode(),
+            None if value is None else base64.b64decode(value),
+        )
+        for name, value in json.loads(dumped)
+    ]
+
+
+def dump_headers(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    """Turn Kafka headers of any content into JSON for a jsonb column."""
+    pairs = [
+        (
+            base64.b64encode(name.encode("utf-8", "backslashreplace")).decode(),
+            None if value is None else base64.b64encode(value).decode(),
+        )
+        for name, value in headers
+    ]
+    return json.dumps(pairs)
+
+
+async def _insert(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    names = (
+        "ids",
+        "topics",
+        "keys",
+        "types",
+        "payloads",
+        "tenants",
+        "correlations",
+        "traceparents",
+        "times",
+        "headers",
+    )
+    columns: dict[str, Any] = {
+        name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
+    await connection.execute(_INSERT, columns)

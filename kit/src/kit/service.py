@@ -1,0 +1,197 @@
+"""A service: what it is made of, and how it runs."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+
+from kit import database, dead_letter_commands, health, topics
+from kit.auth import TokenVerifier
+from kit.consumer import Consumer
+from kit.context import Context, S
+from kit.database import Database
+from kit.health import Health, is_stuck
+from kit.http import build_app
+from kit.inbox import RETRY_PARKED, Inbox
+from kit.logs import configure
+from kit.measure import measuring
+from kit.relay import Relay
+from kit.subscriptions import Subscriptions
+from kit.workers import RunningWorker, Worker
+
+log = structlog.stdlib.get_logger(__name__)
+
+Command = Callable[[Context[Any], Sequence[str]], Awaitable[int]]
+"""A command of a service's own: gets what follows its name, returns the exit code."""
+
+_RETRY_PARKED_EVERY: Final = 2.0
+_GRACE: Final = 10
+"""Seconds that open requests get when the service stops."""
+
+
+@dataclass(frozen=True)
+class Service(Generic[S]):
+    """All that is particular about one service; wired in its `main.py`, and nowhere else."""
+
+    name: str
+    settings: type[S]
+    routers: Sequence[APIRouter]
+    subscriptions: Subscriptions
+    migrations: str
+    """The package whose folder `versions` holds the Alembic migrations."""
+    workers: Sequence[Worker] = ()
+    commands: Mapping[str, Command] = field(default_factory=dict)
+
+    def app(self, settings: S) -> FastAPI:
+        """Make the HTTP application; its lifespan runs everything else of the service."""
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with self._running(app, settings):
+                yield
+
+        return build_app(self.name, [*self.routers, health.router], lifespan)
+
+    def run(self, arguments: Sequence[str] | None = None) -> int:
+        """Run one command of the command line; return the exit code."""
+        parser = argparse.ArgumentParser(self.name)
+        commands = parser.add_subparsers(dest="command", required=True)
+        commands.add_parser("serve", help="run the service")
+        commands.add_parser("migrate", help="bring the database to the newest version")
+        commands.add_parser("openapi", help="print the OpenAPI document")
+        provisioning = commands.add_parser("topics", help="make the Kafka topics as listed")
+        provisioning.add_argument("--replication", type=int, default=3)
+        dead_letter_commands.add_arguments(commands.add_parser("dead-letters"))
+        for name in self.commands:
+            commands.add_parser(name, add_help=False)
+        given, rest = parser.parse_known_args(arguments)
+        if rest and given.command not in self.commands:
+            parser.error(f"unknown: {' '.join(rest)}")
+        if given.command == "openapi":
+            # Needs no settings: nothing is started.
+            print(json.dumps(self.openapi(), indent=2, ensure_ascii=False))  # noqa: T201
+            return 0
+        settings = self.settings()
+        configure(self.name, settings.log_level)
+        return self._run_command(given, rest, settings)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document of the service's HTTP interface."""
+        return build_app(self.name, self.routers, None).openapi()
+
+    def _run_command(self, given: argparse.Namespace, rest: Sequence[str], settings: S) -> int:
+        match given.command:
+            case "serve":
+                self._serve(settings)
+            case "migrate":
+                database.upgrade(settings.database_url, self.migrations)
+            case "topics":
+                made = asyncio.run(
+                    topics.provision(settings.kafka_bootstrap_servers, given.replication)
+                )
+                log.info("topics are as listed", created=made)
+            case "dead-letters":
+                return asyncio.run(
+                    dead_letter_commands.run(settings.kafka_bootstrap_servers, self.name, given)
+                )
+            case own:
+                return asyncio.run(self._run_own(self.commands[own], rest, settings))
+        return 0
+
+    async def _run_own(self, command: Command, rest: Sequence[str], settings: S) -> int:
+        context = Context(settings, Database(settings.database_url, self.name))
+        try:
+            return await command(context, rest)
+        finally:
+            await context.database.close()
+
+    def _serve(self, settings: S) -> None:
+        uvicorn.run(
+            self.app(settings),
+            host=settings.http_host,
+            port=settings.http_port,
+            loop="uvloop",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+
+    @asynccontextmanager
+    async def _running(self, app: FastAPI, settings: S) -> AsyncIterator[None]:
+        context = Context(settings, Database(settings.database_url, self.name))
+        verifier = TokenVerifier(
+            settings.auth_issuer, settings.auth_audience, settings.auth_jwks_url
+        )
+        inbox = Inbox(self.name, self.subscriptions, context)
+        consumer = Consumer(
+            self.name, self.subscriptions.topics, inbox, settings.kafka_bootstrap_servers
+        )
+        relay = Relay(self.name, settings.database_url, settings.kafka_bootstrap_servers)
+
+        async def retry_parked(_: Context[Any]) -> bool:
+            return await inbox.retry_parked()
+
+        workers = [
+            RunningWorker(worker, context)
+            for worker in (
+                Worker(RETRY_PARKED, retry_parked, _RETRY_PARKED_EVERY),
+                measuring(consumer),
+                *self.workers,
+            )
+        ]
+        loops = {"consumer": consumer.run(), "relay": relay.run()} | {
+            f"worker {worker.name}": worker.run() for worker in workers
+        }
+        tasks = {name: asyncio.create_task(loop, name=name) for name, loop in loops.items()}
+        for task in tasks.values():
+            task.add_done_callback(_report_end)
+
+        def troubles() -> list[str]:
+            stuck = {worker.name: worker.last_turn for worker in workers} | {
+                "relay": relay.last_turn
+            }
+            return [
+                *consumer.troubles(),
+                *(f"{name} ended" for name, task in tasks.items() if task.done()),
+                *(f"{name} is stuck" for name, turn in stuck.items() if is_stuck(turn)),
+            ]
+
+        async def no_migration_is_pending() -> None:
+            if await database.pending(context.database, self.migrations):
+                raise RuntimeError("a migration is pending")
+
+        app.state.context = context
+        app.state.token_verifier = verifier
+        app.state.health = Health(
+            troubles,
+            {
+                "database": context.database.ping,
+                "migrations": no_migration_is_pending,
+                "kafka": consumer.ping,
+            },
+        )
+        try:
+            yield
+        finally:
+            for task in tasks.values():
+                task.remove_done_callback(_report_end)
+            # The consumer first: its batch in hand ends and is committed.
+            for task in tasks.values():
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+            await verifier.close()
+            await context.database.close()
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    log.critical("a loop ended", loop=task.get_name(), exc_info=error)

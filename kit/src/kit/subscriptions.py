@@ -1,0 +1,102 @@
+"""Which function handles which contract, and the batch that it gets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from contracts import Event
+from kit import outbox
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from kit.context import Context
+    from kit.messages import Message
+    from kit.trace import Cause
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class Batch(Generic[E]):
+    """Messages of one type that are handled together, in one transaction that the kit commits.
+
+    Each message is here for the first time (the inbox has seen to that), in order for each key.
+    """
+
+    connection: AsyncConnection
+    messages: Sequence[Message[E]]
+    context: Context[Any]
+    parked: list[tuple[Message[E], str]] = field(default_factory=list)
+    rejected: list[tuple[Message[E], str]] = field(default_factory=list)
+    arrivals: set[str] = field(default_factory=set)
+
+    async def publish(self, outgoing: Iterable[tuple[Event, Cause]]) -> None:
+        """Add events to the outbox, in the batch's transaction."""
+        await outbox.publish(self.connection, outgoing)
+
+    def park(self, message: Message[E], waits_for: str) -> None:
+        """Keep a message that came too early until some handler says that `waits_for` arrived."""
+        self.parked.append((message, waits_for))
+
+    def arrived(self, things: Iterable[str]) -> None:
+        """Say what is there now; what was parked for it is handled after this batch."""
+        self.arrivals.update(things)
+
+    def reject(self, message: Message[E], reason: str) -> None:
+        """Dead-letter a message that can never work; `reason` holds no personal data."""
+        self.rejected.append((message, reason))
+
+
+Handler = Callable[[Batch[Any]], Awaitable[None]]
+
+
+class Subscriptions:
+    """The table of a service's handlers: one function for each contract."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] = {}
+        self._topics: dict[str, str] = {}
+
+    def handles(
+        self, event_class: type[E]
+    ) -> Callable[[Callable[[Batch[E]], Awaitable[None]]], Callable[[Batch[E]], Awaitable[None]]]:
+        """Register the decorated function as the one handler of an event class."""
+
+        def register(
+            handler: Callable[[Batch[E]], Awaitable[None]],
+        ) -> Callable[[Batch[E]], Awaitable[None]]:
+            if event_class.TYPE in self.handlers:
+                raise ValueError(f"{event_class.TYPE} has a handler already")
+            self.handlers[event_class.TYPE] = handler
+            self._topics[event_class.TYPE] = event_class.TOPIC
+            return handler
+
+        return register
+
+    @property
+    def topics(self) -> list[str]:
+        """Return the topics to read, sorted."""
+        return sorted(set(self._topics.values()))
+
+
+def in_order(messages: Sequence[Message[Event]]) -> list[list[Message[Event]]]:
+    """Group messages into few groups of one type each that keep the order for each key.
+
+    A message is `rank` groups behind the first of its key: the rank grows when the type changes.
+    Different keys never wait for each other, so a batch of any mix gives as many groups as the
+    longest change of types within one key, times the types.
+    """
+    ranks: dict[tuple[str, bytes | None], tuple[int, str]] = {}
+    groups: defaultdict[tuple[int, str], list[Message[Event]]] = defaultdict(list)
+    for message in messages:
+        lane = (message.record.topic, message.record.key)
+        rank, previous = ranks.get(lane, (0, message.type))
+        if previous != message.type:
+            rank += 1
+        ranks[lane] = (rank, message.type)
+        groups[rank, message.type].append(message)
+    return [groups[place] for place in sorted(groups)]

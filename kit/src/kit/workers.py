@@ -1,0 +1,72 @@
+"""Work that a service does by itself: what is due in its tables, again and again."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from kit import metrics
+from kit.context import Context
+
+log = structlog.stdlib.get_logger(__name__)
+
+_FIRST_PAUSE: Final = 0.5
+_LAST_PAUSE: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A piece of work: `work` does some and tells whether there may be more.
+
+    It is called again at once after True; after False when `interval` seconds are over or the
+    worker is woken by name. It opens its own transactions and must be safe to run in several
+    instances of the service at once.
+    """
+
+    name: str
+    work: Callable[[Context[Any]], Awaitable[bool]]
+    interval: float
+
+
+class RunningWorker:
+    """A worker within its loop."""
+
+    def __init__(self, worker: Worker, context: Context[Any]) -> None:
+        self._worker = worker
+        self._context = context
+        self.last_turn = time.monotonic()
+        """When the loop last proved to be alive (monotonic seconds)."""
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self._worker.name
+
+    async def run(self) -> None:
+        """Work until cancelled; an error is logged and the work tried again after a pause."""
+        bell = self._context.bell(self._worker.name)
+        pause = _FIRST_PAUSE
+        while True:
+            self.last_turn = started = time.monotonic()
+            bell.clear()
+            try:
+                more = await self._worker.work(self._context)
+            except Exception as error:
+                metrics.worker_failures_total.labels(self._worker.name).inc()
+                log.warning("work failed", worker=self._worker.name, exc_info=error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_PAUSE)
+                continue
+            pause = _FIRST_PAUSE
+            metrics.worker_seconds.labels(self._worker.name).observe(time.monotonic() - started)
+            if more:
+                # Let others run even when the work itself never waits.
+                await asyncio.sleep(0)
+                continue
+            try:
+                await asyncio.wait_for(bell.wait(), self._worker.interval)
+            except TimeoutError:
+                pass
