@@ -47,9 +47,6 @@ async def bury(connection: AsyncConnection, consumer: str, letters: Sequence[Dea
         {"sources": [source for source, _ in places], "ids": [id_ for _, id_ in places]},
     )
     new = [places[source, id_] for source, id_ in first.tuples()]
-    new.sort(
-        key=lambda letter: (letter.record.topic, letter.record.partition, letter.record.offset)
-    )
     await outbox.publish_dead_letters(connection, [_letter(consumer, letter) for letter in new])
     for letter in new:
         metrics.dead_letters_total.labels(letter.record.topic, letter.error.reason).inc()

@@ -14,7 +14,7 @@ from kit.clock import now
 from kit.messages import Message, Record
 
 PARKED_AT_MOST = timedelta(days=30)
-"""How long a message waits for what it speaks of; as long as Kafka keeps the topics it came from."""
+"""How long a message waits; as long as Kafka keeps the topics it came from."""
 
 _FIRST_RETRY = timedelta(seconds=5)
 _LAST_RETRY = timedelta(minutes=10)

@@ -12,6 +12,7 @@ Invariants, each with a failure behind it:
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -120,10 +121,8 @@ class Relay:
                 await _abandon(producer)
 
     async def _wait_for_news(self) -> None:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), _IDLE_PAUSE)
-        except TimeoutError:
-            pass
 
     async def _start_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -143,7 +142,7 @@ class Relay:
         return producer
 
     async def _send(self, producer: AIOKafkaProducer, rows: Sequence[Any]) -> None:
-        """Send rows and wait until the broker has acknowledged every one; raises the first error."""
+        """Send rows and wait until the broker has acknowledged each; raises the first error."""
         sent: list[asyncio.Future[Any]] = []
         open_batches: dict[tuple[str, int], Any] = {}
         error: BaseException | None = None
@@ -200,7 +199,7 @@ def _positive_murmur2(key: bytes) -> int:
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
-    """Stop a producer without letting it send what it still holds (`stop()` would, and may hang)."""
+    """Stop a producer without letting it send what it still holds (`stop()` would, or hang)."""
     sender = producer._sender._sender_task
     if sender is not None and not sender.done():
         sender.cancel()

@@ -84,7 +84,7 @@ class Service(Generic[S]):
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document of the service's HTTP interface."""
-        return build_app(self.name, self.routers, None).openapi()
+        return build_app(self.name, self.routers, _not_started).openapi()
 
     def _run_command(self, given: argparse.Namespace, rest: Sequence[str], settings: S) -> int:
         match given.command:
@@ -190,6 +190,12 @@ class Service(Generic[S]):
                     await task
             await verifier.close()
             await context.database.close()
+
+
+@asynccontextmanager
+async def _not_started(_: FastAPI) -> AsyncIterator[None]:
+    """Stand for the lifespan of an application that only describes itself."""
+    yield
 
 
 def _report_end(task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,7 +67,5 @@ class RunningWorker:
                 # Let others run even when the work itself never waits.
                 await asyncio.sleep(0)
                 continue
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(bell.wait(), self._worker.interval)
-            except TimeoutError:
-                pass
