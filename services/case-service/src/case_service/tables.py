@@ -1,0 +1,177 @@
+"""The tables of case-service; `store.py` and `queries.py` hold the SQL on them."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+metadata = MetaData()
+
+_ID: Final = UUID(as_uuid=True)
+_MONEY: Final = Numeric(14, 2)
+_INSTANT: Final = DateTime(timezone=True)
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("run_id", _ID, primary_key=True),
+    Column("reversal_reason", Text),
+    Column("reversal_requested_by", Text),
+    Column("reversal_requested_at", _INSTANT),
+    Column("reversal_correlation_id", Text),
+    Column("reversal_traceparent", Text),
+    Column("reversal_done_at", _INSTANT),
+)
+"""What was said of a run as a whole. Its row is locked by whoever opens cases of the run or says
+something of the whole run, so that neither misses the other."""
+
+run_answers: Final = Table(
+    "run_answers",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("run_id", _ID, primary_key=True),
+    Column("partner_id", _ID, primary_key=True),
+    Column("accepted", Boolean, nullable=False),
+    Column("file_number", Text),
+    Column("reason_code", Text),
+    Column("reason_text", Text),
+    Column("answered_at", _INSTANT, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("traceparent", Text),
+    Column("done_at", _INSTANT),
+)
+"""A partner's answer to a whole run: the first counts. Kept by partner, so that no partner can
+answer for another."""
+
+members: Final = Table(
+    "members",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("member_id", _ID, primary_key=True),
+    Column("studio_id", _ID, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("membership_number", Text, nullable=False),
+    Column("last_handed_over_on", Date, nullable=False),
+)
+"""Everyone ever handed over, as at the latest handover. Personal data: it stays in this database.
+Its row is locked by whoever closes cases of the member, so that one of them closes the last."""
+
+cases: Final = Table(
+    "cases",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("case_id", _ID, primary_key=True),
+    Column("run_id", _ID, nullable=False),
+    Column("run_booking_number", Text, nullable=False),
+    Column("booking_number", Integer, nullable=False),
+    Column("member_id", _ID, nullable=False),
+    Column("studio_id", _ID, nullable=False),
+    Column("partner_id", _ID, nullable=False),
+    Column("partner_channel", Text, nullable=False),
+    Column("collection_date", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("handed_over", _MONEY, nullable=False),
+    Column("open", _MONEY, nullable=False),
+    Column("unallocated", _MONEY, nullable=False),
+    Column("file_number", Text),
+    Column("reason_code", Text),
+    Column("close_reason", Text),
+    Column("result", Text),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("opened_at", _INSTANT),
+    Column("ended_at", _INSTANT),
+    Column("version", Integer, nullable=False),
+)
+"""`open` and `unallocated` follow from the entries and stand here for speed; audit compares."""
+
+case_claims: Final = Table(
+    "case_claims",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("case_id", _ID, primary_key=True),
+    Column("claim_id", _ID, primary_key=True),
+    Column("voucher_id", _ID, nullable=False),
+    Column("snapshot_sequence", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("designation", Text, nullable=False),
+    Column("voucher_date", Date, nullable=False),
+    Column("due_date", Date, nullable=False),
+    Column("amount", _MONEY, nullable=False),
+    Column("paid_directly", _MONEY, nullable=False),
+    Column("handed_over", _MONEY, nullable=False),
+    Column("collected", _MONEY, nullable=False),
+    Column("open", _MONEY, nullable=False),
+)
+"""`amount` and `paid_directly` as at the handover; `handed_over`, `collected` and `open` follow
+from the entries."""
+
+payments: Final = Table(
+    "payments",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("payment_id", _ID, primary_key=True),
+    Column("case_id", _ID, nullable=False),
+    Column("amount", _MONEY, nullable=False),
+    Column("unallocated", _MONEY, nullable=False),
+    Column("own_fees", _MONEY, nullable=False),
+    Column("booked_amount", _MONEY, nullable=False),
+    Column("booked_own_fees", _MONEY, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("booking_date", Date, nullable=False),
+    Column("allocation", Text, nullable=False),
+    Column("booked_by", Text, nullable=False),
+    Column("partner_reference", Text),
+    Column("corrects", _ID),
+    Column("recorded_at", _INSTANT, nullable=False),
+)
+"""`amount`, `unallocated` and `own_fees` as they are now, `booked_…` as they were booked first."""
+
+entries: Final = Table(
+    "entries",
+    metadata,
+    Column("entry_number", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant_id", _ID, nullable=False),
+    Column("case_id", _ID, nullable=False),
+    Column("claim_id", _ID),
+    Column("payment_id", _ID),
+    Column("kind", Text, nullable=False),
+    Column("amount", _MONEY, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("booking_date", Date, nullable=False),
+    Column("recorded_at", _INSTANT, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("why", Text),
+    Column("correlation_id", Text, nullable=False),
+)
+"""The ledger. Triggers refuse every change and removal."""
+
+history: Final = Table(
+    "history",
+    metadata,
+    Column("item_number", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant_id", _ID, nullable=False),
+    Column("case_id", _ID, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("details", JSONB, nullable=False),
+    Column("recorded_at", _INSTANT, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("why", Text),
+    Column("correlation_id", Text, nullable=False),
+)
+"""What happened to each case, and who did it. Triggers refuse every change and removal."""
