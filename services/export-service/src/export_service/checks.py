@@ -1,7 +1,7 @@
 """Checks of bank details and VAT numbers: what they find is counted, never refused (R40).
 
-A member's claim is not less owed because somebody mistyped an IBAN: the wrong text is handed over as
-it stands, and a counter tells the people who run the service how often that happens.
+A member's claim is not less owed because somebody mistyped an IBAN: the wrong text is handed over
+as it stands, and a counter tells the people who run the service how often that happens.
 """
 
 import re

@@ -61,7 +61,7 @@ class FailureReason(StrEnum):
     """A fault of this service; its log tells more."""
 
 
-class ExportFailed(Exception):
+class ExportFailedError(Exception):
     """The export can never be completed; another try would end the same way."""
 
     def __init__(self, reason: FailureReason) -> None:

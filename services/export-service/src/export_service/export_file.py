@@ -1,20 +1,19 @@
-"""The file of an export: written under a temporary name, and there under its own only when whole."""
+"""The file of an export: has a temporary name until it is whole."""
 
+import contextlib
 import errno
 import hashlib
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from export_service.export import ExportFailed, FailureReason, Job
+from export_service.export import ExportFailedError, FailureReason, Job
 
 
 class ExportFile:
-    """An output that counts and hashes what is written; use as a context manager.
+    """An output that counts and hashes what is written: `open`, `write` …, `sync`, `keep`, `close`.
 
-    What is not `keep`-ed is deleted at the end of the block. Every method that touches the disk
-    blocks: call it in a thread. Raises ExportFailed when the disk does not do its part.
+    What is not kept is deleted when closed. The methods block on the disk: call them in a thread.
+    They raise ExportFailedError when the disk does not do its part.
     """
 
     def __init__(self, directory: Path, job: Job) -> None:
@@ -29,15 +28,15 @@ class ExportFile:
         """SHA-256 of all that was written, in hexadecimal."""
         return self._sha256.hexdigest()
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         """Opens the file; parts that dead attempts left behind are deleted."""
         try:
+            self._directory.mkdir(parents=True, exist_ok=True)
             for left_behind in self._directory.glob(f"{self._path.name}.*.part"):
                 left_behind.unlink(missing_ok=True)
             self._file = self._part.open("xb")
         except OSError as error:
             raise _failure(error) from error
-        return self
 
     def write(self, data: bytes, /) -> None:
         """Adds to the file."""
@@ -68,17 +67,13 @@ class ExportFile:
         except OSError as error:
             raise _failure(error) from error
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Closes the file and deletes it unless it was kept."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be flushed is deleted anyway
+            self._file.close()
         self._part.unlink(missing_ok=True)
 
 
-def _failure(error: OSError) -> ExportFailed:
+def _failure(error: OSError) -> ExportFailedError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return ExportFailed(FailureReason.STORAGE_FULL if full else FailureReason.STORAGE_FAILED)
+    return ExportFailedError(FailureReason.STORAGE_FULL if full else FailureReason.STORAGE_FAILED)

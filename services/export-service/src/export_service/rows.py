@@ -4,7 +4,6 @@ from datetime import date
 from decimal import Decimal
 
 from contracts import BankAccount, HandoverClaim, HandoverDebtor, HandoverStudio, MemberHandedOverV1
-
 from export_service.checks import is_bic, is_iban, is_vat_number
 from export_service.columns import FORMAT_VERSION
 
@@ -96,27 +95,27 @@ def _debtor(debtor: HandoverDebtor) -> Row:
     return (
         str(debtor.debtor_id),
         debtor.membership_number,
-        address and address.country_code,
-        address and address.country,
+        address.country_code if address else None,
+        address.country if address else None,
         account.country_code,
         account.account_holder,
         debtor.identification_number,
         account.iban,
         account.bic,
-        mandate and mandate.reference,
-        mandate and mandate.signed_on,
-        mandate and mandate.owner,
-        mandate and mandate.creditor_id,
-        mandate and mandate.creditor_name,
+        mandate.reference if mandate else None,
+        mandate.signed_on if mandate else None,
+        mandate.owner if mandate else None,
+        mandate.creditor_id if mandate else None,
+        mandate.creditor_name if mandate else None,
         debtor.birth_date,
         debtor.maiden_name,
         debtor.first_name,
         debtor.name1,
         debtor.name2,
         debtor.sex,
-        address and address.street,
-        address and address.postal_code,
-        address and address.city,
+        address.street if address else None,
+        address.postal_code if address else None,
+        address.city if address else None,
         debtor.email,
         ",".join(debtor.phone_numbers),
     )
@@ -132,7 +131,7 @@ def _claim(claim: HandoverClaim) -> Row:
         claim.to_collect.currency,
         claim.kind,
         claim.designation,
-        period and period.starts_on,
-        period and period.ends_on,
+        period.starts_on if period else None,
+        period.ends_on if period else None,
         claim.latest_rejection_reason,
     )

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 
-from export_service.rendering import xlsx_parts
 from export_service.columns import Column, Kind
+from export_service.rendering import xlsx_parts
 from export_service.rendering.summary import SummaryRow, SummaryValue
 from export_service.rendering.xlsx_cells import (
     AMOUNT,
@@ -21,10 +21,10 @@ from export_service.rendering.xlsx_cells import (
     TEXT,
     amount_cell,
     bool_cell,
+    count_cell,
     date_cell,
     day_number,
     escaped,
-    count_cell,
     text_cell,
 )
 from export_service.rendering.xlsx_parts import Sheet

@@ -2,7 +2,7 @@
 
 Nothing is ever sought or rewritten, so the output may be a file, a pipe or an upload. The sizes of
 an entry follow its data (data descriptors). No ZIP64: some versions of Excel repair or refuse such
-archives, so what would need it raises `ArchiveTooLarge` instead of leaving a broken file.
+archives, so what would need it raises `ArchiveTooLargeError` instead of leaving a broken file.
 """
 
 import struct
@@ -14,7 +14,7 @@ from isal import isal_zlib
 _LIMIT = 0xFFFFFFFF  # sizes and positions from here on need ZIP64
 
 # What each header of an entry has in common: version 2.0 of the format, sizes after the data,
-# deflate, and 1980-01-01 00:00 as the time of change, so that the same content gives the same bytes.
+# deflate, and 1980-01-01 00:00 as the time: the same content gives the same bytes.
 _VERSION = 20
 _COMMON = struct.pack("<5H", _VERSION, 0x0008, 8, 0, 0x0021)
 
@@ -29,7 +29,7 @@ class Output(Protocol):
         """Takes all of the bytes."""
 
 
-class ArchiveTooLarge(Exception):
+class ArchiveTooLargeError(Exception):
     """The archive, or one entry of it, would be larger than 4 GiB."""
 
 
@@ -43,7 +43,9 @@ class _Entry:
 
     def local_header(self) -> bytes:
         """What stands before the data: checksum and sizes are not known yet."""
-        return b"PK\x03\x04" + _COMMON + struct.pack("<3I2H", 0, 0, 0, len(self.name), 0) + self.name
+        return (
+            b"PK\x03\x04" + _COMMON + struct.pack("<3I2H", 0, 0, 0, len(self.name), 0) + self.name
+        )
 
     def data_descriptor(self) -> bytes:
         """What stands after the data."""
@@ -92,11 +94,11 @@ class ZipStream:
         entry.packed_size += self._put(self._deflate.compress(data))
 
     def end(self) -> None:
-        """Closes the entry that is open; raises ArchiveTooLarge if it is over 4 GiB."""
+        """Closes the entry that is open; raises ArchiveTooLargeError if it is over 4 GiB."""
         entry = self._entries[-1]
         entry.packed_size += self._put(self._deflate.flush())
         if max(entry.size, entry.packed_size, entry.position) >= _LIMIT:
-            raise ArchiveTooLarge
+            raise ArchiveTooLargeError
         self._put(entry.data_descriptor())
 
     def add(self, name: str, text: str) -> None:
@@ -106,11 +108,11 @@ class ZipStream:
         self.end()
 
     def finish(self) -> None:
-        """Writes the directory; raises ArchiveTooLarge if the archive is over 4 GiB."""
+        """Writes the directory; raises ArchiveTooLargeError if the archive is over 4 GiB."""
         directory = b"".join(entry.directory_record() for entry in self._entries)
         count, start = len(self._entries), self._position
         if start + len(directory) >= _LIMIT:
-            raise ArchiveTooLarge
+            raise ArchiveTooLargeError
         self._put(directory)
         self._put(
             b"PK\x05\x06" + struct.pack("<4H2IH", 0, 0, count, count, len(directory), start, 0)

@@ -1,0 +1,28 @@
+"""The one place that wires the service together."""
+
+import sys
+
+from export_service.api import RENDER_EXPORTS, router
+from export_service.delete_expired_exports import delete_expired_exports
+from export_service.render_export import ExportRenderer
+from export_service.settings import Settings
+from export_service.subscribers import subscriptions
+from kit.service import Service
+from kit.workers import Worker
+
+service = Service(
+    name="export-service",
+    settings=Settings,
+    routers=[router],
+    subscriptions=subscriptions,
+    migrations="export_service.migrations",
+    workers=[
+        Worker(RENDER_EXPORTS, ExportRenderer().turn, interval=1.0),
+        Worker("delete expired exports", delete_expired_exports, interval=3600.0),
+    ],
+)
+
+
+def main() -> None:
+    """Runs one command of the service; the console script."""
+    sys.exit(service.run())
