@@ -254,6 +254,9 @@ def _properties(*, listen_on: str, advertised: str, controller: str) -> dict[str
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.voters": f"1@{controller}",
         "auto.create.topics.enable": "false",
+        # After a kill the broker is let in again when its old session has ended.
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "3000",
         "group.initial.rebalance.delay.ms": "0",
         "offsets.topic.num.partitions": "4",
         "offsets.topic.replication.factor": "1",
