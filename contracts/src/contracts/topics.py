@@ -13,6 +13,7 @@ class Topic:
     """One topic: what stands in it, how it is kept, and who may do what."""
 
     name: str
+    description: str
     key: tuple[str, ...]
     """Names of fields; the first that is not None is the key."""
     partitions: int
@@ -78,6 +79,7 @@ def _topic(name: str, table: dict[str, Any]) -> Topic:
     retention = table["retention"]
     return Topic(
         name=name,
+        description=table["description"],
         key=tuple(table["key"]),
         partitions=table["partitions"],
         retention_days=None if retention == "forever" else retention,
