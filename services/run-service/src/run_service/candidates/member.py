@@ -1,0 +1,40 @@
+"""Plain rules about a member: its age, its name, who is liable for it."""
+
+from datetime import date
+
+from contracts.membership import MemberSnapshotV1
+
+_AGE_OF_MAJORITY = 18
+_LAST_YEAR = date.max.year
+
+
+def of_age_on(birth_date: date) -> date:
+    """Return the day on which somebody comes of age; born on 29 February: the 1st of March."""
+    year = min(birth_date.year + _AGE_OF_MAJORITY, _LAST_YEAR)
+    try:
+        return birth_date.replace(year=year)
+    except ValueError:
+        return date(year, 3, 1)
+
+
+def is_minor(birth_date: date | None, arose_on: date, today: date) -> bool:
+    """Say whether somebody is a minor, judged on the day the claim arose and today (R3).
+
+    Without a birth date nobody is taken for a minor.
+    """
+    return birth_date is not None and of_age_on(birth_date) > min(arose_on, today)
+
+
+def display_name(first_name: str | None, name1: str) -> str:
+    """Return a name as people read it; a company has no first name."""
+    return f"{first_name} {name1}" if first_name else name1
+
+
+def blocked_until(member: MemberSnapshotV1) -> date | None:
+    """Return the last day on which the member must not be handed over; none if it is not blocked.
+
+    A block without an end lasts to the end of the calendar.
+    """
+    if member.collection_block is None:
+        return None
+    return member.collection_block.until or date.max

@@ -1,0 +1,32 @@
+"""Wires run-service: settings, HTTP, events and the work it does by itself."""
+
+import sys
+
+from kit.service import Service
+from kit.workers import Worker
+from run_service import subscribers
+from run_service.candidates import api as candidates_api
+from run_service.previews import api as previews_api
+from run_service.previews.discard_previews import discard_previews
+from run_service.runs import api as runs_api
+from run_service.runs.publish_handovers import publish_handovers
+from run_service.runs.settle_runs import settle_runs
+from run_service.settings import Settings
+
+service = Service(
+    name="run-service",
+    settings=Settings,
+    routers=[candidates_api.router, previews_api.router, runs_api.router],
+    subscriptions=subscribers.subscriptions,
+    migrations="run_service.migrations",
+    workers=[
+        Worker(runs_api.PUBLISH_HANDOVERS, publish_handovers, interval=2.0),
+        Worker("settle runs", settle_runs, interval=0.5),
+        Worker("discard previews", discard_previews, interval=600.0),
+    ],
+)
+
+
+def main() -> None:
+    """Run one command of `run-service`."""
+    sys.exit(service.run())

@@ -1,0 +1,1 @@
+"""What staff look at, and decide on, before they make a run."""

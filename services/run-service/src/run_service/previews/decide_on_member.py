@@ -1,0 +1,51 @@
+"""Staff leave a member out of a run, or take it in (R2, R3)."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.auth import Principal
+from kit.problems import not_found, problem, unprocessable
+from run_service.candidates.selection import LeftOut
+from run_service.previews.open_preview import open_preview
+from run_service.previews.store import find_member, save_decision
+from run_service.problems import MEMBER_CANNOT_BE_TAKEN_IN
+from run_service.resources import Decision
+
+_FOR_GOOD = frozenset({LeftOut.MIXED_CURRENCIES, LeftOut.TOO_MANY_CLAIMS})
+
+
+async def decide_on_member(
+    connection: AsyncConnection,
+    principal: Principal,
+    preview_id: UUID,
+    member_id: UUID,
+    decision: Decision,
+) -> None:
+    """Leave a member of a preview out, or take it in; the last decision counts.
+
+    Raises the 422 that names `reason` when a minor without a legal guardian is taken in without
+    one, the 409 for a member that cannot be handed over in one case.
+    """
+    await open_preview(connection, principal, preview_id)
+    member = await find_member(connection, principal.tenant_id, preview_id, member_id)
+    if member is None:
+        raise not_found()
+    if member.left_out_reason in _FOR_GOOD:
+        if decision.left_out:
+            return
+        raise problem(MEMBER_CANNOT_BE_TAKEN_IN)
+    if member.minor and not decision.left_out and not (decision.reason or "").strip():
+        raise unprocessable("reason", "Taking in a minor without a legal guardian needs a reason")
+    await save_decision(
+        connection,
+        principal.tenant_id,
+        preview_id,
+        member_id,
+        {
+            "left_out": decision.left_out,
+            "left_out_reason": LeftOut.BY_STAFF.value if decision.left_out else None,
+            "decided_by": principal.subject,
+            "decision_reason": decision.reason,
+        },
+    )

@@ -1,0 +1,1 @@
+"""Runs: handovers of many members, from their making to their end."""

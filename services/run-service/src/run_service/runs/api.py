@@ -1,0 +1,137 @@
+"""HTTP: runs, and their reversal."""
+
+from datetime import date
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit import clock
+from kit.auth import Principal, requires
+from kit.cursors import Cursor, Limit, Page
+from kit.http import CurrentContext, cause_of
+from kit.idempotency import once
+from run_service.resources import (
+    ReversalOrder,
+    ReversalOutlook,
+    Run,
+    RunDetails,
+    RunMember,
+    RunOrder,
+    RunStudio,
+)
+from run_service.runs import queries
+from run_service.runs.create_run import create_run
+from run_service.runs.queries import Wanted
+from run_service.runs.request_reversal import request_reversal
+from run_service.runs.run import RunStatus, three_months_before
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+
+PUBLISH_HANDOVERS: Final = "publish handovers"
+"""The worker that is woken when a run was made."""
+
+Reader = Annotated[Principal, requires("collection:read")]
+Manager = Annotated[Principal, requires("collection:manage")]
+
+
+@router.post("", status_code=201, response_model=RunDetails)
+async def post_run(
+    context: CurrentContext, principal: Manager, request: Request, order: RunOrder
+) -> Response:
+    """Make a run of a preview; its members are handed over after the answer."""
+    today = clock.today(context.settings.time_zone)
+    cause = cause_of(request, principal)
+
+    async def make(connection: AsyncConnection) -> RunDetails:
+        run_id = await create_run(connection, principal, order, today, cause)
+        return await queries.run(connection, principal, run_id)
+
+    response = await once(context, principal, request, order, make)
+    context.wake(PUBLISH_HANDOVERS)
+    return response
+
+
+@router.get("")
+async def get_runs(
+    context: CurrentContext,
+    principal: Reader,
+    status: RunStatus | None = None,
+    partner_id: UUID | None = None,
+    first_day: Annotated[date | None, Query(alias="from")] = None,
+    last_day: Annotated[date | None, Query(alias="to")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[Run]:
+    """Return the runs of a period (`from` and `to` included), the newest first.
+
+    Without `from` the three months before `to`, or before today.
+    """
+    today = clock.today(context.settings.time_zone)
+    wanted = Wanted(
+        first_day=first_day or three_months_before(last_day or today),
+        last_day=last_day,
+        status=status,
+        partner_id=partner_id,
+    )
+    async with context.database.connect() as connection:
+        return await queries.runs(connection, principal, wanted, limit=limit, cursor=cursor)
+
+
+@router.get("/{run_id}")
+async def get_run(context: CurrentContext, principal: Reader, run_id: UUID) -> RunDetails:
+    """Return a run."""
+    async with context.database.connect() as connection:
+        return await queries.run(connection, principal, run_id)
+
+
+@router.get("/{run_id}/members")
+async def get_run_members(
+    context: CurrentContext,
+    principal: Reader,
+    run_id: UUID,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[RunMember]:
+    """Return the members of a run, by booking number."""
+    async with context.database.connect() as connection:
+        return await queries.run_members(connection, principal, run_id, limit=limit, cursor=cursor)
+
+
+@router.get("/{run_id}/studios")
+async def get_run_studios(
+    context: CurrentContext,
+    principal: Reader,
+    run_id: UUID,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[RunStudio]:
+    """Return the studios of a run with their counts and sums."""
+    async with context.database.connect() as connection:
+        return await queries.run_studios(connection, principal, run_id, limit=limit, cursor=cursor)
+
+
+@router.get("/{run_id}/reversal")
+async def get_reversal(context: CurrentContext, principal: Reader, run_id: UUID) -> ReversalOutlook:
+    """Tell what reversing a run would do, and what who does so must know."""
+    async with context.database.connect() as connection:
+        return await queries.reversal_outlook(connection, principal, run_id)
+
+
+@router.post("/{run_id}/reversal", status_code=202, response_model=RunDetails)
+async def post_reversal(
+    context: CurrentContext,
+    principal: Manager,
+    request: Request,
+    run_id: UUID,
+    order: ReversalOrder,
+) -> Response:
+    """Reverse a run: each case that has not ended is closed in the status it has."""
+    cause = cause_of(request, principal)
+
+    async def make(connection: AsyncConnection) -> RunDetails:
+        await request_reversal(connection, principal, run_id, order, cause)
+        return await queries.run(connection, principal, run_id)
+
+    return await once(context, principal, request, order, make, status=202)

@@ -1,0 +1,285 @@
+"""What the verbs load and save of runs. Sets of rows change in one statement each."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import TextClause, insert, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts import RunStudio
+from contracts.parts import Channel, Trigger
+from kit.trace import Cause
+from run_service.candidates.selection import ChangedMember
+from run_service.money import money_of
+from run_service.runs.run import RunStatus
+from run_service.tables import previews, runs
+
+# Making a run
+
+_RESERVE = text(
+    """
+    INSERT INTO reservations (tenant_id, run_id, member_id, claim_id, voucher_id, to_collect)
+    SELECT tenant_id, :run_id, member_id, claim_id, uuidv7(), to_collect
+    FROM preview_claims JOIN preview_members USING (tenant_id, preview_id, member_id)
+    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
+    ORDER BY claim_id
+    ON CONFLICT (tenant_id, claim_id) WHERE released_at IS NULL DO NOTHING
+    """
+)
+_MEMBERS_NOT_RESERVED = text(
+    """
+    SELECT member_id, name FROM preview_members AS member
+    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
+      AND EXISTS (
+          SELECT FROM preview_claims AS claim
+          WHERE claim.tenant_id = member.tenant_id AND claim.preview_id = member.preview_id
+            AND claim.member_id = member.member_id
+            AND NOT EXISTS (
+                SELECT FROM reservations AS reserved
+                WHERE reserved.tenant_id = claim.tenant_id AND reserved.run_id = :run_id
+                  AND reserved.member_id = claim.member_id
+                  AND reserved.claim_id = claim.claim_id))
+    ORDER BY name, member_id
+    """
+)
+_GIVE_BACK = text(
+    """
+    DELETE FROM reservations
+    WHERE tenant_id = :tenant_id AND run_id = :run_id
+      AND member_id = ANY(CAST(:member_ids AS uuid[]))
+    """
+)
+_NEXT_NUMBER = text(
+    """
+    INSERT INTO booking_numbers (tenant_id, year, last) VALUES (:tenant_id, :year, 1)
+    ON CONFLICT (tenant_id, year) DO UPDATE SET last = booking_numbers.last + 1
+    RETURNING last
+    """
+)
+_COUNT_MEMBERS = text(
+    """
+    SELECT count(*) FROM preview_members
+    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
+    """
+)
+_INSERT_MEMBERS = text(
+    """
+    INSERT INTO run_members (
+        tenant_id, run_id, member_id, case_id, booking_number, studio_id, name,
+        membership_number, claim_count, currency, total, status, taken_in_by, taken_in_reason)
+    SELECT tenant_id, :run_id, member_id, uuidv7(), row_number() OVER (ORDER BY place),
+           studio_id, name, membership_number, claim_count, currency, total, 'PENDING',
+           CASE WHEN minor THEN decided_by END, CASE WHEN minor THEN decision_reason END
+    FROM preview_members
+    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
+    """
+)
+_INSERT_STUDIOS = text(
+    """
+    SELECT studio_id, transfer_id, member_count, claim_count,
+           (SELECT json_agg(json_build_array(amount::text, currency) ORDER BY currency)
+            FROM run_studio_totals AS total
+            WHERE total.tenant_id = studio.tenant_id AND total.run_id = studio.run_id
+              AND total.studio_id = studio.studio_id) AS totals
+    FROM run_studios AS studio
+    WHERE tenant_id = :tenant_id AND run_id = :run_id
+    ORDER BY first_booking_number
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run as it is made."""
+
+    run_id: UUID
+    booking_number: str
+    preview_id: UUID
+    partner_id: UUID
+    partner_channel: Channel
+    trigger: Trigger
+    collection_date: date
+    created_at: datetime
+    created_by: str
+    member_count: int
+
+
+async def reserve_claims(
+    connection: AsyncConnection, tenant_id: UUID, run_id: UUID, preview_id: UUID
+) -> list[ChangedMember]:
+    """Reserve the claims of a preview's members for a run (R11).
+
+    Returns the members that another run was faster with. Waits for runs that
+    are made at this moment; takes claims in one order, so that two runs never wait for each other.
+    """
+    keys = {"tenant_id": tenant_id, "run_id": run_id, "preview_id": preview_id}
+    await connection.execute(_RESERVE, keys)
+    rows = await connection.execute(_MEMBERS_NOT_RESERVED, keys)
+    return [ChangedMember(row.member_id, row.name, in_collection=True) for row in rows]
+
+
+async def give_back(
+    connection: AsyncConnection, tenant_id: UUID, run_id: UUID, member_ids: Sequence[UUID]
+) -> None:
+    """Take back what was just reserved of members that do not go into the run after all."""
+    await connection.execute(
+        _GIVE_BACK, {"tenant_id": tenant_id, "run_id": run_id, "member_ids": list(member_ids)}
+    )
+
+
+async def next_booking_count(connection: AsyncConnection, tenant_id: UUID, year: int) -> int:
+    """Count one run more of a tenant's year; without gaps, as a rollback takes it back.
+
+    Locks the count until the transaction ends: called last of all that may wait.
+    """
+    return int(await connection.scalar(_NEXT_NUMBER, {"tenant_id": tenant_id, "year": year}))
+
+
+async def count_members(connection: AsyncConnection, tenant_id: UUID, preview_id: UUID) -> int:
+    """Return how many members of a preview are to go into a run."""
+    parameters = {"tenant_id": tenant_id, "preview_id": preview_id}
+    return int(await connection.scalar(_COUNT_MEMBERS, parameters))
+
+
+async def insert_run(
+    connection: AsyncConnection, tenant_id: UUID, run: NewRun, cause: Cause
+) -> None:
+    """Add a run with its members and studios, and mark its preview as used."""
+    await connection.execute(
+        insert(runs).values(
+            tenant_id=tenant_id,
+            status=RunStatus.IN_PROGRESS.value,
+            published=0,
+            correlation_id=cause.correlation_id,
+            traceparent=cause.traceparent,
+            **asdict(run),
+        )
+    )
+    keys = {"tenant_id": tenant_id, "run_id": run.run_id, "preview_id": run.preview_id}
+    await connection.execute(_INSERT_MEMBERS, keys)
+    await connection.execute(_INSERT_STUDIOS, keys)
+    await connection.execute(_INSERT_TOTALS, keys)
+    await connection.execute(
+        update(previews)
+        .where(previews.c.tenant_id == tenant_id, previews.c.preview_id == run.preview_id)
+        .values(run_id=run.run_id)
+    )
+
+
+async def load_studios(
+    connection: AsyncConnection, tenant_id: UUID, run_id: UUID
+) -> list[RunStudio]:
+    """Return the studios of a run in the order of their booking numbers (R7)."""
+    rows = await connection.execute(_STUDIOS, {"tenant_id": tenant_id, "run_id": run_id})
+    return [
+        RunStudio(
+            studio_id=row.studio_id,
+            transfer_id=row.transfer_id,
+            member_count=row.member_count,
+            claim_count=row.claim_count,
+            totals=money_of(row.totals),
+        )
+        for row in rows
+    ]
+
+
+# Changing a run
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRun:
+    """A run whose row is locked until the transaction ends."""
+
+    tenant_id: UUID
+    run_id: UUID
+    booking_number: str
+    preview_id: UUID
+    partner_id: UUID
+    partner_channel: Channel
+    trigger: Trigger
+    status: RunStatus
+    collection_date: date
+    created_at: datetime
+    member_count: int
+    published: int
+    reversal_requested_at: datetime | None
+    creation: Cause
+    reversal: Cause | None
+
+    @property
+    def key(self) -> dict[str, UUID]:
+        """What names the run in a statement."""
+        return {"tenant_id": self.tenant_id, "run_id": self.run_id}
+
+
+_LOCK = text(
+    "SELECT * FROM runs WHERE tenant_id = :tenant_id AND run_id = :run_id FOR NO KEY UPDATE"
+)
+# The run with the fewest published first: a small run does not wait for a large one to end.
+_LOCK_TO_PUBLISH = text(
+    """
+    SELECT * FROM runs WHERE published < member_count
+    ORDER BY published LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    """
+)
+_LOCK_TALLIED = text(
+    """
+    SELECT * FROM runs
+    WHERE (tenant_id, run_id) IN (SELECT tenant_id, run_id FROM run_tallies)
+    LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    """
+)
+
+
+async def lock_run(connection: AsyncConnection, tenant_id: UUID, run_id: UUID) -> LockedRun | None:
+    """Return a run of the tenant, locked."""
+    return await _lock(connection, _LOCK, {"tenant_id": tenant_id, "run_id": run_id})
+
+
+async def lock_run_to_publish(connection: AsyncConnection) -> LockedRun | None:
+    """Return a run of any tenant whose handovers are not all published; none that others hold."""
+    return await _lock(connection, _LOCK_TO_PUBLISH, {})
+
+
+async def lock_tallied_run(connection: AsyncConnection) -> LockedRun | None:
+    """Return a run of any tenant that has counts to be added; none that others hold."""
+    return await _lock(connection, _LOCK_TALLIED, {})
+
+
+async def change_run(connection: AsyncConnection, run: LockedRun, **values: object) -> None:
+    """Save new values of columns of a locked run."""
+    await connection.execute(
+        update(runs)
+        .where(runs.c.tenant_id == run.tenant_id, runs.c.run_id == run.run_id)
+        .values(**values)
+    )
+
+
+async def _lock(
+    connection: AsyncConnection, statement: TextClause, parameters: dict[str, UUID]
+) -> LockedRun | None:
+    row = (await connection.execute(statement, parameters)).one_or_none()
+    if row is None:
+        return None
+    reversal = row.reversal_correlation_id and Cause(
+        row.tenant_id, row.reversal_correlation_id, row.reversal_traceparent
+    )
+    return LockedRun(
+        tenant_id=row.tenant_id,
+        run_id=row.run_id,
+        booking_number=row.booking_number,
+        preview_id=row.preview_id,
+        partner_id=row.partner_id,
+        partner_channel=row.partner_channel,
+        trigger=row.trigger,
+        status=RunStatus(row.status),
+        collection_date=row.collection_date,
+        created_at=row.created_at,
+        member_count=row.member_count,
+        published=row.published,
+        reversal_requested_at=row.reversal_requested_at,
+        creation=Cause(row.tenant_id, row.correlation_id, row.traceparent),
+        reversal=reversal,
+    )

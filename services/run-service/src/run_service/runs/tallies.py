@@ -1,0 +1,116 @@
+"""Counting: what became of a run's members, without batches that wait for each other.
+
+A batch of answers changes the rows of its members, and adds what that comes to as a new row to
+`run_tallies`. Whoever holds the lock of the run adds the tallies up: so it is one transaction at a
+time that sees a run complete, and says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from run_service.runs.run import MemberStatus, Progress
+from run_service.runs.store import LockedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one member of a run."""
+
+    tenant_id: UUID
+    case_id: UUID
+    status: MemberStatus
+    reason_code: str | None = None
+    reversed: bool = False
+
+
+# Members are locked in one order, so that batches that meet never wait for each other. The
+# transitions allowed here are those of MemberStatus; any other answer is a repetition.
+_ANSWER = text(
+    """
+    WITH answer AS (
+        SELECT DISTINCT ON (tenant_id, case_id) *
+        FROM jsonb_to_recordset(CAST(:answers AS jsonb))
+             AS new (tenant_id uuid, case_id uuid, status text, reason_code text, reversed boolean)
+    ), locked AS (
+        SELECT tenant_id, member.run_id, member.member_id, member.studio_id, case_id,
+               member.status AS before, answer.status, answer.reason_code, answer.reversed
+        FROM run_members AS member JOIN answer USING (tenant_id, case_id)
+        ORDER BY tenant_id, case_id
+        FOR NO KEY UPDATE OF member
+    ), changed AS (
+        UPDATE run_members AS member
+        SET status = locked.status, reason_code = locked.reason_code
+        FROM locked
+        WHERE member.tenant_id = locked.tenant_id AND member.run_id = locked.run_id
+          AND member.member_id = locked.member_id
+          AND (locked.before = 'PENDING' AND locked.status <> 'PENDING'
+               OR locked.before = 'ACCEPTED' AND locked.status = 'ENDED')
+        RETURNING locked.*
+    ), released AS (
+        UPDATE reservations AS reserved SET released_at = now()
+        FROM changed
+        WHERE reserved.tenant_id = changed.tenant_id AND reserved.run_id = changed.run_id
+          AND reserved.member_id = changed.member_id
+          AND reserved.released_at IS NULL AND changed.status IN ('REJECTED', 'ENDED')
+    ), tallied AS (
+        INSERT INTO run_tallies (
+            tenant_id, run_id, studio_id, accepted, rejected, unanswered, ended, reversed)
+        SELECT tenant_id, run_id, studio_id,
+               count(*) FILTER (WHERE status = 'ACCEPTED'),
+               count(*) FILTER (WHERE status = 'REJECTED'),
+               count(*) FILTER (WHERE before = 'PENDING' AND status = 'ENDED'),
+               count(*) FILTER (WHERE status = 'ENDED'),
+               count(*) FILTER (WHERE status = 'ENDED' AND reversed)
+        FROM changed
+        GROUP BY tenant_id, run_id, studio_id
+    )
+    SELECT tenant_id, case_id FROM locked
+    """
+)
+_ADD_UP = text(
+    """
+    WITH taken AS (
+        DELETE FROM run_tallies WHERE tenant_id = :tenant_id AND run_id = :run_id RETURNING *
+    ), added AS (
+        SELECT studio_id, sum(accepted) AS accepted, sum(rejected) AS rejected,
+               sum(unanswered) AS unanswered, sum(ended) AS ended, sum(reversed) AS reversed
+        FROM taken GROUP BY studio_id
+    )
+    UPDATE run_studios AS studio
+    SET accepted = studio.accepted + added.accepted,
+        rejected = studio.rejected + added.rejected,
+        unanswered = studio.unanswered + added.unanswered,
+        ended = studio.ended + added.ended,
+        reversed = studio.reversed + added.reversed
+    FROM added
+    WHERE tenant_id = :tenant_id AND run_id = :run_id AND studio.studio_id = added.studio_id
+    """
+)
+_PROGRESS = text(
+    """
+    SELECT sum(member_count) AS members, sum(accepted) AS accepted, sum(rejected) AS rejected,
+           sum(unanswered) AS unanswered, sum(ended) AS ended, sum(reversed) AS reversed
+    FROM run_studios WHERE tenant_id = :tenant_id AND run_id = :run_id
+    """
+)
+
+
+async def record(connection: AsyncConnection, answers: Sequence[Answer]) -> set[tuple[UUID, UUID]]:
+    """Save what became of members, free the claims of those that ended, and tally it.
+
+    Returns tenant and case of each answer whose case is known; a repeated answer changes nothing.
+    """
+    rows = await connection.execute(_ANSWER, {"answers": to_json(answers).decode()})
+    return {(row.tenant_id, row.case_id) for row in rows}
+
+
+async def add_up(connection: AsyncConnection, run: LockedRun) -> Progress:
+    """Add the tallies to the counts of a locked run, and return where it stands."""
+    await connection.execute(_ADD_UP, run.key)
+    row = (await connection.execute(_PROGRESS, run.key)).one()
+    return Progress(**row._mapping)

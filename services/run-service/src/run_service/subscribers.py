@@ -1,0 +1,206 @@
+"""Events in: one function for each contract."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from contracts import (
+    CaseCancelledV1,
+    CaseClosedV1,
+    CaseOpenedV1,
+    CasePaymentBookedV1,
+    CasePaymentReducedV1,
+    CaseRejectedV1,
+    ClaimSnapshotV1,
+    MemberSnapshotV1,
+    PartnerSnapshotV1,
+    StudioSnapshotV1,
+)
+from contracts.case import CaseEvent
+from kit.messages import Message
+from kit.subscriptions import Batch, Subscriptions
+from run_service import tables
+from run_service.candidates.member import blocked_until, display_name, of_age_on
+from run_service.candidates.store import Share, add_shares, save_newest
+from run_service.runs import tallies
+from run_service.runs.run import MemberStatus
+from run_service.runs.tallies import Answer
+
+subscriptions = Subscriptions()
+
+C = TypeVar("C", bound=CaseEvent)
+
+
+@subscriptions.handles(StudioSnapshotV1)
+async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
+    """Keep the newest snapshot of each studio (R12)."""
+    await save_newest(
+        batch.connection,
+        tables.studios,
+        [
+            {
+                "tenant_id": message.tenant_id,
+                "studio_id": message.event.studio_id,
+                "sequence": message.event.sequence,
+                "name": message.event.name1,
+                "snapshot": message.event.model_dump(mode="json"),
+            }
+            for message in batch.messages
+        ],
+    )
+
+
+@subscriptions.handles(MemberSnapshotV1)
+async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
+    """Keep the newest snapshot of each member (R12)."""
+    await save_newest(
+        batch.connection,
+        tables.members,
+        [
+            {
+                "tenant_id": message.tenant_id,
+                "member_id": member.member_id,
+                "sequence": member.sequence,
+                "studio_id": member.studio_id,
+                "membership_number": member.membership_number,
+                "name": display_name(member.first_name, member.name1),
+                "surname": member.name1,
+                "last_level_passed_on": member.dunning.last_level_passed_on,
+                "blocked_until": blocked_until(member),
+                "of_age_on": member.birth_date and of_age_on(member.birth_date),
+                "has_guardian": member.legal_guardian is not None,
+                "snapshot": member.model_dump(mode="json"),
+            }
+            for message in batch.messages
+            for member in [message.event]
+        ],
+    )
+
+
+@subscriptions.handles(ClaimSnapshotV1)
+async def keep_claims(batch: Batch[ClaimSnapshotV1]) -> None:
+    """Keep the newest snapshot of each claim (R12)."""
+    await save_newest(
+        batch.connection,
+        tables.claims,
+        [
+            {
+                "tenant_id": message.tenant_id,
+                "claim_id": claim.claim_id,
+                "sequence": claim.sequence,
+                "member_id": claim.member_id,
+                "voucher_date": claim.voucher_date,
+                "currency": claim.amount.currency,
+                "amount": claim.amount.amount,
+                "paid_directly": claim.paid_directly.amount,
+                "cancelled": claim.cancelled,
+                "disputed": claim.disputed,
+                "snapshot": claim.model_dump(mode="json"),
+            }
+            for message in batch.messages
+            for claim in [message.event]
+        ],
+    )
+
+
+@subscriptions.handles(PartnerSnapshotV1)
+async def keep_partners(batch: Batch[PartnerSnapshotV1]) -> None:
+    """Keep the newest snapshot of each partner."""
+    await save_newest(
+        batch.connection,
+        tables.partners,
+        [
+            {
+                "tenant_id": message.tenant_id,
+                "partner_id": message.event.partner_id,
+                "sequence": message.event.sequence,
+                "name": message.event.name,
+                "channel": message.event.channel,
+                "status": message.event.status,
+            }
+            for message in batch.messages
+        ],
+    )
+
+
+@subscriptions.handles(CasePaymentBookedV1)
+async def count_payments(batch: Batch[CasePaymentBookedV1]) -> None:
+    """Add what was paid through collection to what is known of the claims."""
+    await add_shares(
+        batch.connection,
+        [
+            Share(message.tenant_id, share.claim_id, message.event.payment_id, share.amount.amount)
+            for message in batch.messages
+            for share in message.event.shares
+        ],
+    )
+
+
+@subscriptions.handles(CasePaymentReducedV1)
+async def count_reductions(batch: Batch[CasePaymentReducedV1]) -> None:
+    """Take off what turned out not to be paid."""
+    await add_shares(
+        batch.connection,
+        [
+            Share(
+                message.tenant_id,
+                share.claim_id,
+                message.event.reduction_id,
+                -share.amount.amount,
+            )
+            for message in batch.messages
+            for share in message.event.shares
+        ],
+    )
+
+
+@subscriptions.handles(CaseOpenedV1)
+async def count_accepted(batch: Batch[CaseOpenedV1]) -> None:
+    """Count the members that the partner took (R8)."""
+    await _record(batch, lambda message: _answer(message, MemberStatus.ACCEPTED))
+
+
+@subscriptions.handles(CaseRejectedV1)
+async def count_rejected(batch: Batch[CaseRejectedV1]) -> None:
+    """Count the members that the partner refused, and free their claims (R8)."""
+    await _record(
+        batch,
+        lambda message: Answer(
+            message.tenant_id,
+            message.event.case_id,
+            MemberStatus.REJECTED,
+            reason_code=message.event.reason_code,
+        ),
+    )
+
+
+@subscriptions.handles(CaseClosedV1)
+async def count_closed(batch: Batch[CaseClosedV1]) -> None:
+    """Count the members whose case was closed, and free their claims (R10, R11)."""
+    await _record(
+        batch,
+        lambda message: Answer(
+            message.tenant_id,
+            message.event.case_id,
+            MemberStatus.ENDED,
+            reversed=message.event.reason == "RUN_REVERSED",
+        ),
+    )
+
+
+@subscriptions.handles(CaseCancelledV1)
+async def count_cancelled(batch: Batch[CaseCancelledV1]) -> None:
+    """Count the members whose case was cancelled, and free their claims (R11)."""
+    await _record(batch, lambda message: _answer(message, MemberStatus.ENDED))
+
+
+def _answer(message: Message[C], status: MemberStatus) -> Answer:
+    return Answer(message.tenant_id, message.event.case_id, status)
+
+
+async def _record(batch: Batch[C], answer_of: Callable[[Message[C]], Answer]) -> None:
+    """Save the answers; those on a case of a run that is not known wait for it."""
+    messages: Sequence[Message[C]] = batch.messages
+    known = await tallies.record(batch.connection, [answer_of(message) for message in messages])
+    for message in messages:
+        if (message.tenant_id, message.event.case_id) not in known:
+            batch.park(message, f"run:{message.event.run_id}")

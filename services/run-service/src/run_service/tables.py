@@ -1,0 +1,311 @@
+"""The tables of run-service. Each row names its tenant, and each key begins with it."""
+
+from typing import Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+AMOUNT: Final = Numeric(14, 2)
+SUM: Final = Numeric(20, 2)
+"""Sums over many members may be larger than any one amount."""
+
+
+def _tenant() -> Column[object]:
+    return Column("tenant_id", Uuid, primary_key=True)
+
+
+def _key(name: str) -> Column[object]:
+    return Column(name, Uuid, primary_key=True)
+
+
+# Read models: the newest snapshot of each thing, with the columns that candidates are found by.
+
+studios: Final = Table(
+    "studios",
+    metadata,
+    _tenant(),
+    _key("studio_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("snapshot", JSONB, nullable=False),
+)
+
+members: Final = Table(
+    "members",
+    metadata,
+    _tenant(),
+    _key("member_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("studio_id", Uuid, nullable=False),
+    Column("membership_number", Text, nullable=False),
+    Column("name", Text, nullable=False, comment="as staff read it: first name and surname"),
+    Column("surname", Text, nullable=False, comment="what members are ordered by"),
+    Column("last_level_passed_on", Date, comment="collection may begin from this day on"),
+    Column("blocked_until", Date, comment="last day of a collection block; far off if it is open"),
+    Column("of_age_on", Date, comment="day of coming of age; none if the birth date is unknown"),
+    Column("has_guardian", Boolean, nullable=False),
+    Column("snapshot", JSONB, nullable=False),
+)
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    _tenant(),
+    _key("claim_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("member_id", Uuid, nullable=False),
+    Column("voucher_date", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount", AMOUNT, nullable=False),
+    Column("paid_directly", AMOUNT, nullable=False),
+    Column("cancelled", Boolean, nullable=False),
+    Column("disputed", Boolean, nullable=False),
+    Column("snapshot", JSONB, nullable=False),
+    Index("claims_member_id", "tenant_id", "member_id"),
+)
+
+partners: Final = Table(
+    "partners",
+    metadata,
+    _tenant(),
+    _key("partner_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("status", Text, nullable=False),
+)
+
+# What was paid through collection. Its owner is case-service; each share is counted once.
+
+collected_shares: Final = Table(
+    "collected_shares",
+    metadata,
+    _tenant(),
+    _key("claim_id"),
+    _key("booking_id"),
+    Column("amount", AMOUNT, nullable=False, comment="below zero where a payment was reduced"),
+)
+
+collected: Final = Table(
+    "collected",
+    metadata,
+    _tenant(),
+    _key("claim_id"),
+    Column("amount", AMOUNT, nullable=False, comment="sum of the claim's shares"),
+)
+
+# Previews. The rows below `previews` hold personal data, and go when they are not needed any more.
+
+previews: Final = Table(
+    "previews",
+    metadata,
+    _tenant(),
+    _key("preview_id"),
+    Column("partner_id", Uuid, nullable=False),
+    Column("studio_ids", ARRAY(Uuid), comment="the studios asked for; none means all"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("run_id", Uuid, comment="the run that was made of it"),
+    Column("discarded", Boolean, nullable=False, server_default=text("false")),
+    Index("previews_kept", "expires_at", postgresql_where=text("NOT discarded")),
+)
+
+preview_studios: Final = Table(
+    "preview_studios",
+    metadata,
+    _tenant(),
+    _key("preview_id"),
+    _key("studio_id"),
+    Column("name", Text, nullable=False),
+    Column("snapshot", JSONB, nullable=False),
+)
+
+preview_members: Final = Table(
+    "preview_members",
+    metadata,
+    _tenant(),
+    _key("preview_id"),
+    _key("member_id"),
+    Column("studio_id", Uuid, nullable=False),
+    Column("place", Integer, nullable=False, comment="from 1 on, by studio and name"),
+    Column("name", Text, nullable=False),
+    Column("membership_number", Text, nullable=False),
+    Column("claim_count", Integer, nullable=False),
+    Column("currency", Text, comment="none where the claims have several"),
+    Column("total", SUM),
+    Column("minor", Boolean, nullable=False, comment="a minor without a legal guardian"),
+    Column("left_out", Boolean, nullable=False),
+    Column("left_out_reason", Text),
+    Column("decided_by", Text, comment="who left the member out or took it in"),
+    Column("decision_reason", Text),
+    Column("snapshot", JSONB, nullable=False),
+    Index("preview_members_place", "tenant_id", "preview_id", "place", unique=True),
+    CheckConstraint("left_out = (left_out_reason IS NOT NULL)", name="left_out_has_reason"),
+)
+
+preview_claims: Final = Table(
+    "preview_claims",
+    metadata,
+    _tenant(),
+    _key("preview_id"),
+    _key("member_id"),
+    _key("claim_id"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("to_collect", AMOUNT, nullable=False),
+    Column("snapshot", JSONB, nullable=False),
+)
+
+# Runs.
+
+booking_numbers: Final = Table(
+    "booking_numbers",
+    metadata,
+    _tenant(),
+    Column("year", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    _tenant(),
+    _key("run_id"),
+    Column("booking_number", Text, nullable=False),
+    Column("preview_id", Uuid, nullable=False),
+    Column("partner_id", Uuid, nullable=False),
+    Column("partner_channel", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("collection_date", Date, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("traceparent", Text),
+    Column("member_count", Integer, nullable=False),
+    Column("published", Integer, nullable=False, comment="last booking number handed over"),
+    Column("handed_over_at", DateTime(timezone=True)),
+    Column("rejected_at", DateTime(timezone=True)),
+    Column("reversal_requested_at", DateTime(timezone=True)),
+    Column("reversal_requested_by", Text),
+    Column("reversal_reason", Text),
+    Column("reversal_correlation_id", Text),
+    Column("reversal_traceparent", Text),
+    Column("reversed_at", DateTime(timezone=True)),
+    Index("runs_booking_number", "tenant_id", "booking_number", unique=True),
+    Index("runs_collection_date", "tenant_id", "collection_date"),
+    Index("runs_to_publish", "published", postgresql_where=text("published < member_count")),
+    CheckConstraint(
+        "status IN ('IN_PROGRESS', 'HANDED_OVER', 'REJECTED', 'CANCELLED')", name="status_known"
+    ),
+    CheckConstraint("published BETWEEN 0 AND member_count", name="published_in_bounds"),
+)
+
+run_studios: Final = Table(
+    "run_studios",
+    metadata,
+    _tenant(),
+    _key("run_id"),
+    _key("studio_id"),
+    Column("transfer_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("first_booking_number", Integer, nullable=False),
+    Column("member_count", Integer, nullable=False),
+    Column("claim_count", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False, server_default=text("0")),
+    Column("rejected", Integer, nullable=False, server_default=text("0")),
+    Column("unanswered", Integer, nullable=False, server_default=text("0")),
+    Column("ended", Integer, nullable=False, server_default=text("0")),
+    Column("reversed", Integer, nullable=False, server_default=text("0")),
+    ForeignKeyConstraint(["tenant_id", "run_id"], ["runs.tenant_id", "runs.run_id"]),
+    comment="a studio's part of a run; booking numbers of a studio's members follow each other",
+)
+
+run_studio_totals: Final = Table(
+    "run_studio_totals",
+    metadata,
+    _tenant(),
+    _key("run_id"),
+    _key("studio_id"),
+    Column("currency", Text, primary_key=True),
+    Column("amount", SUM, nullable=False),
+)
+
+run_members: Final = Table(
+    "run_members",
+    metadata,
+    _tenant(),
+    _key("run_id"),
+    _key("member_id"),
+    Column("case_id", Uuid, nullable=False),
+    Column("booking_number", Integer, nullable=False),
+    Column("studio_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("membership_number", Text, nullable=False),
+    Column("claim_count", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("total", SUM, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason_code", Text, comment="why the partner refused the member"),
+    Column("taken_in_by", Text, comment="who took in a minor without a legal guardian"),
+    Column("taken_in_reason", Text),
+    Index("run_members_case_id", "tenant_id", "case_id", unique=True),
+    Index("run_members_booking_number", "tenant_id", "run_id", "booking_number", unique=True),
+    CheckConstraint("status IN ('PENDING', 'ACCEPTED', 'REJECTED', 'ENDED')", name="status_known"),
+)
+
+reservations: Final = Table(
+    "reservations",
+    metadata,
+    _tenant(),
+    _key("run_id"),
+    _key("member_id"),
+    _key("claim_id"),
+    Column("voucher_id", Uuid, nullable=False, comment="id of the claim within the run"),
+    Column("to_collect", AMOUNT, nullable=False),
+    Column("released_at", DateTime(timezone=True)),
+    # The invariant of the whole product: a claim stands in one handover at a time.
+    Index(
+        "reservations_one_at_a_time",
+        "tenant_id",
+        "claim_id",
+        unique=True,
+        postgresql_where=text("released_at IS NULL"),
+    ),
+)
+
+run_tallies: Final = Table(
+    "run_tallies",
+    metadata,
+    Column("tally_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("run_id", Uuid, nullable=False),
+    Column("studio_id", Uuid, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("unanswered", Integer, nullable=False),
+    Column("ended", Integer, nullable=False),
+    Column("reversed", Integer, nullable=False),
+    Index("run_tallies_run_id", "tenant_id", "run_id"),
+    comment="counts that wait to be added to run_studios: batches never wait for each other",
+)
