@@ -1,0 +1,121 @@
+"""CSV: what is written is read again, and opens in a spreadsheet without a formula (R40, R41)."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from export_service.columns import COLUMNS, Column, Kind
+from export_service.rendering.csv_writer import CsvWriter, guarded
+from tests.export_service import sample_rows
+from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position
+
+TRIGGERS = "=+-@\t\r\n＝＋－＠"
+PHONES = re.compile(r"\+[0-9 ]+(,\+?[0-9 ]+)*")
+
+
+def written(rows: Sequence[Sequence[str]], columns: Sequence[Column] = COLUMNS) -> bytes:
+    """The bytes of a whole file."""
+    output = io.BytesIO()
+    writer = CsvWriter(output, columns)
+    writer.add(rows)
+    writer.finish()
+    return output.getvalue()
+
+
+def read(content: bytes) -> list[list[str]]:
+    """The file's records, read by the rules."""
+    return list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True))
+
+
+def unguarded(text: str) -> str:
+    """The text as it was, by the rule that csv_writer states."""
+    return text[1:] if re.match(f"'+[{TRIGGERS}]", text) else text
+
+
+def replaced(text: str) -> str:
+    """The text with its lone surrogates replaced: no encoding can write them."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+@given(sample_rows.rows)
+def test_all_kinds_of_text_go_through_and_back(rows: list[tuple[str, ...]]) -> None:
+    """R41."""
+    header, *records = read(written(rows, COLUMNS_OF_EACH_KIND))
+    assert header == [column.name for column in COLUMNS_OF_EACH_KIND]
+    free = [column.kind is Kind.TEXT for column in COLUMNS_OF_EACH_KIND]
+    found = [
+        [unguarded(text) if is_free else text for is_free, text in zip(free, record, strict=True)]
+        for record in records
+    ]
+    assert found == [[replaced(text) for text in row] for row in rows]
+
+
+@given(sample_rows.texts)
+@example("'=1")
+@example("''=1")
+@example("'+49 30 1")
+def test_the_apostrophe_can_be_taken_off_without_guessing(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+
+
+@given(st.sampled_from(TRIGGERS), st.text())
+def test_no_free_text_begins_as_a_formula(trigger: str, rest: str) -> None:
+    """R41: but for phone numbers of digits and blanks, which compute nothing."""
+    text = guarded(trigger + rest)
+    assert text == "'" + trigger + rest or PHONES.fullmatch(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '=HYPERLINK("http://example.org","Beleg")',
+        "+1+1",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "＝1",
+        "＋1",
+        "－1",
+        "＠A1",
+        "+49-30-123",
+        "+49 30 1\n=1",
+    ],
+)
+def test_a_formula_gets_an_apostrophe(text: str) -> None:
+    """R41."""
+    for name in ("DebtorName1", "Designation", "LatestRejectionReason", "DebtorIBAN"):
+        _, record = read(written([plain_row(**{name: text})]))
+        assert record[position(name)] == "'" + text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+491701234567", "+49 351 1234,+49 351 5678", "000123", "Müller", "a=b", " =1", "O'Neil"],
+)
+def test_harmless_texts_stay_as_they_are(text: str) -> None:
+    """R41: phone numbers and leading zeros."""
+    _, record = read(written([plain_row(DebtorContactNumbers=text)]))
+    assert record[position("DebtorContactNumbers")] == text
+
+
+def test_amounts_dates_and_truth_values_are_bare() -> None:
+    _, record = read(written([plain_row(Amount="-3.33", VoucherDate="2026-03-02")]))
+    assert record[position("Amount")] == "-3.33"
+    assert record[position("VoucherDate")] == "2026-03-02"
+    assert record[position("PreTaxAttribute")] == "true"
+
+
+def test_the_file_follows_rfc_4180() -> None:
+    row = plain_row(DebtorName1='a "b", c\r\nd')
+    content = written([row]).decode()
+    assert content.startswith("TransferId,CollectionDate,")
+    assert '"a ""b"", c\r\nd"' in content
+    assert content.endswith("\r\n")
+    assert content.count("\r\n") == 3  # of the header, the row, and in the text

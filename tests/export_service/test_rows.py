@@ -1,0 +1,178 @@
+"""A handover becomes one row for each claim, and loses nothing (R40)."""
+
+from datetime import date
+from decimal import Decimal
+from typing import get_args
+
+import pytest
+
+from contracts import BankAccount, MemberHandedOverV1
+from contracts.examples import Example, load_examples
+from export_service.columns import COLUMNS, FORMAT_VERSION, Kind
+from export_service.rows import Value, rows_of, text_of, wrong_columns
+from tests.export_service.handed_over import claim, debtor, handover, studio
+
+TYPES = {
+    Kind.TEXT: str,
+    Kind.ENUM: str,
+    Kind.DATE: date,
+    Kind.DECIMAL: Decimal,
+    Kind.BOOL: bool,
+}
+
+
+def cells(handed_over: MemberHandedOverV1, claim_index: int = 0) -> dict[str, Value]:
+    """A row's values by the names of their columns."""
+    row = rows_of(handed_over)[claim_index]
+    return {column.name: value for column, value in zip(COLUMNS, row, strict=True)}
+
+
+@pytest.mark.parametrize("example", load_examples("member.handed-over.v1"), ids=lambda e: e.name)
+def test_each_golden_example_gives_values_of_their_columns_kinds(example: Example) -> None:
+    """R40: whatever the contract allows comes out."""
+    event = MemberHandedOverV1.model_validate_json(example.value)
+    rows = rows_of(event)
+    assert len(rows) == len(event.claims)
+    for row in rows:
+        for column, value in zip(COLUMNS, row, strict=True):
+            assert value is None or isinstance(value, TYPES[column.kind]), column.name
+
+
+def test_member_data_is_repeated_for_each_claim() -> None:
+    """R40."""
+    handed_over = handover(claims=(claim("1.00"), claim("2.50"), claim("999999999999.99")))
+    rows = rows_of(handed_over)
+    member = [row[:51] for row in rows]
+    assert member == [member[0]] * 3
+    assert [cells(handed_over, index)["Amount"] for index in range(3)] == [
+        Decimal("1.00"),
+        Decimal("2.50"),
+        Decimal("999999999999.99"),
+    ]
+
+
+def test_each_fact_stands_in_its_column() -> None:
+    """R40."""
+    handed_over = handover()
+    row = cells(handed_over)
+    one = handed_over.claims[0]
+    expected = {
+        "TransferId": str(handed_over.transfer_id),
+        "CollectionDate": date(2026, 3, 2),
+        "Version": FORMAT_VERSION,
+        "TriggerType": "RUN",
+        "ClientId": str(handed_over.studio.studio_id),
+        "MatchCode": "FF-01",
+        "PersonType": "COMPANY",
+        "Name1": "Fit & Froh",
+        "Name2": None,
+        "Name3": None,
+        "MagiclineTenantName": "Fit & Froh Gruppe",
+        "LegalForm": "GmbH",
+        "PreTaxAttribute": True,
+        "VATSerialNo": "DE136695976",
+        "Street": "Hauptstraße 1",
+        "PostalCode": "01067",
+        "City": "Dresden",
+        "CountryCode": "DE",
+        "Country": "Deutschland",
+        "IBAN": "DE89370400440532013000",
+        "BIC": "COBADEFFXXX",
+        "Bank": "Bank",
+        "BankCountryCode": "DE",
+        "Email": "studio@example.org",
+        "ContactNumbers": "+49 351 1234,+49 351 5678",
+        "DebtorId": str(handed_over.debtor.debtor_id),
+        "MembershipNr": "000123",
+        "DebtorCountryCode": "DE",
+        "DebtorCountry": "Deutschland",
+        "DebtorBankCountryCode": None,
+        "DebtorAccountHolder": "Zoë Müller",
+        "DebtorIdentificationNumber": None,
+        "DebtorIBAN": "DE02120300000000202051",
+        "DebtorBIC": "BYLADEM1001",
+        "MandateReference": "M-000123",
+        "MandateSignedOn": date(2024, 1, 2),
+        "MandateOwner": "Zoë Müller",
+        "MandateCreditorId": "DE98ZZZ09999999999",
+        "MandateCreditorName": "Fit & Froh GmbH",
+        "Birthdate": date(1990, 2, 28),
+        "MaidenName": None,
+        "FirstName": "Zoë",
+        "DebtorName1": "Müller",
+        "DebtorName2": None,
+        "Sex": "FEMALE",
+        "DebtorStreet": "Nebenweg 2",
+        "DebtorPostalCode": "01069",
+        "DebtorCity": "Dresden",
+        "DebtorEmail": "zoe@example.org",
+        "DebtorContactNumbers": "+491701234567",
+        "CaseId": str(handed_over.case_id),
+        "VoucherId": str(one.voucher_id),
+        "VoucherDate": date(2025, 12, 1),
+        "ContractStartDate": date(2024, 1, 1),
+        "Amount": Decimal("19.90"),
+        "Currency": "EUR",
+        "Type": "FLAT_FEE",
+        "Designation": "Beitrag Dezember",
+        "ServicePeriodStartDate": date(2025, 12, 1),
+        "ServicePeriodEndDate": date(2025, 12, 31),
+        "LatestRejectionReason": "AM04",
+    }
+    assert row == expected
+
+
+def test_what_is_not_known_is_empty() -> None:
+    handed_over = handover(
+        studio=studio(bank_account=None, vat_number=None, phone_numbers=()),
+        debtor=debtor(address=None, bank_account=None, mandate=None, birth_date=None),
+        claims=(claim(service_period=None, contract_started_on=None),),
+    )
+    row = cells(handed_over)
+    assert row["IBAN"] is None
+    assert row["ContactNumbers"] == ""
+    assert row["DebtorCity"] is None
+    assert row["MandateSignedOn"] is None
+    assert row["ServicePeriodStartDate"] is None
+    assert wrong_columns(handed_over) == []
+
+
+def test_the_amount_is_what_is_to_be_collected_not_the_claims_own() -> None:
+    one = claim("19.90")
+    partly_paid = one.model_copy(
+        update={"to_collect": one.to_collect.model_copy(update={"amount": Decimal("7.05")})}
+    )
+    assert cells(handover(claims=(partly_paid,)))["Amount"] == Decimal("7.05")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        ("007", "007"),
+        (True, "true"),
+        (False, "false"),
+        (date(987, 1, 2), "0987-01-02"),
+        (Decimal("12.3"), "12.30"),
+        (Decimal(0), "0.00"),
+        (Decimal("1E+3"), "1000.00"),
+    ],
+)
+def test_each_type_has_one_text(value: Value, text: str) -> None:
+    assert text_of(value) == text
+    assert type(value) in {*TYPES.values(), type(None)} & set(get_args(Value))
+
+
+def test_wrong_bank_details_and_vat_numbers_are_found_and_kept() -> None:
+    """R40: they warn; the row is as it was handed over."""
+    handed_over = handover(
+        studio=studio(
+            vat_number="DE12", bank_account=BankAccount(iban="DE88370400440532013000", bic="COBA")
+        ),
+        debtor=debtor(bank_account=BankAccount(iban="=cmd", bic="BYLADEM100")),
+    )
+    assert wrong_columns(handed_over) == ["VATSerialNo", "IBAN", "BIC", "DebtorIBAN", "DebtorBIC"]
+    row = cells(handed_over)
+    assert row["IBAN"] == "DE88370400440532013000"
+    assert row["DebtorIBAN"] == "=cmd"
+    assert row["VATSerialNo"] == "DE12"

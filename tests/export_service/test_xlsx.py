@@ -1,0 +1,281 @@
+"""Excel: two readers that are not ours see what was written, typed and never live (R40, R41)."""
+
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from openpyxl.worksheet.worksheet import Worksheet
+from python_calamine import CalamineWorkbook
+
+from export_service.columns import COLUMNS, Column, Kind
+from export_service.rendering.summary import SummaryRow, summary_of
+from export_service.rendering.xlsx_cells import CUT_MARK, LONGEST_TEXT, column_letters
+from export_service.rendering.xlsx_writer import XlsxWriter
+from export_service.rendering.zip_stream import ArchiveTooLargeError, ZipStream
+from export_service.run import Run, RunStudio
+from tests.export_service import sample_rows
+from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position
+
+FIRST_RIGHT_DAY = "1900-03-01"
+
+
+class Pipe(io.RawIOBase):
+    """An output that can neither seek nor tell."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        self.content += data
+        return len(data)
+
+
+def written(
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[Column] = COLUMNS,
+    summary: Sequence[SummaryRow] = (),
+    rows_per_sheet: int = 500_000,
+) -> bytes:
+    """The bytes of a whole workbook, written in two batches."""
+    output = Pipe()
+    writer = XlsxWriter(output, columns, summary, rows_per_sheet)
+    writer.add(rows[:1])
+    writer.add(rows[1:])
+    writer.finish()
+    return bytes(output.content)
+
+
+def sheet_of(content: bytes, index: int = 0) -> Worksheet:
+    """A sheet as openpyxl sees it."""
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[index]
+    assert isinstance(sheet, Worksheet)
+    return sheet
+
+
+def decoded(text: object) -> object:
+    """A text as Excel shows it: openpyxl leaves _xHHHH_ as it stands in the file."""
+    if not isinstance(text, str):
+        return text
+    return re.sub("_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)
+
+
+def expected(kind: Kind, text: str) -> object:
+    """What a reader is to find in a cell."""
+    if text == "":
+        return None
+    match kind:
+        case Kind.DATE if text >= FIRST_RIGHT_DAY:
+            return midnight(text)
+        case Kind.DECIMAL:
+            return Decimal(text)
+        case Kind.BOOL:
+            return text == "true"
+        case _:
+            return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def midnight(day: str) -> datetime:
+    """A date as openpyxl gives it."""
+    return datetime.fromisoformat(day)
+
+
+def amount(value: object) -> object:
+    """A number as an amount of whole cents; anything else as it is."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Decimal(str(value)).quantize(Decimal("0.01")) if is_number else value
+
+
+@given(sample_rows.rows)
+@settings(max_examples=150, deadline=None)
+def test_all_kinds_of_text_go_through_and_back(rows: list[tuple[str, ...]]) -> None:
+    """R41: openpyxl and calamine see the same, and what was meant."""
+    kinds = [column.kind for column in COLUMNS_OF_EACH_KIND]
+    # The last row is plain, for readers leave out empty rows at the end.
+    rows = [*rows, tuple(sample_rows.PLAIN[kind] for kind in kinds)]
+    content = written(rows, COLUMNS_OF_EACH_KIND)
+    wanted = [[expected(kind, text) for kind, text in zip(kinds, row, strict=True)] for row in rows]
+    by_openpyxl = [
+        [decoded(amount(cell.value)) for cell in row] for row in sheet_of(content).iter_rows(2)
+    ]
+    assert by_openpyxl == wanted
+
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
+    by_calamine = [[amount(value) for value in row] for row in sheet.to_python()[1:]]
+    assert by_calamine == [[as_calamine_has_it(value) for value in row] for row in wanted]
+
+
+def as_calamine_has_it(value: object) -> object:
+    """Nothing is an empty text, a date has no time, and U+FFFE and U+FFFF stay escaped."""
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return value.date()
+        case str():
+            return value.replace("\ufffe", "_xFFFE_").replace("\uffff", "_xFFFF_")
+    return value
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", '=HYPERLINK("x","y")', "+1", "-1", "@A1", "<f>1</f>", "'=1"]
+)
+def test_no_text_is_live(text: str) -> None:
+    """R41: each text is an inline string of format @, and no cell of the file holds a formula."""
+    content = written([plain_row(DebtorName1=text, Designation=text)])
+    row = sheet_of(content)[2]
+    for name in ("DebtorName1", "Designation"):
+        cell = row[position(name)]
+        assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
+        assert cell.quotePrefix
+    assert b"<f>" not in sheet_xml(content)
+
+
+def sheet_xml(content: bytes, number: int = 1) -> bytes:
+    """A sheet's part as it stands in the archive."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        return archive.read(f"xl/worksheets/sheet{number}.xml")
+
+
+@pytest.mark.parametrize("text", ["00123", "+491701234567", "1E5", "2026-03-02", "TRUE", "1,5"])
+def test_what_looks_like_a_number_stays_a_text(text: str) -> None:
+    """R41: leading zeros and phone numbers."""
+    cell = sheet_of(written([plain_row(MembershipNr=text)]))[2][position("MembershipNr")]
+    assert (cell.value, cell.data_type) == (text, "s")
+
+
+def test_amounts_are_numbers_with_exactly_their_cents() -> None:
+    """R41."""
+    amounts = ["0.00", "0.01", "0.10", "19.90", "999999999999.99"]
+    content = written([plain_row(Amount=text) for text in amounts])
+    cells = [row[position("Amount")] for row in sheet_of(content).iter_rows(2)]
+    assert [cell.data_type for cell in cells] == ["n"] * 5
+    assert {cell.number_format for cell in cells} == {"#,##0.00"}
+    assert [f"{Decimal(str(cell.value)):.2f}" for cell in cells] == amounts
+    for text in amounts:
+        assert f"<v>{text}</v>".encode() in sheet_xml(content)
+
+
+def test_dates_are_dates_and_days_that_excel_gets_wrong_are_texts() -> None:
+    """R41: Excel believes in a 29 February 1900, and in nothing before that year."""
+    days = ["2026-03-02", "1900-03-01", "1900-02-28", "0987-01-02", "9999-12-31"]
+    content = written([plain_row(Birthdate=day) for day in days])
+    cells = [row[position("Birthdate")] for row in sheet_of(content).iter_rows(2)]
+    assert [cell.value for cell in cells] == [
+        midnight("2026-03-02"),
+        midnight("1900-03-01"),
+        "1900-02-28",
+        "0987-01-02",
+        midnight("9999-12-31"),
+    ]
+    assert cells[0].number_format == r"dd\.mm\.yyyy"
+
+
+def test_the_header_is_bold_and_frozen_and_filters_all_rows() -> None:
+    """R40."""
+    sheet = sheet_of(written([plain_row(), plain_row()]))
+    assert [cell.value for cell in sheet[1]] == [column.name for column in COLUMNS]
+    assert all(cell.font.b for cell in sheet[1])
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == "A1:BI3"
+    assert all(sheet.column_dimensions[column_letters(i + 1)].width > 5 for i in range(61))
+
+
+@pytest.mark.parametrize("character", ["a", "\U0001f600", "\x01", "&"])
+def test_a_text_too_long_for_a_cell_is_cut_with_a_mark(character: str) -> None:
+    """R41: 32,767 UTF-16 units, and no character is cut through."""
+    units = len(character.encode("utf-16-le")) // 2
+    longest = character * (LONGEST_TEXT // units)
+    content = written(
+        [plain_row(Designation=longest), plain_row(Designation=longest + character * 2)]
+    )
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
+    whole, cut = (row[position("Designation")] for row in sheet.to_python()[1:])
+    assert whole == longest
+    assert isinstance(cut, str)
+    assert cut.endswith(CUT_MARK)
+    assert set(cut.removesuffix(CUT_MARK)) == {character}
+    assert LONGEST_TEXT - 1 <= len(cut.encode("utf-16-le")) // 2 <= LONGEST_TEXT
+
+
+def test_rows_beyond_a_sheets_limit_begin_the_next_sheet() -> None:
+    """R41: each sheet has the header, its filter, and its share of the rows."""
+    rows = [plain_row(MembershipNr=f"{number:05}") for number in range(7)]
+    content = written(rows, rows_per_sheet=3)
+    book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+    assert book.sheet_names == [
+        "Forderungen",
+        "Forderungen 2",
+        "Forderungen 3",
+        "Zusammenfassung",
+    ]
+    found = [book.get_sheet_by_index(index).to_python() for index in range(3)]
+    assert [len(sheet) - 1 for sheet in found] == [3, 3, 1]
+    numbers = [row[position("MembershipNr")] for sheet in found for row in sheet[1:]]
+    assert numbers == [f"{number:05}" for number in range(7)]
+    assert sheet_of(content, 2).auto_filter.ref == "A1:BI2"
+
+
+def test_a_full_sheet_is_followed_by_no_empty_one() -> None:
+    content = written([plain_row()] * 4, rows_per_sheet=2)
+    assert len(CalamineWorkbook.from_filelike(io.BytesIO(content)).sheet_names) == 3
+
+
+def test_the_second_sheet_sums_the_run_up() -> None:
+    """R40."""
+    studios = [
+        RunStudio(UUID(int=1), "=Nord", 2, 3, {"CHF": Decimal("1.10"), "EUR": Decimal("2.20")}),
+        RunStudio(UUID(int=2), "Süd", 1, 1, {"EUR": Decimal("0.30")}),
+    ]
+    run = Run(
+        booking_number="2026-000001",
+        partner_id=UUID(int=9),
+        trigger="RUN",
+        collection_date=date(2026, 3, 2),
+        created_at=datetime.fromisoformat("2026-03-02T08:15:00+00:00"),
+        studios=studios,
+    )
+    content = written([plain_row()], summary=list(summary_of(run)))
+    rows = [list(row) for row in sheet_of(content, 1).iter_rows(values_only=True)]
+    known = {row[0]: row[1] for row in rows[:9]}
+    assert known["Inkassolauf / collection run"] == "2026-000001"
+    assert known["Übergabetag / collection date"] == midnight("2026-03-02")
+    assert known["Mitglieder / members"] == 3
+    assert known["Forderungen / claims"] == 4
+    assert known["Summe / total (CHF)"] == 1.1
+    assert known["Summe / total (EUR)"] == 2.5
+    assert rows[-3:] == [
+        ["=Nord", str(UUID(int=1)), 2, 3, 1.1, "CHF"],
+        ["=Nord", str(UUID(int=1)), 2, 3, 2.2, "EUR"],
+        ["Süd", str(UUID(int=2)), 1, 1, 0.3, "EUR"],
+    ]
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    assert written([plain_row()]) == written([plain_row()])
+
+
+def test_an_entry_of_4_gib_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R41: an archive that Excel would have to repair is never finished."""
+    monkeypatch.setattr("export_service.rendering.zip_stream._LIMIT", 1000)
+    archive = ZipStream(Pipe())
+    archive.begin("large")
+    archive.write(bytes(1000))
+    with pytest.raises(ArchiveTooLargeError):
+        archive.end()
+
+
+def test_an_archive_of_4_gib_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export_service.rendering.zip_stream._LIMIT", 200)
+    archive = ZipStream(Pipe())
+    for name in "abc":
+        archive.add(name, name)
+    with pytest.raises(ArchiveTooLargeError):
+        archive.finish()
