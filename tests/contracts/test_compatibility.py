@@ -3,13 +3,14 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contracts import Topic
+from contracts import Topic, compatibility, release, releases
 from contracts.compatibility import broken_promises, unreadable_examples
-from contracts.releases import Release, current, released
+from contracts.releases import Release, current, read, released, save
 from contracts.schemas import Schema
 
 TYPE = "case.payment-booked.v1"
@@ -21,24 +22,24 @@ def now() -> Release:
     return current()
 
 
-def with_schemas(release: Release, change: Callable[[Schema, bool], None]) -> Release:
+def with_schemas(promise: Release, change: Callable[[Schema, bool], None]) -> Release:
     """The release with one type changed in both views; `change` is told which is the writer's."""
-    changed = copy.deepcopy(release)
+    changed = copy.deepcopy(promise)
     change(changed.writers[TYPE], True)
     change(changed.readers[TYPE], False)
     return changed
 
 
-def with_topic(release: Release, **changes: Any) -> Release:
+def with_topic(promise: Release, **changes: Any) -> Release:
     """The release with one topic changed."""
-    topic: Topic = replace(release.topics[TOPIC], **changes)
-    return replace(release, topics=release.topics | {TOPIC: topic})
+    topic: Topic = replace(promise.topics[TOPIC], **changes)
+    return replace(promise, topics=promise.topics | {TOPIC: topic})
 
 
 def test_the_contracts_keep_what_every_release_promised(now: Release) -> None:
-    releases = released()
-    assert [release.name for release in releases] == [str(n + 1) for n in range(len(releases))]
-    assert [problem for release in releases for problem in broken_promises(release, now)] == []
+    promises = released()
+    assert [promise.name for promise in promises] == [str(n + 1) for n in range(len(promises))]
+    assert [problem for promise in promises for problem in broken_promises(promise, now)] == []
     assert unreadable_examples() == []
 
 
@@ -208,3 +209,24 @@ def test_an_edited_or_removed_golden_example_is_found(now: Release) -> None:
     added = copy.deepcopy(now)
     added.examples[TYPE]["a new one"] = "0" * 64
     assert broken_promises(now, added) == []
+
+
+def test_a_release_comes_back_from_its_files(now: Release, tmp_path: Path) -> None:
+    save(tmp_path / "1", now)
+    again = read(tmp_path / "1")
+    assert replace(again, name=now.name) == now
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_release_is_made_unless_a_promise_is_broken(
+    now: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    save(tmp_path / "1", now)
+    if broken:
+        topics = tmp_path / "1" / "topics.toml"
+        topics.write_text(topics.read_text().replace("retention = 30", "retention = 31"))
+    for module in (releases, release):
+        monkeypatch.setattr(module, "RELEASED", tmp_path)
+    assert release.main() == int(broken)
+    assert sorted(path.name for path in tmp_path.iterdir()) == (["1"] if broken else ["1", "2"])
+    assert compatibility.main() == int(broken)

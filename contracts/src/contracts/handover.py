@@ -46,11 +46,6 @@ class HandoverClaim(ClaimDetails):
     to_collect: Money
     """What the partner is to collect: amount less all that was paid on it by then."""
 
-    @model_validator(mode="after")
-    def _currency_of_claim(self) -> Self:
-        require_one_currency((self.amount, self.to_collect))
-        return self
-
 
 class MemberHandedOverV1(Event):
     """A member and its claims go to the partner; this is its case from now on."""
@@ -88,5 +83,9 @@ class MemberHandedOverV1(Event):
 
     @model_validator(mode="after")
     def _one_currency(self) -> Self:
-        require_one_currency(claim.amount for claim in self.claims)
+        require_one_currency(
+            money
+            for claim in self.claims
+            for money in (claim.amount, claim.paid_directly, claim.to_collect)
+        )
         return self

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Literal, cast
 from uuid import UUID
 
 from pydantic import (
@@ -10,13 +10,12 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from contracts.event import Contract, ListOf
-from contracts.money import Money, require_one_currency
+from contracts.money import Money
 
 MAX_CLAIMS = 500
 """Claims of one member in one event: more would not fit a Kafka message of 1 MiB."""
@@ -236,8 +235,3 @@ class ClaimDetails(Contract):
     """What was paid on the claim at the studio, in sum since it arose. Not through collection."""
     latest_rejection_reason: Name | None = None
     """Latest reason why a direct debit or the like was refused. An open list."""
-
-    @model_validator(mode="after")
-    def _one_currency(self) -> Self:
-        require_one_currency((self.amount, self.paid_directly))
-        return self

@@ -1,8 +1,12 @@
 """Snapshots of claims, from the system that owns them; the newest sequence wins."""
 
+from typing import Self
 from uuid import UUID
 
+from pydantic import model_validator
+
 from contracts.event import Event
+from contracts.money import require_one_currency
 from contracts.parts import ClaimDetails, Sequence
 
 
@@ -23,3 +27,8 @@ class ClaimSnapshotV1(ClaimDetails, Event):
     """Whether the claim was cancelled: nothing of it is owed any more."""
     disputed: bool
     """Whether the member disputes the claim: it is not handed over."""
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Self:
+        require_one_currency((self.amount, self.paid_directly))
+        return self

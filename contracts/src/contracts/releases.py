@@ -49,7 +49,7 @@ def current() -> Release:
 
 def released() -> list[Release]:
     """All releases, the oldest first."""
-    return [_read(folder) for folder in sorted(RELEASED.iterdir(), key=lambda path: int(path.name))]
+    return [read(folder) for folder in sorted(RELEASED.iterdir(), key=lambda path: int(path.name))]
 
 
 def save(folder: Path, release: Release) -> None:
@@ -63,7 +63,8 @@ def save(folder: Path, release: Release) -> None:
     (folder / "topics.toml").write_bytes(_TOPICS_FILE.read_bytes())
 
 
-def _read(folder: Path) -> Release:
+def read(folder: Path) -> Release:
+    """The release in a folder."""
     return Release(
         name=folder.name,
         writers=_read_schemas(folder / "writer"),
