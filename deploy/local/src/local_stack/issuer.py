@@ -24,10 +24,10 @@ _ALGORITHM = "ES256"
 class Issuer:
     """Signs tokens, and serves its public key over HTTP from a thread of this program."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._key_id = secrets.token_hex(8)
-        self._server = ThreadingHTTPServer((HOST, 0), self._handler())
+        self._server = ThreadingHTTPServer((HOST, port), self._handler())
         self.url = f"http://{HOST}:{self._server.server_port}"
         self.jwks_url = f"{self.url}/jwks.json"
 

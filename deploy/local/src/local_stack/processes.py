@@ -93,7 +93,8 @@ class ChildProcess:
 
     @property
     def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        process = self._process  # another thread may stop it just now
+        return process is not None and process.poll() is None
 
     def start(self) -> None:
         """Starts it; does not wait until it can be used."""

@@ -1,0 +1,231 @@
+"""The whole system on one machine: PostgreSQL, Kafka, an issuer, four services, a partner."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+import httpx
+from cryptography.fernet import Fernet
+
+from local_stack import engines
+from local_stack.issuer import AUDIENCE, ROLES, Issuer
+from local_stack.places import WORKING_DIRECTORY
+from local_stack.ports import HOST, free_port
+from local_stack.processes import ChildProcess, LocalStackError
+
+# In the order of the ports that they prefer, from 8001 on; the issuer comes after the simulator.
+SERVICES = ("run-service", "case-service", "export-service", "partner-gateway")
+SIMULATOR = "partner-simulator"
+_FIRST_PORT = 8001
+_SECONDS_TO_GET_READY = 60
+
+
+class Program(ChildProcess):
+    """A service of ours, or the partner simulator: `start` waits until it is ready."""
+
+    def __init__(
+        self, name: str, *, url: str, ready_path: str, log: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.url = url
+        self.ready_path = ready_path
+        self._settings = dict(environment)
+        self._module = name.replace("-", "_")
+        command = [sys.executable, "-m", self._module, "serve"]
+        super().__init__(name, command, log=log, environment=os.environ | self._settings)
+
+    def start(self) -> None:
+        super().start()
+        self.wait_until(self.is_ready, limit=_SECONDS_TO_GET_READY)
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}{self.ready_path}", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs another command of it, such as `audit`, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", self._module, *arguments],
+            env=os.environ | self._settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def run_or_fail(self, *arguments: str) -> None:
+        done = self.run(*arguments)
+        with self.log.open("a") as log:
+            log.write(done.stdout + done.stderr)
+        if done.returncode != 0:
+            raise LocalStackError(
+                f"{self.name} {' '.join(arguments)} failed ({done.returncode}); its log: {self.log}"
+            )
+
+
+class Stack:
+    """Everything runs between `start` and `stop`; as a context manager it is started and stopped.
+
+    Its data is new each time and lies in `directory`, with the logs and `stack.json`. Several
+    stacks with directories of their own can run at once. With `known_ports` the programs get the
+    ports from 8001 on where those are free. `settings` are more environment variables for a
+    program, by its name.
+    """
+
+    def __init__(
+        self,
+        directory: Path = WORKING_DIRECTORY,
+        *,
+        known_ports: bool = False,
+        settings: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self.directory = directory.absolute()
+        self.logs = self.directory / "logs"
+        self.tenant_id = uuid4()
+        self._data = self.directory / "data"
+        self._more_settings = settings or {}
+        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir(parents=True)
+        ports = iter(range(_FIRST_PORT, _FIRST_PORT + len(SERVICES) + 2))
+        self._ports = {
+            name: free_port(next(ports) if known_ports else 0)
+            for name in (*SERVICES, SIMULATOR, "issuer")
+        }
+        self.issuer = Issuer(self._ports["issuer"])
+        self.postgres = engines.postgres(self._data / "postgres", log=self.logs / "postgres.log")
+        self.kafka = engines.kafka(self._data / "kafka", log=self.logs / "kafka.log")
+        self._programs: dict[str, Program] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts everything and waits until it can be used."""
+        self.issuer.start()
+        _at_once(self.postgres.start, self.kafka.start)
+        for service in SERVICES:
+            self.postgres.create_database(_role(service))
+            self._add(service, "/health/ready")
+        self._add(SIMULATOR, "/state")
+        services = [self._programs[service] for service in SERVICES]
+        _at_once(
+            partial(services[0].run_or_fail, "topics", "--replication", "1"),
+            *[partial(service.run_or_fail, "migrate") for service in services],
+        )
+        _at_once(*[program.start for program in self._programs.values()])
+        self._describe()
+
+    def stop(self) -> None:
+        """Stops everything; what was not started is left alone."""
+        (self.directory / "stack.json").unlink(missing_ok=True)
+        _at_once(*[program.stop for program in self._programs.values()])
+        _at_once(self.kafka.remove, self.postgres.remove, self.issuer.stop)
+
+    def service(self, name: str) -> Program:
+        """A service by its name, such as `run-service`, or the partner simulator."""
+        return self._programs[name]
+
+    @property
+    def dead(self) -> list[Program]:
+        """The programs that do not run, though they should."""
+        return [program for program in self._programs.values() if not program.is_running]
+
+    def database_url(self, service: str) -> str:
+        """Address of the service's database, for its own role."""
+        return self.postgres.url(_role(service))
+
+    def token(
+        self, *roles: str, tenant_id: UUID | None = None, studio_ids: Iterable[UUID] | None = None
+    ) -> str:
+        """A token with these roles (else all of them), of this tenant (else the seeded one)."""
+        return self.issuer.token(
+            tenant_id or self.tenant_id,
+            roles or ROLES,
+            studio_ids=None if studio_ids is None else list(studio_ids),
+        )
+
+    def _add(self, name: str, ready_path: str) -> None:
+        port = self._ports[name]
+        settings = self._service_settings(name) if name in SERVICES else self._simulator_settings()
+        self._programs[name] = Program(
+            name,
+            url=f"http://{HOST}:{port}",
+            ready_path=ready_path,
+            log=self.logs / f"{name}.log",
+            environment={
+                **settings,
+                "HTTP_HOST": HOST,
+                "HTTP_PORT": str(port),
+                **self._more_settings.get(name, {}),
+            },
+        )
+
+    def _service_settings(self, name: str) -> dict[str, str]:
+        settings = {
+            "DATABASE_URL": self.database_url(name).replace("://", "+asyncpg://", 1),
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "AUTH_ISSUER": self.issuer.url,
+            "AUTH_AUDIENCE": AUDIENCE,
+            "AUTH_JWKS_URL": self.issuer.jwks_url,
+        }
+        match name:
+            case "export-service":
+                settings["EXPORT_DIRECTORY"] = str(self._data / "exports")
+            case "partner-gateway":
+                settings["ENCRYPTION_KEYS"] = Fernet.generate_key().decode()
+                settings["TRUSTED_PARTNER_HOSTS"] = HOST
+                settings["RETRY_DELAYS_SECONDS"] = "1,2,5,10"
+        return settings
+
+    def _simulator_settings(self) -> dict[str, str]:
+        return {}
+
+    def _describe(self) -> None:
+        """Writes what programs need to use the stack; it holds secrets."""
+        description = {
+            "services": {name: self._programs[name].url for name in SERVICES},
+            "kafka": self.kafka.bootstrap_servers,
+            "postgres": {name: self.database_url(name) for name in SERVICES},
+            "tokens": {role: self.token(role) for role in ROLES},
+            "partner_simulator": self._programs[SIMULATOR].url,
+        }
+        file = self.directory / "stack.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(description, indent=2) + "\n")
+
+
+def _role(service: str) -> str:
+    return service.replace("-", "_")
+
+
+def _at_once(*actions: Callable[[], None]) -> None:
+    """Does all of them at the same time; raises the first error when all have ended."""
+    if not actions:
+        return
+    with ThreadPoolExecutor(len(actions)) as threads:
+        ended = [threads.submit(action) for action in actions]
+    for action in ended:
+        action.result()
