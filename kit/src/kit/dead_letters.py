@@ -46,7 +46,7 @@ async def bury(connection: AsyncConnection, consumer: str, letters: Sequence[Dea
         _FIRST_TIME,
         {"sources": [source for source, _ in places], "ids": [id_ for _, id_ in places]},
     )
-    new = [places[source, id_] for source, id_ in first.tuples()]
+    new = [places[source, id_] for source, id_ in first]
     await outbox.publish_dead_letters(connection, [_letter(consumer, letter) for letter in new])
     for letter in new:
         metrics.dead_letters_total.labels(letter.record.topic, letter.error.reason).inc()

@@ -20,7 +20,7 @@ from kit.auth import Principal
 from kit.context import Context
 from kit.database import is_temporary
 from kit.ids import new_id
-from kit.problems import INTERNAL, INVALID, STALE, Problem, problem, unavailable
+from kit.problems import INTERNAL, INVALID, STALE, TOO_LARGE, Problem, problem, unavailable
 from kit.trace import (
     Cause,
     carried,
@@ -40,17 +40,17 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Body(BaseModel):
-    """The base of request bodies: unknown fields are refused, and so is NUL in texts."""
+    """The base of request bodies: unknown fields are refused, and texts that cannot be stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _without_nul(cls, value: object) -> object:
-        """Refuse the one character that PostgreSQL cannot store."""
+    def _storable(cls, value: object) -> object:
+        """Refuse what JSON can write and PostgreSQL cannot store: NUL and half characters."""
         texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and "\x00" in text for text in texts):
-            raise PydanticCustomError("nul_character", "Text must not hold a NUL character")
+        if not all(_is_storable(text) for text in texts if isinstance(text, str)):
+            raise PydanticCustomError("text", "Text must be valid Unicode without NUL characters")
         return value
 
 
@@ -97,7 +97,6 @@ def build_app(title: str, routers: Sequence[APIRouter], lifespan: Lifespan) -> F
         lifespan=lifespan,
         docs_url=None,  # the pages would load scripts from elsewhere
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
         generate_unique_id_function=_operation_id,
         responses={"default": _PROBLEM_RESPONSE},
         redirect_slashes=False,
@@ -106,7 +105,7 @@ def build_app(title: str, routers: Sequence[APIRouter], lifespan: Lifespan) -> F
     problems.install(app)
     app.add_middleware(Edge)
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, max_body_size=MAX_BODY_BYTES)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -151,13 +150,21 @@ class _Exchange:
         self._scope = scope
         self._send = send
         self._started_at = time.perf_counter()
+        self._is_replaced = False
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         """Pass the answer on, with the headers that every answer has."""
+        if self._is_replaced:
+            return
         if message["type"] == "http.response.start":
-            self.status = message["status"]
             headers = MutableHeaders(scope=message)
+            if message["status"] == 413 and headers.get("content-type") != problems.MEDIA_TYPE:
+                # The framework refuses a declared length by itself, in plain text.
+                await problem(TOO_LARGE).response()(self._scope, _nothing, self.send)
+                self._is_replaced = True
+                return
+            self.status = message["status"]
             headers["X-Request-Id"] = current_correlation_id()
             headers["X-Content-Type-Options"] = "nosniff"
             if traceparent := current_traceparent():
@@ -182,6 +189,18 @@ class _Exchange:
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _is_storable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in value
 
 
 def _request_id(headers: Headers) -> str:

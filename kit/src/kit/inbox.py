@@ -5,7 +5,8 @@ what it left done is recognised by the inbox. So nothing is lost and nothing act
 """
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -88,6 +89,7 @@ class Inbox:
         except Exception as error:
             if is_temporary(error):
                 raise
+            log.warning("batch failed, split", records=len(records), exc_info=error)
             if len(records) == 1:
                 await self._handle_alone(records[0])
             else:
@@ -96,7 +98,7 @@ class Inbox:
                 await self._handle_or_split(records[middle:])
 
     async def _handle_alone(self, record: Record) -> None:
-        """Find out whether the record is to blame or what is parked under its key."""
+        """Find out whether the record is to blame, or what is parked under its key or for it."""
         async with self._context.database.begin() as connection:
             await self._retry(connection, await parking.take_same_keys(connection, [record]))
         async with self._context.database.begin() as connection:
@@ -122,7 +124,7 @@ class Inbox:
     ) -> None:
         try:
             async with connection.begin_nested():
-                await self._dispatch(connection, records, before)
+                await self._dispatch(connection, records, before, release=False)
         except Exception as error:
             if is_temporary(error):
                 raise
@@ -136,27 +138,31 @@ class Inbox:
         connection: AsyncConnection,
         records: Sequence[Record],
         before: Sequence[ParkedRecord],
+        *,
+        release: bool = True,
     ) -> None:
-        """Handle, within the transaction, what was parked `before` and then new `records`."""
-        new, letters = _read(records)
-        held, broken = _read([parked.record for parked in before])
-        letters += broken
-        parked: list[tuple[Message[Event], str]] = []
-        arrivals: set[str] = set()
-        for group in in_order([*held, *await _enter(connection, new)]):
+        """Handle, within the transaction, what was parked `before` and then new `records`.
+
+        What waits for a thing that arrives is handled right after it, before anything later:
+        with `release` in this transaction, without it in one of its own, soon.
+        """
+        work = _Work(list(before))
+        new = work.read(records)
+        held = work.read([parked.record for parked in before])
+        groups = deque(in_order([*held, *await _enter(connection, new)]))
+        while groups:
+            group = groups.popleft()
             batch: Batch[Any] = Batch(connection, group, self._context)
             await self._handlers[group[0].type](batch)
-            letters += [
-                DeadLetter(message.record, UnusableError("rejected", reason))
-                for message, reason in batch.rejected
-            ]
-            parked += batch.parked
-            arrivals |= batch.arrivals
             metrics.messages_handled_total.labels(group[0].type).inc(len(group))
-        for record in await parking.park(connection, parked, before):
-            letters.append(DeadLetter(record, UnusableError("waited-too-long")))
-        await self._bury(connection, letters)
-        if arrivals and await parking.make_due(connection, sorted(arrivals)):
+            work.take_over(batch)
+            if release and batch.arrivals:
+                released = await work.release(connection, batch.arrivals)
+                groups.extendleft(reversed(in_order(released)))
+        for record in await parking.park(connection, work.early, work.before):
+            work.letters.append(DeadLetter(record, UnusableError("waited-too-long")))
+        await self._bury(connection, work.letters)
+        if not release and await parking.make_due(connection, sorted(work.arrivals)):
             self._context.wake(RETRY_PARKED)
 
     async def _bury(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
@@ -167,6 +173,42 @@ class Inbox:
         await bury(connection, self._consumer, letters)
         for letter in letters:
             log.warning("dead letter", reason=letter.error.reason, **_origin(letter.record))
+
+
+class _Work:
+    """What one transaction gathers besides its handlers' effects."""
+
+    def __init__(self, before: list[ParkedRecord]) -> None:
+        self.before = before
+        self.letters: list[DeadLetter] = []
+        self.early: list[tuple[Message[Event], str]] = []
+        self.arrivals: set[str] = set()
+
+    def read(self, records: Sequence[Record]) -> list[Message[Event]]:
+        """Parse each record alone; what is no message becomes a dead letter."""
+        messages, letters = _read(records)
+        self.letters += letters
+        return messages
+
+    def take_over(self, batch: Batch[Any]) -> None:
+        """Take what a handler said of its messages."""
+        self.early += batch.parked
+        self.arrivals |= batch.arrivals
+        self.letters += [
+            DeadLetter(message.record, UnusableError("rejected", reason))
+            for message, reason in batch.rejected
+        ]
+
+    async def release(
+        self, connection: AsyncConnection, things: Collection[str]
+    ) -> list[Message[Event]]:
+        """Return what waits for things that are there now, oldest first."""
+        parked = await parking.take_waiting(connection, sorted(things))
+        self.before += parked
+        released = self.read([each.record for each in parked])
+        released += [message for message, waits_for in self.early if waits_for in things]
+        self.early = [each for each in self.early if each[1] not in things]
+        return released
 
 
 def _read(records: Sequence[Record]) -> tuple[list[Message[Event]], list[DeadLetter]]:
@@ -187,7 +229,7 @@ async def _enter(
     if not messages:
         return []
     result = await connection.execute(_ENTER, _ids(messages))
-    new = {(source, id_) for source, id_ in result.tuples()}
+    new = {(source, id_) for source, id_ in result}
     fresh = []
     for message in messages:
         if (message.source, message.id) in new:

@@ -91,14 +91,14 @@ async def publish_dead_letters(
     await _insert(connection, rows)
 
 
-def load_headers(dumped: str) -> list[tuple[str, bytes | None]]:
-    """Turn the JSON of a `headers` column into Kafka headers."""
+def load_headers(dumped: Sequence[tuple[str, str | None]]) -> list[tuple[str, bytes | None]]:
+    """Turn what a `headers` column holds into Kafka headers."""
     return [
         (
             base64.b64decode(name).decode(),
             None if value is None else base64.b64decode(value),
         )
-        for name, value in json.loads(dumped)
+        for name, value in dumped
     ]
 
 

@@ -42,6 +42,15 @@ _TAKE_SAME_KEYS = text(
     RETURNING {_COLUMNS}
     """  # noqa: S608 - the columns are a constant
 )
+_TAKE_WAITING = text(
+    f"""
+    DELETE FROM parked WHERE seq IN (
+        SELECT seq FROM parked WHERE waits_for = ANY (CAST(:things AS text[]))
+        ORDER BY seq FOR UPDATE
+    )
+    RETURNING {_COLUMNS}
+    """  # noqa: S608 - the columns are a constant
+)
 _PARK = text(
     """
     INSERT INTO parked (waits_for, topic, partition, "offset", key, value, headers, parked_at,
@@ -85,6 +94,15 @@ async def take_same_keys(
     return _parked_records(rows.all())
 
 
+async def take_waiting(connection: AsyncConnection, things: Sequence[str]) -> list[ParkedRecord]:
+    """Take out what waits for any of `things`, oldest first.
+
+    What another transaction parks at this moment is not seen: its own next try finds the thing.
+    """
+    rows = await connection.execute(_TAKE_WAITING, {"things": list(things)})
+    return _parked_records(rows.all())
+
+
 async def park(
     connection: AsyncConnection,
     early: Sequence[tuple[Message[Event], str]],
@@ -125,10 +143,7 @@ async def park(
 
 
 async def make_due(connection: AsyncConnection, things: Sequence[str]) -> bool:
-    """Let what waits for `things` be tried next; tell whether anything does.
-
-    What another transaction parks at this moment is not seen: its own next try finds the thing.
-    """
+    """Let what waits for `things` be tried next; tell whether anything does."""
     result = await connection.execute(_ARRIVED, {"things": list(things)})
     return result.rowcount > 0
 

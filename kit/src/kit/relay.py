@@ -10,6 +10,7 @@ Invariants, each with a failure behind it:
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -174,7 +175,7 @@ class Relay:
 
     def _headers(self, row: Any) -> Headers:
         if row["headers"] is not None:
-            return load_headers(row["headers"])
+            return load_headers(json.loads(row["headers"]))
         envelope = Envelope(
             id=str(row["id"]),
             source=self._source,

@@ -1,6 +1,8 @@
 """What every service reads from its environment."""
 
-from pydantic import Field
+from zoneinfo import available_timezones
+
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -44,3 +46,10 @@ class ServiceSettings(BaseSettings):
 
     time_zone: str = "Europe/Berlin"
     """IANA time zone of the tenants' booking days."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("no time zone of this name")
+        return name

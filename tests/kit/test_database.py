@@ -1,0 +1,248 @@
+"""Transactions, migrations and the plumbing's tables, on the real PostgreSQL."""
+
+import asyncio
+import os
+import socket
+import sys
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from kit import plumbing
+from kit.database import Database, is_temporary, pending, sqlstate, upgrade
+from tests.kit.conftest import PLUMBING_MIGRATION, Migrations
+
+INSERT = text("INSERT INTO inbox (source, id) VALUES ('/tests', :id)")
+COUNT = text("SELECT count(*) FROM inbox")
+
+SLOW_MIGRATION = """
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade():
+    op.execute("CREATE TABLE migrated (at timestamptz)")
+    op.execute("SELECT pg_sleep(0.3)")
+    op.execute("INSERT INTO migrated VALUES (now())")
+"""
+
+BROKEN_MIGRATION = """
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    op.execute("CREATE TABLE half_done (id int)")
+    op.execute("SELECT 1 / 0")
+"""
+
+CONCURRENT_INDEX_MIGRATION = """
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX CONCURRENTLY migrated_at ON migrated (at)")
+"""
+
+
+async def test_a_block_commits_at_its_end_and_rolls_back_on_an_exception(
+    database: Database,
+) -> None:
+    async with database.begin() as connection:
+        await connection.execute(INSERT, {"id": "kept"})
+    with pytest.raises(ValueError, match="on purpose"):
+        async with database.begin() as connection:
+            await connection.execute(INSERT, {"id": "undone"})
+            raise ValueError("on purpose")
+    async with database.connect() as connection:
+        assert await connection.scalar(COUNT) == 1
+
+
+async def test_a_connection_for_reads_refuses_to_write(database: Database) -> None:
+    async with database.connect() as connection:
+        with pytest.raises(DBAPIError) as caught:
+            await connection.execute(INSERT, {"id": "never"})
+    assert sqlstate(caught.value) == "25006"
+    async with database.begin() as connection:  # the same connection, back from the pool
+        await connection.execute(INSERT, {"id": "again"})
+
+
+async def test_sessions_are_in_utc_and_have_limits(database: Database) -> None:
+    async with database.connect() as connection:
+        settings = {
+            name: await connection.scalar(text(f"SHOW {name}"))
+            for name in ("timezone", "statement_timeout", "lock_timeout", "jit")
+        }
+    assert settings == {
+        "timezone": "UTC",
+        "statement_timeout": "1min",
+        "lock_timeout": "10s",
+        "jit": "off",
+    }
+
+
+async def test_a_failed_statement_does_not_name_its_parameters(database: Database) -> None:
+    """R63: a message that is printed by mistake holds no value."""
+    async with database.begin() as connection:
+        await connection.execute(INSERT, {"id": "Erika Mustermann"})
+    with pytest.raises(IntegrityError) as caught:
+        async with database.begin() as connection:
+            await connection.execute(INSERT, {"id": "Erika Mustermann"})
+    assert "hide_parameters" in str(caught.value)
+    assert not is_temporary(caught.value)
+
+
+async def test_a_database_that_is_away_is_temporary() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses every connection
+        database = Database(f"postgresql+asyncpg://a:b@127.0.0.1:{taken.getsockname()[1]}/c")
+        with pytest.raises(OSError, match="Connect call failed") as caught:
+            await database.ping()
+        await database.close()
+    assert is_temporary(caught.value)
+
+
+async def test_a_connection_that_the_server_ends_is_temporary(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        async with database.begin() as connection:
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+            async with database.begin() as other:
+                await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            await connection.execute(text("SELECT 1"))
+    assert is_temporary(caught.value)
+    await database.ping()
+
+
+async def test_a_lock_that_is_not_to_be_had_in_time_is_temporary(database: Database) -> None:
+    async with database.begin() as holder:
+        await holder.execute(text("LOCK TABLE inbox"))
+        with pytest.raises(DBAPIError) as caught:
+            async with database.begin() as waiter:
+                await waiter.execute(text("SET LOCAL lock_timeout = '50ms'"))
+                await waiter.execute(INSERT, {"id": "waits"})
+    assert is_temporary(caught.value)
+
+
+async def test_what_the_work_itself_broke_is_not_temporary(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        async with database.begin() as connection:
+            await connection.execute(text("SELECT 1 / 0"))
+    assert sqlstate(caught.value) == "22012"
+    assert not is_temporary(caught.value)
+    assert not is_temporary(ValueError())
+
+
+async def test_processes_that_start_at_once_migrate_once(
+    database_url: str, migrations: Migrations
+) -> None:
+    """R61: replicas of a service start together."""
+    package = migrations.package(
+        "slow_migrations", v0001=SLOW_MIGRATION, v0002=CONCURRENT_INDEX_MIGRATION
+    )
+    program = f"from kit.database import upgrade; upgrade({database_url!r}, {package!r})"
+    started = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            program,
+            env={**os.environ, "PYTHONPATH": str(migrations.folder)},
+        )
+        for _ in range(4)
+    ]
+    assert await asyncio.gather(*(process.wait() for process in started)) == [0, 0, 0, 0]
+    database = Database(database_url)
+    async with database.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM migrated")) == 1
+    await database.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_gives_the_lock_back(
+    database_url: str, migrations: Migrations
+) -> None:
+    package = migrations.package(
+        "broken_migrations", v0001=PLUMBING_MIGRATION, v0002=BROKEN_MIGRATION
+    )
+    for _ in range(2):
+        with pytest.raises(DBAPIError, match="division by zero"):
+            await asyncio.to_thread(upgrade, database_url, package)
+    database = Database(database_url)
+    async with database.connect() as connection:
+        assert await connection.scalar(text("SELECT to_regclass('half_done')")) is None
+        assert await connection.scalar(text("SELECT to_regclass('outbox')")) is not None
+    await database.close()
+
+
+async def test_migrations_are_pending_until_run_and_not_when_the_database_is_newer(
+    database_url: str, migrations: Migrations
+) -> None:
+    """R61: while a release is rolled out, the older one stays ready."""
+    newer = SLOW_MIGRATION.replace('"0001"', '"0002"').replace("None", '"0001"')
+    old = migrations.package("old_release", v0001=PLUMBING_MIGRATION)
+    new = migrations.package("new_release", v0001=PLUMBING_MIGRATION, v0002=newer)
+    database = Database(database_url)
+    assert await pending(database, old)
+    await asyncio.to_thread(upgrade, database_url, old)
+    assert not await pending(database, old)
+    assert await pending(database, new)
+    await asyncio.to_thread(upgrade, database_url, new)
+    assert not await pending(database, new)
+    assert not await pending(database, old)
+    await database.close()
+
+
+async def test_the_tables_are_those_that_the_first_migration_makes(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        migration = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return list(compare_metadata(migration, plumbing.plumbing))
+
+    async with database.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_what_the_first_migration_made_can_be_dropped(database: Database) -> None:
+    def drop(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            plumbing.drop_v1()
+
+    async with database.begin() as connection:
+        await connection.run_sync(drop)
+        left = await connection.scalars(
+            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        )
+        assert left.all() == ["alembic_version"]
+
+
+async def test_the_outbox_rings_once_for_each_statement_when_it_is_committed(
+    database: Database, database_url: str
+) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listener = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    await listener.add_listener("outbox", lambda *heard_now: heard.put_nowait(heard_now[2]))
+    async with database.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, time) "
+                "SELECT uuidv7(), 'topic', 'key', 'type', ''::bytea, now() "
+                "FROM generate_series(1, 3)"
+            )
+        )
+        await listener.execute("SELECT 1")
+        assert heard.empty()
+    async with asyncio.timeout(5):
+        assert await heard.get() == "outbox"
+    await listener.execute("SELECT 1")
+    assert heard.empty()
+    await listener.close()

@@ -1,0 +1,155 @@
+"""What was handled acts once; what came too early acts later; what cannot work stands aside."""
+
+from sqlalchemy import text
+
+from contracts import NoticeDueV1, NoticeSentV1
+from kit.database import Database
+from kit.ids import new_id
+from kit.messages import Record
+from tests.kit.deliveries import handled, make_inbox, notice, partner, record_of
+
+
+async def dead_letters(database: Database) -> list[tuple[str, str]]:
+    """Return topic and payload length of the dead letters in the outbox."""
+    async with database.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT aggregatetype, aggregateid FROM outbox WHERE type = 'dead-letter'")
+        )
+        return [(row[0], row[1]) for row in rows]
+
+
+async def parked(database: Database) -> int:
+    """Return how many messages are parked."""
+    async with database.connect() as connection:
+        return int(await connection.scalar(text("SELECT count(*) FROM parked")) or 0)
+
+
+async def make_due(database: Database) -> None:
+    """Let the time of the next try come."""
+    async with database.begin() as connection:
+        await connection.execute(text("UPDATE parked SET next_try_at = now()"))
+
+
+async def bring_unseen(database: Database, key: str) -> None:
+    """Let a thing be there without its arrival being said."""
+    async with database.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO handled (id, key, type) VALUES ('x', :key, 'x')"), {"key": key}
+        )
+
+
+async def test_the_same_id_acts_once_within_and_across_batches(deliveries: Database) -> None:
+    inbox, event = make_inbox(deliveries), partner()
+    record = record_of(event, "one")
+    await inbox.handle([record, record])
+    await inbox.handle([record])
+    assert await handled(deliveries, event.key()) == ["one"]
+
+
+async def test_order_for_each_key_is_kept_across_types(deliveries: Database) -> None:
+    inbox, known, case_id = make_inbox(deliveries), partner(), new_id()
+    types = [NoticeDueV1, NoticeSentV1, NoticeSentV1, NoticeDueV1, NoticeSentV1]
+    notices = [notice(type_, known.partner_id, case_id) for type_ in types]
+    records = [record_of(event, f"n{place}") for place, event in enumerate(notices)]
+    await inbox.handle([record_of(known), *records])
+    assert await handled(deliveries, str(case_id)) == ["n0", "n1", "n2", "n3", "n4"]
+
+
+async def test_what_came_too_early_acts_when_its_thing_arrives(deliveries: Database) -> None:
+    inbox, known, case_id = make_inbox(deliveries), partner(), new_id()
+    early = [
+        record_of(notice(NoticeDueV1, known.partner_id, case_id), "due"),
+        record_of(notice(NoticeSentV1, known.partner_id, case_id), "sent"),
+    ]
+    await inbox.handle(early)
+    assert await parked(deliveries) == 2
+    assert await handled(deliveries, str(case_id)) == []
+    await inbox.handle([record_of(known)])
+    assert await handled(deliveries, str(case_id)) == ["due", "sent"]
+    assert await parked(deliveries) == 0
+    await inbox.handle(early)
+    assert await handled(deliveries, str(case_id)) == ["due", "sent"]
+
+
+async def test_what_is_parked_under_a_key_goes_before_what_comes_later(
+    deliveries: Database,
+) -> None:
+    """Even when the arrival did not see what was parked."""
+    inbox, known, case_id = make_inbox(deliveries), partner(), new_id()
+    await inbox.handle([record_of(notice(NoticeDueV1, known.partner_id, case_id), "first")])
+    await bring_unseen(deliveries, known.key())
+    await inbox.handle([record_of(notice(NoticeSentV1, known.partner_id, case_id), "second")])
+    assert await handled(deliveries, str(case_id)) == ["first", "second"]
+
+
+async def test_parking_that_no_arrival_saw_is_tried_again(deliveries: Database) -> None:
+    """The transaction that parks and the one that brings the thing may miss each other."""
+    inbox, known, case_id = make_inbox(deliveries), partner(), new_id()
+    await inbox.handle([record_of(notice(NoticeDueV1, known.partner_id, case_id), "due")])
+    await bring_unseen(deliveries, known.key())
+    assert not await inbox.retry_parked()
+    await make_due(deliveries)
+    assert await inbox.retry_parked()
+    assert await handled(deliveries, str(case_id)) == ["due"]
+
+
+async def test_a_broken_message_is_buried_and_its_neighbours_act(deliveries: Database) -> None:
+    inbox = make_inbox(deliveries)
+    good = [partner() for _ in range(5)]
+    records = [record_of(event, event.key(), offset=10 + at) for at, event in enumerate(good)]
+    records.insert(2, record_of(partner("BROKEN"), offset=1))
+    records.insert(4, record_of(partner("REFUSED"), offset=2))
+    records.append(Record("partner.partner.v1", 0, 3, b"k", b"no json", ()))
+    await inbox.handle(records)
+    for event in good:
+        assert await handled(deliveries, event.key()) == [event.key()]
+    assert len(await dead_letters(deliveries)) == 3
+    await inbox.handle(records)
+    assert len(await dead_letters(deliveries)) == 3, "read again after a crash: buried once"
+
+
+async def test_a_buried_message_acts_when_it_comes_back_after_a_fix(deliveries: Database) -> None:
+    inbox, event = make_inbox(deliveries), partner("REFUSED")
+    await inbox.handle([record_of(event, "again", offset=1)])
+    assert len(await dead_letters(deliveries)) == 1
+    fixed = record_of(event.model_copy(update={"name": "Jetzt recht"}), "again", offset=2)
+    await inbox.handle([fixed])
+    await inbox.handle([fixed])
+    assert await handled(deliveries, event.key()) == ["again"]
+
+
+async def test_a_parked_message_that_breaks_does_not_take_its_neighbours_along(
+    deliveries: Database,
+) -> None:
+    inbox, known, case_id = make_inbox(deliveries), partner(), new_id()
+    await inbox.handle([record_of(notice(NoticeDueV1, known.partner_id, case_id), "due")])
+    async with deliveries.begin() as connection:
+        await connection.execute(text("UPDATE parked SET value = 'no json'"))
+    await inbox.handle(
+        [record_of(known), record_of(notice(NoticeSentV1, known.partner_id, case_id), "sent")]
+    )
+    assert await handled(deliveries, str(case_id)) == ["sent"]
+    assert len(await dead_letters(deliveries)) == 1
+
+
+async def test_a_parked_message_that_breaks_its_handler_does_not_stop_the_arrival(
+    deliveries: Database,
+) -> None:
+    inbox, known, case_id = make_inbox(deliveries), partner(), new_id()
+    await inbox.handle([record_of(notice(NoticeDueV1, known.partner_id, case_id), "due")])
+    async with deliveries.begin() as connection:
+        await connection.execute(text("ALTER TABLE handled ADD CHECK (id <> 'due')"))
+    await inbox.handle([record_of(known, "arrival")])
+    assert await handled(deliveries, known.key()) == ["arrival"]
+    assert await inbox.retry_parked()
+    assert (await parked(deliveries), len(await dead_letters(deliveries))) == (0, 1)
+
+
+async def test_who_waits_too_long_becomes_a_dead_letter(deliveries: Database) -> None:
+    inbox = make_inbox(deliveries)
+    await inbox.handle([record_of(notice(NoticeDueV1, new_id(), new_id()), "due")])
+    async with deliveries.begin() as connection:
+        await connection.execute(text("UPDATE parked SET parked_at = now() - interval '31 days'"))
+    await make_due(deliveries)
+    assert await inbox.retry_parked()
+    assert (await parked(deliveries), len(await dead_letters(deliveries))) == (0, 1)

@@ -1,0 +1,155 @@
+"""The relay publishes every row, in order for each key, by one leader."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from contracts import PartnerSnapshotV1
+from kit.database import Database
+from kit.outbox import publish
+from kit.relay import Relay, partition_of
+from tests.kit.deliveries import cause, ends_of, partner, read_from, until
+
+TOPIC = PartnerSnapshotV1.TOPIC
+
+
+@asynccontextmanager
+async def relaying(
+    database_url: str, kafka: str, name: str = "note-service"
+) -> AsyncIterator[Relay]:
+    """Run a relay."""
+    relay = Relay("note-service", database_url, kafka)
+    task = asyncio.create_task(relay.run())
+    try:
+        yield relay
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def outbox_is_empty(database: Database) -> bool:
+    """Tell whether everything was published."""
+    async with database.connect() as connection:
+        return not await connection.scalar(text("SELECT count(*) FROM outbox"))
+
+
+@given(st.binary(min_size=1, max_size=60), st.integers(1, 50))
+def test_keys_go_where_the_java_client_puts_them(key: bytes, partitions: int) -> None:
+    places = list(range(partitions))
+    assert partition_of(key, partitions) == DefaultPartitioner()(key, places, places)
+
+
+async def test_a_transaction_that_commits_late_is_not_missed(
+    deliveries: Database, database_url: str, kafka: str
+) -> None:
+    starts = await ends_of(kafka, TOPIC)
+    early, late = partner(), partner()
+    async with relaying(database_url, kafka):
+        async with deliveries.begin() as slow:
+            await publish(slow, [(early, cause())])
+            async with deliveries.begin() as quick:
+                await publish(quick, [(late, cause())])
+            await read_from(kafka, starts, lambda found: len(found) == 1)
+        found = await read_from(kafka, starts, lambda found: len(found) == 2)
+    assert {record.key.decode() for record in found} == {early.key(), late.key()}
+
+
+async def test_two_relays_keep_the_order_for_each_key_while_leaders_die(
+    deliveries: Database, database_url: str, kafka: str
+) -> None:
+    """Many writers, each key's writes serialised by its row; leaders lose their connection."""
+    starts = await ends_of(kafka, TOPIC)
+    keys = [partner().partner_id for _ in range(8)]
+    await make_counters(deliveries, keys)
+    async with relaying(database_url, kafka) as one, relaying(database_url, kafka) as two:
+        async with asyncio.TaskGroup() as writers:
+            for seed in range(4):
+                writers.create_task(write(deliveries, keys, random.Random(seed), 60))
+            writers.create_task(kill_leaders(deliveries, 4))
+        await until(lambda: outbox_is_empty(deliveries))
+        assert not (one.leads and two.leads)
+    total = 4 * 60
+    found = await read_from(kafka, starts, lambda got: len({id_of(r) for r in got}) == total)
+    seen: defaultdict[bytes, list[int]] = defaultdict(list)
+    known: set[str] = set()
+    for record in found:
+        if id_of(record) not in known:  # a repeat keeps its id: readers drop it
+            known.add(id_of(record))
+            event = PartnerSnapshotV1.model_validate_json(record.value)
+            seen[record.key].append(event.sequence)
+    assert len(known) == total
+    for sequences in seen.values():
+        assert sequences == sorted(sequences)
+
+
+def id_of(record: object) -> str:
+    """Return the ce_id of a record."""
+    return dict(record.headers)["ce_id"].decode()  # type: ignore[attr-defined]
+
+
+async def make_counters(database: Database, keys: list[UUID]) -> None:
+    """Make one row for each key, as an aggregate would be."""
+    async with database.begin() as connection:
+        await connection.execute(text("CREATE TABLE counters (key uuid PRIMARY KEY, value int)"))
+        await connection.execute(
+            text("INSERT INTO counters SELECT unnest(CAST(:keys AS uuid[])), 0"), {"keys": keys}
+        )
+
+
+async def write(database: Database, keys: list[UUID], chance: random.Random, times: int) -> None:
+    """Lock a row, then publish what it counts: the order that the relay must keep."""
+    for _ in range(times):
+        key = chance.choice(keys)
+        async with database.begin() as connection:
+            value = await connection.scalar(
+                text("UPDATE counters SET value = value + 1 WHERE key = :key RETURNING value"),
+                {"key": key},
+            )
+            event = partner(partner_id=key).model_copy(update={"sequence": value})
+            await publish(connection, [(event, cause())])
+            await asyncio.sleep(chance.random() / 200)
+
+
+async def kill_leaders(database: Database, times: int) -> None:
+    """End the connection of whoever leads, again and again."""
+    for _ in range(times):
+        await asyncio.sleep(0.3)
+        async with database.begin() as connection:
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                    "AND granted AND database = "
+                    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+                )
+            )
+
+
+async def test_an_event_larger_than_its_topic_takes_is_refused_at_the_door(
+    deliveries: Database,
+) -> None:
+    large = partner().model_copy(update={"name": "x" * 1_048_576})
+    with pytest.raises(ValueError, match="larger than"):
+        async with deliveries.begin() as connection:
+            await publish(connection, [(large, cause())])
+
+
+async def test_large_events_of_the_allowed_size_pass(
+    deliveries: Database, database_url: str, kafka: str
+) -> None:
+    starts = await ends_of(kafka, TOPIC)
+    large = partner().model_copy(update={"name": "x" * 900_000})
+    async with deliveries.begin() as connection:
+        await publish(connection, [(large, cause()) for _ in range(5)])
+    async with relaying(database_url, kafka):
+        await until(lambda: outbox_is_empty(deliveries))
+    found = await read_from(kafka, starts, lambda found: len(found) == 5)
+    assert {record.key.decode() for record in found} == {large.key()}

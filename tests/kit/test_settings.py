@@ -1,0 +1,62 @@
+"""Settings come from the environment, and never show a password."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from kit import clock
+from kit.settings import ServiceSettings
+
+ENVIRONMENT = {
+    "DATABASE_URL": "postgresql+asyncpg://run:geheim@db:5432/run",
+    "KAFKA_BOOTSTRAP_SERVERS": "kafka:9092",
+    "AUTH_ISSUER": "https://issuer.example",
+    "AUTH_AUDIENCE": "collection",
+    "AUTH_JWKS_URL": "https://issuer.example/jwks.json",
+    "HTTP_PORT": "8001",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("environment")
+def test_settings_are_read_from_the_environment() -> None:
+    settings = ServiceSettings()  # type: ignore[call-arg]
+    assert settings.http_port == 8001
+    assert settings.time_zone == "Europe/Berlin"
+    assert "geheim" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://run:geheim@db"),
+        ("HTTP_PORT", "geheim"),
+        ("AUTH_JWKS_URL", "file:///geheim"),
+        ("LOG_LEVEL", "geheim"),
+        ("TIME_ZONE", "Geheim/Ort"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_its_value(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ValidationError) as caught:
+        ServiceSettings()  # type: ignore[call-arg]
+    assert name.lower() in str(caught.value)
+    assert "geheim" not in str(caught.value).lower()
+
+
+def test_now_is_in_utc_and_today_is_a_day_where_it_is_asked_for() -> None:
+    assert clock.now().tzinfo is UTC
+    for zone in ("Pacific/Kiritimati", "Pacific/Niue"):  # 25 hours apart
+        before = datetime.now(ZoneInfo(zone)).date()
+        assert before <= clock.today(zone) <= datetime.now(ZoneInfo(zone)).date()
+    assert clock.today("Pacific/Kiritimati") > clock.today("Pacific/Niue")
