@@ -9,7 +9,9 @@ from contracts import Money
 
 def money_of(totals: Iterable[tuple[str, str]] | None) -> tuple[Money, ...]:
     """Return the sums in a JSON array of pairs of amount and currency, in its order."""
-    return tuple(Money(amount=amount, currency=currency) for amount, currency in totals or ())
+    return tuple(
+        Money(amount=Decimal(amount), currency=currency) for amount, currency in totals or ()
+    )
 
 
 def sums_of(amounts: Iterable[Money]) -> tuple[Money, ...]:

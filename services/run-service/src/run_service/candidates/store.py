@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -11,6 +11,7 @@ from sqlalchemy import Table, Text, bindparam, cast, column, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.parts import Channel
 from run_service.tables import partners
 
 
@@ -87,8 +88,8 @@ class Partner:
 
     partner_id: UUID
     name: str
-    channel: str
-    status: str
+    channel: Channel
+    status: Literal["ACTIVE", "PAUSED"]
 
 
 async def find_partner(

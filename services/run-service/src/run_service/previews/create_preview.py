@@ -11,9 +11,9 @@ from kit.auth import Principal
 from kit.clock import now
 from kit.ids import new_id
 from kit.problems import problem, unprocessable
-from run_service.candidates import selection
 from run_service.candidates.selection import Scope
 from run_service.candidates.store import count_studios, find_partner
+from run_service.previews.freeze import freeze
 from run_service.previews.store import Preview, insert_preview
 from run_service.problems import PARTNER_PAUSED
 from run_service.resources import PreviewOrder
@@ -46,9 +46,7 @@ async def create_preview(
         run_id=None,
     )
     await insert_preview(connection, principal.tenant_id, preview)
-    await selection.freeze(
-        connection, preview.preview_id, Scope(principal.tenant_id, today, studio_ids)
-    )
+    await freeze(connection, preview.preview_id, Scope(principal.tenant_id, today, studio_ids))
     return preview.preview_id
 
 

@@ -58,7 +58,7 @@ _MEMBERS = text(
 
 
 async def preview(connection: AsyncConnection, principal: Principal, preview_id: UUID) -> Preview:
-    """Return a preview; raises the 404 for one that the caller may not see, the 410 for old ones."""
+    """Return a preview; raises the 404 when the caller may not see it, the 410 when it is old."""
     head = await readable_preview(connection, principal, preview_id)
     keys = {"tenant_id": principal.tenant_id, "preview_id": preview_id}
     sums = (await connection.execute(_SUMS, keys)).one()

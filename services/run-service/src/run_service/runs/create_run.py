@@ -14,8 +14,7 @@ from kit.clock import now
 from kit.ids import new_id
 from kit.problems import Problem, ProblemType, problem
 from kit.trace import Cause
-from run_service.candidates import selection
-from run_service.candidates.selection import ChangedMember, Scope
+from run_service.candidates.selection import Scope
 from run_service.candidates.store import find_partner
 from run_service.money import sums_of
 from run_service.previews.open_preview import open_preview
@@ -29,6 +28,7 @@ from run_service.problems import (
 )
 from run_service.resources import RunOrder
 from run_service.runs import store
+from run_service.runs.changed_members import ChangedMember, changed_members
 from run_service.runs.run import booking_number
 
 _NAMED_AT_MOST: Final = 500
@@ -81,7 +81,7 @@ async def _leave_out_changed(
     connection: AsyncConnection, tenant_id: UUID, order: RunOrder, today: date
 ) -> None:
     """Take the members that are not what the preview shows out of it, or refuse the run."""
-    changed = await selection.changed_members(connection, order.preview_id, Scope(tenant_id, today))
+    changed = await changed_members(connection, order.preview_id, Scope(tenant_id, today))
     if changed and not order.leave_out_changed:
         only_reserved = all(member.in_collection for member in changed)
         raise _refusal(CLAIMS_ALREADY_IN_COLLECTION if only_reserved else MEMBERS_CHANGED, changed)

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import RunStudio
 from contracts.parts import Channel, Trigger
 from kit.trace import Cause
-from run_service.candidates.selection import ChangedMember
 from run_service.money import money_of
+from run_service.runs.changed_members import ChangedMember
 from run_service.runs.run import RunStatus
 from run_service.tables import previews, runs
 
@@ -77,6 +77,26 @@ _INSERT_MEMBERS = text(
     """
 )
 _INSERT_STUDIOS = text(
+    """
+    INSERT INTO run_studios (
+        tenant_id, run_id, studio_id, transfer_id, name, first_booking_number, member_count,
+        claim_count)
+    SELECT tenant_id, run_id, studio_id, uuidv7(), studio.name, min(booking_number), count(*),
+           sum(claim_count)
+    FROM run_members JOIN preview_studios AS studio USING (tenant_id, studio_id)
+    WHERE tenant_id = :tenant_id AND run_id = :run_id AND preview_id = :preview_id
+    GROUP BY tenant_id, run_id, studio_id, studio.name
+    """
+)
+_INSERT_TOTALS = text(
+    """
+    INSERT INTO run_studio_totals (tenant_id, run_id, studio_id, currency, amount)
+    SELECT tenant_id, run_id, studio_id, currency, sum(total) FROM run_members
+    WHERE tenant_id = :tenant_id AND run_id = :run_id
+    GROUP BY tenant_id, run_id, studio_id, currency
+    """
+)
+_STUDIOS = text(
     """
     SELECT studio_id, transfer_id, member_count, claim_count,
            (SELECT json_agg(json_build_array(amount::text, currency) ORDER BY currency)

@@ -201,7 +201,8 @@ _CREATE: Final = (
         reversal_traceparent text,
         reversed_at timestamptz,
         PRIMARY KEY (tenant_id, run_id),
-        CONSTRAINT status_known CHECK (status IN ('IN_PROGRESS', 'HANDED_OVER', 'REJECTED', 'CANCELLED')),
+        CONSTRAINT status_known
+            CHECK (status IN ('IN_PROGRESS', 'HANDED_OVER', 'REJECTED', 'CANCELLED')),
         CONSTRAINT published_in_bounds CHECK (published BETWEEN 0 AND member_count)
     )
     """,
@@ -228,7 +229,10 @@ _CREATE: Final = (
         FOREIGN KEY(tenant_id, run_id) REFERENCES runs (tenant_id, run_id)
     )
     """,
-    "COMMENT ON TABLE run_studios IS 'a studio''s part of a run; booking numbers of a studio''s members follow each other'",
+    """
+    COMMENT ON TABLE run_studios IS
+        'a studio''s part of a run; booking numbers of a studio''s members follow each other'
+    """,
     """
     CREATE TABLE run_studio_totals (
         tenant_id uuid NOT NULL,
@@ -303,7 +307,10 @@ _CREATE: Final = (
     )
     """,
     "CREATE INDEX run_tallies_run_id ON run_tallies (tenant_id, run_id)",
-    "COMMENT ON TABLE run_tallies IS 'counts that wait to be added to run_studios: batches never wait for each other'",
+    """
+    COMMENT ON TABLE run_tallies IS
+        'counts that wait to be added to run_studios: batches never wait for each other'
+    """,
 )
 _TABLES: Final = (
     "run_tallies",
