@@ -1,0 +1,76 @@
+# Each target sets up what it needs: tools and our packages go into .venv, anew only when
+# requirements.lock or a pyproject.toml changes; Kafka's jars come at the first use.
+
+PYTHON ?= python3
+MEMBERS ?= 1000
+
+BIN := .venv/bin
+READY := .venv/ready
+MEMBER_PACKAGES := contracts kit deploy/local $(sort $(wildcard services/*))
+SERVICES := $(notdir $(sort $(wildcard services/*)))
+TYPED := $(MEMBER_PACKAGES:%=%/src) tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench format lock openapi test-containers
+.DELETE_ON_ERROR:
+
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Starts everything, tells one story and checks each step (MEMBERS=1000).
+	@$(BIN)/local-stack demo --members $(MEMBERS)
+
+up: $(READY) ## Starts everything with seeded data, until Ctrl-C (MEMBERS=1000).
+	@$(BIN)/local-stack up --members $(MEMBERS)
+
+test: check ## Everything that has to hold: style, types, borders, contracts, tests.
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m contracts.compatibility
+	@for service in $(SERVICES); do \
+		$(BIN)/$$service openapi | diff contracts/openapi/$$service.json - \
+		|| { echo "contracts/openapi/$$service.json is old: make openapi"; exit 1; }; \
+	done
+
+test-containers: $(READY) ## The stack with PostgreSQL and Kafka in containers; needs a Docker engine.
+	LOCAL_STACK_ENGINE=containers $(BIN)/pytest -s tests/local_stack/containers.py
+
+bench: $(READY) ## Measures the hot paths.
+	$(BIN)/python -m pytest -s tests/benchmarks/*.py
+
+format: $(READY) ## Formats the code and sorts its imports.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+openapi: $(READY) ## Writes what the services' HTTP interfaces are, to contracts/openapi.
+	@mkdir -p contracts/openapi
+	@for service in $(SERVICES); do \
+		$(BIN)/$$service openapi > contracts/openapi/$$service.json; \
+	done
+
+lock: $(READY) ## Resolves the dependencies anew into requirements.lock (UPGRADE=--upgrade: the newest).
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --quiet $(UPGRADE) \
+		$(foreach member,$(MEMBER_PACKAGES),--no-emit-package $(shell \
+			sed -n 's/^name = "\(.*\)"/\1/p' $(member)/pyproject.toml)) \
+		--output-file requirements.lock
+
+# uv comes from the lock, too: pip brings it, and uv brings everything else.
+$(READY): requirements.lock pyproject.toml $(MEMBER_PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; name one: make PYTHON=/usr/bin/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
+		echo "Python cannot make a virtual environment: apt-get install python3-venv"; exit 1; }
+	@awk '/^uv==/ { on = 1 } on { print; if ($$0 !~ /\\$$/) exit }' requirements.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r .venv/uv.txt
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation \
+		$(foreach member,$(MEMBER_PACKAGES),-e ./$(member))
+	@touch $@
