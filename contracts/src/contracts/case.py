@@ -166,7 +166,7 @@ class CasePaymentReducedV1(CaseEvent):
     booking_date: Day
     """Day of the reduction, in the tenant's time zone."""
     shares: Shares
-    """What was taken back from each claim, as positive amounts."""
+    """What was taken back from each claim (positive); what more was taken back was unallocated."""
     open: Money
     """What is open on the case after that."""
 

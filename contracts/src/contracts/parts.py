@@ -27,6 +27,8 @@ Reference = Annotated[str, Field(min_length=1, max_length=35, pattern=_NO_NUL)]
 ShortText = Annotated[str, Field(min_length=1, max_length=60, pattern=_NO_NUL)]
 Identifier = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_NUL)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_NUL)]
+Subject = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
+"""Subject of a token: an id, never a person's name."""
 LongText = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_NUL)]
 MaybeEmpty = Annotated[str, Field(max_length=200, pattern=_NO_NUL)]
 Email = Annotated[str, Field(min_length=1, max_length=254, pattern=_NO_NUL)]

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from contracts.event import Contract, Event, ListOf
 from contracts.money import Totals
-from contracts.parts import BookingNumber, Channel, Count, Day, Instant, LongText, Name, Trigger
+from contracts.parts import BookingNumber, Channel, Count, Day, Instant, LongText, Subject, Trigger
 
 MAX_STUDIOS = 2000
 """Studios in one run: more would not fit a Kafka message of 1 MiB."""
@@ -55,7 +55,7 @@ class RunCreatedV1(RunEvent):
     """Day on which the run was created, in the tenant's time zone."""
     created_at: Instant
     """When the run was created."""
-    created_by: Name
+    created_by: Subject
     """Subject of the token of who created the run: an id, never a person's name."""
     member_count: Count
     """Number of members. The run is whole once so many `member.handed-over.v1` have come."""
@@ -98,7 +98,7 @@ class RunReversalRequestedV1(RunEvent):
 
     reason: LongText
     """Why. Kept for ever: names nobody."""
-    requested_by: Name
+    requested_by: Subject
     """Subject of the token of who ordered it: an id, never a person's name."""
     requested_at: Instant
     """When it was ordered."""
