@@ -1,0 +1,77 @@
+"""What a kind of partner API must be able to do for the gateway: translate, without any I/O.
+
+An adapter is one module with these functions. Sending, signing, retrying and storing are the same
+for all of them and happen elsewhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Protocol
+from uuid import UUID
+
+from partner_gateway.statement import CaseAccepted, CaseRejected, Statement
+
+PAGE_SIZE: Final = 200
+"""Cases that go to a partner in one request at most."""
+
+
+class UnreadableError(Exception):
+    """What the partner sent is not of its API; `reason` names fields, never values."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverPage:
+    """Cases of one run that go to the partner in one request."""
+
+    run_id: UUID
+    booking_number: str
+    """Readable number of the run."""
+    collection_date: date
+    items: Sequence[bytes]
+    """One JSON object for each case: the data of `member.handed-over.v1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the partner must be told about a case that it holds."""
+
+    notice_id: UUID
+    kind: str
+    case_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A POST to the partner."""
+
+    path: str
+    """To be put behind the partner's base URL; begins with a slash."""
+    body: bytes
+    """JSON; the same again for the same request id."""
+
+
+class Adapter(Protocol):
+    """A kind of partner API."""
+
+    def handover_request(self, request_id: UUID, page: HandoverPage) -> Request:
+        """Return the request that hands over a page."""
+
+    def handover_answer(self, body: bytes) -> Sequence[CaseAccepted | CaseRejected]:
+        """Read a 2xx answer to it: what the partner says at once, nothing when it will call back.
+
+        Raises `UnreadableError`.
+        """
+
+    def notice_request(self, request_id: UUID, notice: Notice) -> Request:
+        """Return the request that tells the partner something."""
+
+    def notice_acknowledged(self, body: bytes) -> bool:
+        """Say whether a 2xx answer to it acknowledges the notice; raises `UnreadableError`."""
+
+    def callback(self, body: bytes) -> Statement:
+        """Read a callback; raises `UnreadableError`."""

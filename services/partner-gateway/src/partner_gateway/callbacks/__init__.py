@@ -1,0 +1,1 @@
+"""Callbacks: what partners tell us by themselves."""

@@ -1,0 +1,167 @@
+"""Send what partners are owed: each partner in a task of its own, so that none waits for another.
+
+The order of steps makes it safe to die anywhere: the request, its id and the try are stored; then
+it is sent, outside any transaction; then the outcome is stored. Whoever dies in between has made a
+try whose outcome is unknown, and the same request goes out again under the same id.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import httpx
+import structlog
+
+from kit.clock import now
+from kit.context import Context
+from kit.ids import new_id
+from partner_gateway import standard_webhooks
+from partner_gateway.adapter import PAGE_SIZE, Adapter, HandoverPage, Request
+from partner_gateway.deliveries import store
+from partner_gateway.deliveries.delivery import Delivery
+from partner_gateway.deliveries.post import NoReplyError, Reply, client, post
+from partner_gateway.deliveries.record_outcome import read_outcome, record_outcome
+from partner_gateway.deliveries.store import Recipient, Route
+from partner_gateway.settings import Settings
+
+WORKER: Final = "deliver"
+"""The worker that does this."""
+
+AT_ONCE: Final = 4
+"""Requests that one partner gets at the same time at most."""
+
+_LOOK_AGAIN_SECONDS: Final = 1.0
+_MARGIN: Final = timedelta(seconds=10)  # to store the outcome, before another may try
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Deliverer:
+    """Serves every partner that is owed something, all at the same time."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._serving: dict[UUID, asyncio.Task[None]] = {}
+
+    async def work(self, context: Context[Settings]) -> bool:
+        """Begin to serve who is not served yet, wait a little; tell whether anybody is served.
+
+        Returns at the latest after a second, so that a slow partner holds up nobody's beginning.
+        """
+        async with context.database.connect() as connection:
+            due = await store.recipients(connection, now())
+        for recipient in due:
+            if recipient.partner_id not in self._serving:
+                task = asyncio.create_task(serve(context, self._adapter, recipient))
+                self._serving[recipient.partner_id] = task
+        await self._wait(context.bell(WORKER))
+        return bool(self._serving)
+
+    async def _wait(self, bell: asyncio.Event) -> None:
+        """Wait until somebody is served to the end, there is something new, or a second is over."""
+        if not self._serving:
+            return
+        rung = asyncio.create_task(bell.wait())
+        try:
+            await asyncio.wait(
+                {rung, *self._serving.values()},
+                timeout=_LOOK_AGAIN_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        except asyncio.CancelledError:
+            for task in self._serving.values():
+                task.cancel()
+            await asyncio.gather(*self._serving.values(), return_exceptions=True)
+            raise
+        finally:
+            rung.cancel()
+        for partner_id, task in list(self._serving.items()):
+            if task.done():
+                del self._serving[partner_id]
+                if error := task.exception():
+                    log.warning("partner-not-served", partner_id=partner_id, exc_info=error)
+
+
+async def serve(context: Context[Settings], adapter: Adapter, recipient: Recipient) -> None:
+    """Send one partner all that it is owed now, a few requests at a time."""
+    async with client() as http:
+        while turn := await _begin_turn(context, recipient):
+            sender = Sender(context, adapter, http, turn.route)
+            async with asyncio.TaskGroup() as group:
+                for delivery in turn.deliveries:
+                    group.create_task(sender.deliver(delivery))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is sent to a partner at the same time."""
+
+    route: Route
+    deliveries: Sequence[Delivery]
+
+
+async def _begin_turn(context: Context[Settings], recipient: Recipient) -> Turn | None:
+    """Take what is due, with a new page if cases wait; the tries are stored when this returns."""
+    time = now()
+    unknown_until = time + timedelta(seconds=context.settings.partner_timeout_seconds) + _MARGIN
+    async with context.database.begin() as connection:
+        await store.form_page(connection, recipient, new_id(), PAGE_SIZE, time)
+        due = await store.claim(connection, recipient, AT_ONCE, time, unknown_until)
+        return Turn(await store.route(connection, recipient), due) if due else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Makes single tries at one partner."""
+
+    context: Context[Settings]
+    adapter: Adapter
+    http: httpx.AsyncClient
+    route: Route
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Make one try and store what came of it."""
+        outcome = read_outcome(self.adapter, delivery, await self._send(delivery))
+        async with self.context.database.begin() as connection:
+            delays = self.context.settings.retry_delays_seconds
+            await record_outcome(connection, delivery, outcome, delays)
+        log.info(
+            "delivery",
+            partner_id=delivery.partner_id,
+            request_id=delivery.request_id,
+            tries=delivery.tries,
+            verdict=outcome.verdict,
+            error=outcome.error,
+        )
+
+    async def _send(self, delivery: Delivery) -> Reply | NoReplyError:
+        request = self._request(delivery)
+        try:
+            return await post(
+                self.http,
+                self.route.base_url + request.path,
+                self._headers(delivery, request.body),
+                request.body,
+                self.context.settings.partner_timeout_seconds,
+            )
+        except NoReplyError as reason:
+            return reason
+
+    def _request(self, delivery: Delivery) -> Request:
+        if isinstance(delivery.content, HandoverPage):
+            return self.adapter.handover_request(delivery.request_id, delivery.content)
+        return self.adapter.notice_request(delivery.request_id, delivery.content)
+
+    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+        """Sign with every secret of the partner: it need know only one of them."""
+        seal = self.context.settings.seal
+        secrets = [seal.open(secret) for secret in self.route.sealed_secrets]
+        headers = standard_webhooks.sign(secrets, str(delivery.request_id), now(), body)
+        if delivery.cause.traceparent is not None:
+            headers["traceparent"] = delivery.cause.traceparent
+        if self.route.sealed_api_token is not None:
+            headers["Authorization"] = f"Bearer {seal.open(self.route.sealed_api_token)}"
+        return headers

@@ -1,0 +1,1 @@
+"""The schema of the partner gateway's database, one file for each step."""

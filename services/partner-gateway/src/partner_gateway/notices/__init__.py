@@ -1,0 +1,1 @@
+"""Notices: what partners must be told about cases that they hold."""

@@ -1,0 +1,77 @@
+"""Tell partners to stop when a case ends on our side (R10, R26, R52)."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts import CaseCancelledV1, CaseClosedV1
+from kit import outbox
+from kit.clock import now
+from kit.ids import new_id
+from kit.messages import Message
+from partner_gateway.notices import store
+from partner_gateway.notices.notice import CaseNotice, Status
+from partner_gateway.notices.store import Ended
+
+E = TypeVar("E", CaseClosedV1, CaseCancelledV1)
+
+
+async def stop_cases(
+    connection: AsyncConnection, messages: Sequence[Message[E]], due_on: date
+) -> Sequence[Message[E]]:
+    """Make one STOP notice for each case that was taken from its partner; return what nobody holds.
+
+    A case is taken when it is cancelled or its run reversed; when it was completed, its partner
+    knows or need not. What is returned names a partner that the tenant does not have.
+
+    A partner with an API that was never sent the case is told nothing: its handover is dropped,
+    whether it waits here or is still on its way (it has a topic of its own and may come later). A
+    partner by hand may have the case from an export whatever we know, so it is always told.
+    """
+    named = sorted({(message.tenant_id, message.event.partner_id) for message in messages})
+    channels = await store.channels(connection, named)
+
+    def channel(message: Message[E]) -> str | None:
+        return channels.get((message.tenant_id, message.event.partner_id))
+
+    by_api = [message for message in messages if channel(message) == "API"]
+    # One end for each case: the same row cannot be written twice by one statement.
+    ends = {(message.tenant_id, message.event.case_id): message for message in by_api}
+    sent = await store.end_cases(connection, list(ends.values())) if ends else set()
+    taken = [
+        message
+        for message in messages
+        if _is_taken(message)
+        and (channel(message) == "BY_HAND" or (message.tenant_id, message.event.case_id) in sent)
+    ]
+    time = now()
+    notices = [_stop(message, due_on, is_api=channel(message) == "API") for message in taken]
+    new = await store.insert_notices(connection, notices, time)
+    await outbox.publish(
+        connection,
+        [(notice.due(time), notice.cause) for notice in notices if notice.notice_id in new],
+    )
+    return [message for message in messages if channel(message) is None]
+
+
+def _is_taken(message: Ended) -> bool:
+    return not isinstance(message.event, CaseClosedV1) or message.event.reason == "RUN_REVERSED"
+
+
+def _stop(message: Ended, due_on: date, *, is_api: bool) -> CaseNotice:
+    event = message.event
+    return CaseNotice(
+        notice_id=new_id(),
+        partner_id=event.partner_id,
+        case_id=event.case_id,
+        run_id=event.run_id,
+        member_id=event.member_id,
+        studio_id=event.studio_id,
+        kind="STOP",
+        status=Status.DUE,
+        due_on=due_on,
+        request_id=new_id() if is_api else None,
+        cause=message.cause,
+    )

@@ -1,0 +1,1 @@
+"""Partners: whom runs can be handed over to, and how they are reached."""

@@ -1,0 +1,66 @@
+"""Change how a partner is called, reached, or whether it is paused."""
+
+from dataclasses import replace
+from typing import Self
+
+from pydantic import Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.parts import Name
+from kit import outbox
+from kit.clock import now
+from kit.http import Body
+from kit.problems import unprocessable
+from kit.trace import Cause
+from partner_gateway.partners import store
+from partner_gateway.partners.partner import ApiToken, BaseUrl, Channel, Partner, Pattern, Status
+from partner_gateway.sealing import Seal
+
+
+class PartnerChange(Body):
+    """What is to be different; what is left out stays, null takes away what may be missing."""
+
+    name: Name | None = None
+    """How staff know it."""
+    status: Status | None = None
+    """PAUSED: no new run may go to it; what it holds goes on."""
+    base_url: BaseUrl | None = None
+    """Where the partner's API is."""
+    api_token: ApiToken | None = Field(default=None, repr=False)
+    """Bearer token for the partner's API; never shown again."""
+    file_number_pattern: Pattern | None = None
+    """Regular expression that the partner's file numbers match."""
+
+    @model_validator(mode="after")
+    def _required_stays(self) -> Self:
+        for name in ("name", "status", "base_url"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} must not be null")
+        return self
+
+
+async def change_partner(
+    connection: AsyncConnection,
+    partner: Partner,
+    change: PartnerChange,
+    seal: Seal,
+    cause: Cause,
+    changed_by: str,
+) -> Partner:
+    """Store the change of a partner whose row the caller holds, and publish its next snapshot."""
+    wanted = change.model_dump(exclude_unset=True)
+    if partner.channel is Channel.BY_HAND and wanted.keys() & {"base_url", "api_token"}:
+        raise unprocessable("base_url", "A partner by hand has no API")
+    if "api_token" in wanted:
+        token = wanted.pop("api_token")
+        wanted["sealed_api_token"] = None if token is None else seal.close(token)
+    changed = replace(
+        partner,
+        **wanted,
+        sequence=partner.sequence + 1,
+        changed_at=now(),
+        changed_by=changed_by,
+    )
+    await store.update_partner(connection, changed)
+    await outbox.publish(connection, [(changed.snapshot(), cause)])
+    return changed

@@ -1,0 +1,64 @@
+"""Set up a partner (R50)."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.parts import Name
+from kit import outbox
+from kit.clock import now
+from kit.http import Body
+from kit.ids import new_id
+from kit.trace import Cause
+from partner_gateway.partners import store
+from partner_gateway.partners.partner import ApiToken, BaseUrl, Channel, Partner, Pattern, Status
+from partner_gateway.sealing import Seal
+
+
+class NewPartner(Body):
+    """A partner to be set up."""
+
+    name: Name
+    """How staff know it."""
+    channel: Channel
+    """BY_HAND: staff pass on an export. API: we call the partner."""
+    base_url: BaseUrl | None = None
+    """Where the partner's API is; for channel API only, and then required."""
+    api_token: ApiToken | None = Field(default=None, repr=False)
+    """Bearer token for the partner's API, if it wants one; never shown again."""
+    file_number_pattern: Pattern | None = None
+    """Regular expression that the partner's file numbers match."""
+
+    @model_validator(mode="after")
+    def _api_is_reached_by_hand_is_not(self) -> Self:
+        if self.channel is Channel.API and self.base_url is None:
+            raise ValueError("base_url is required for channel API")
+        if self.channel is Channel.BY_HAND and (self.base_url or self.api_token):
+            raise ValueError("base_url and api_token are for channel API only")
+        return self
+
+
+async def create_partner(
+    connection: AsyncConnection, new: NewPartner, seal: Seal, cause: Cause, created_by: str
+) -> Partner:
+    """Store the partner and publish its first snapshot."""
+    created_at = now()
+    partner = Partner(
+        partner_id=new_id(),
+        tenant_id=cause.tenant_id,
+        sequence=1,
+        name=new.name,
+        channel=new.channel,
+        status=Status.ACTIVE,
+        base_url=new.base_url,
+        sealed_api_token=None if new.api_token is None else seal.close(new.api_token),
+        file_number_pattern=new.file_number_pattern,
+        created_at=created_at,
+        created_by=created_by,
+        changed_at=created_at,
+        changed_by=created_by,
+    )
+    await store.insert_partner(connection, partner)
+    await outbox.publish(connection, [(partner.snapshot(), cause)])
+    return partner

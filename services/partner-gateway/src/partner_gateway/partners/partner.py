@@ -1,0 +1,79 @@
+"""A partner: whom members are handed over to, and how it is reached."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+
+from contracts.partner import PartnerSnapshotV1
+
+
+def _is_regular_expression(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error:
+        raise ValueError("must be a regular expression") from None
+    return pattern
+
+
+BaseUrl = Annotated[
+    str,
+    Field(min_length=1, max_length=500, pattern=r"^https?://[\x21-\x7e]+$"),
+    AfterValidator(lambda url: url.rstrip("/")),
+]
+"""Where a partner's API is, in ASCII, without the slash at its end."""
+ApiToken = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[\x21-\x7e]+$")]
+"""What goes behind `Authorization: Bearer`."""
+Pattern = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_is_regular_expression)
+]
+
+
+class Channel(StrEnum):
+    """How a partner is told: staff pass on an export, or we call its API."""
+
+    BY_HAND = "BY_HAND"
+    API = "API"
+
+
+class Status(StrEnum):
+    """PAUSED: no new run may go to it; what it holds goes on, for duties to it stay."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A partner as it is set up; its token stays sealed."""
+
+    partner_id: UUID
+    tenant_id: UUID
+    sequence: int
+    """Grows by one with each change, from 1 on."""
+    name: str
+    channel: Channel
+    status: Status
+    base_url: str | None
+    """Set if, and only if, the partner has an API."""
+    sealed_api_token: bytes | None
+    file_number_pattern: str | None
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    changed_by: str
+
+    def snapshot(self) -> PartnerSnapshotV1:
+        """Return what other services may know of it."""
+        return PartnerSnapshotV1(
+            partner_id=self.partner_id,
+            sequence=self.sequence,
+            name=self.name,
+            channel=self.channel.value,
+            status=self.status.value,
+            file_number_pattern=self.file_number_pattern,
+        )

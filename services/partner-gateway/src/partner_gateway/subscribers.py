@@ -1,0 +1,40 @@
+"""Events in: what goes to partners, and what ends at them."""
+
+from typing import Final
+
+from contracts import CaseCancelledV1, CaseClosedV1, MemberHandedOverV1
+from kit.clock import today
+from kit.subscriptions import Batch, Subscriptions
+from partner_gateway.deliveries import deliver
+from partner_gateway.deliveries.queue_handovers import queue_handovers
+from partner_gateway.notices.stop_cases import stop_cases
+
+subscriptions = Subscriptions()
+
+_UNKNOWN_PARTNER: Final = "unknown-partner"
+
+
+@subscriptions.handles(MemberHandedOverV1)
+async def on_member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
+    """Queue what goes to partners with an API."""
+    for message in await queue_handovers(batch.connection, batch.messages):
+        batch.reject(message, _UNKNOWN_PARTNER)
+    batch.context.wake(deliver.WORKER)
+
+
+@subscriptions.handles(CaseClosedV1)
+async def on_case_closed(batch: Batch[CaseClosedV1]) -> None:
+    """Tell partners to stop the cases of reversed runs."""
+    due_on = today(batch.context.settings.time_zone)
+    for message in await stop_cases(batch.connection, batch.messages, due_on):
+        batch.reject(message, _UNKNOWN_PARTNER)
+    batch.context.wake(deliver.WORKER)
+
+
+@subscriptions.handles(CaseCancelledV1)
+async def on_case_cancelled(batch: Batch[CaseCancelledV1]) -> None:
+    """Tell partners to stop cancelled cases."""
+    due_on = today(batch.context.settings.time_zone)
+    for message in await stop_cases(batch.connection, batch.messages, due_on):
+        batch.reject(message, _UNKNOWN_PARTNER)
+    batch.context.wake(deliver.WORKER)
