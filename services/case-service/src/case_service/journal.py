@@ -83,13 +83,14 @@ class Journal:
             ),
         )
 
-    def rejected(self, case: Case, reason_code: str, occasion: Occasion) -> None:
-        """The partner refused the case."""
-        self._tell(case, HistoryKind.REJECTED, occasion, reason_code=reason_code)
+    def rejected(self, case: Case, occasion: Occasion) -> None:
+        """The partner refused the case, for the reason that it holds."""
+        assert case.reason_code is not None
+        self._tell(case, HistoryKind.REJECTED, occasion, reason_code=case.reason_code)
         self._publish(
             occasion,
             CaseRejectedV1(
-                **_base(case, occasion), reason_code=reason_code, claims=_claim_ids(case)
+                **_base(case, occasion), reason_code=case.reason_code, claims=_claim_ids(case)
             ),
         )
         self._released(case, "CASE_REJECTED", occasion)

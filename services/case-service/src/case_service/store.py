@@ -16,20 +16,25 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.allocation import Allocation, Share
-from case_service.case import LIVE, Case, Claim, CloseReason, Key, Result, Status
+from case_service.case import Case, Claim, CloseReason, Key, Result, Status
 from case_service.journal import Journal
 from case_service.ledger import ActorKind, Entry, HistoryItem, Occasion, Payment
 from case_service.rows import Values, given, insert_rows, same
-from case_service.tables import case_claims, cases, entries, history, members, payments
+from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
 from kit import outbox
 
 
 async def save(connection: AsyncConnection, journal: Journal) -> None:
     """Write what a journal holds: changed cases, payments, entries, history and events.
 
-    The cases must have been locked, or made, in this transaction.
+    The cases must have been locked in this transaction.
     """
     await _update_cases(connection, list(journal.cases.values()))
+    await record(connection, journal)
+
+
+async def record(connection: AsyncConnection, journal: Journal) -> None:
+    """Write what a journal holds besides the cases themselves."""
     await insert_rows(connection, payments, [_payment_row(each) for each in journal.new_payments])
     await _update_payments(connection, list(journal.changed_payments.values()))
     await insert_rows(connection, entries, [_entry_row(entry) for entry in journal.entries])
@@ -43,13 +48,13 @@ async def _update_cases(connection: AsyncConnection, changed: Sequence[Case]) ->
     for case in changed:
         case.version += 1
     key = ("tenant_id", "case_id")
-    new = given(cases, [_case_row(case) for case in changed])
+    new = given(cases, [state_row(case) for case in changed])
     await connection.execute(
         update(cases)
         .values({each.name: each for each in new.c if each.name not in key})
         .where(same(cases, new, key))
     )
-    rows = [_claim_row(case, claim) for case in changed for claim in case.claims]
+    rows = [balance_row(case, claim) for case in changed for claim in case.claims]
     balances = given(case_claims, rows)
     await connection.execute(
         update(case_claims)
@@ -99,32 +104,28 @@ async def enter_members(connection: AsyncConnection, rows: Sequence[Values]) -> 
     )
 
 
+async def known_cases(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
+    """Return those of the cases that are there."""
+    chosen = given(cases, _case_keys(keys))
+    result = await connection.execute(
+        select(cases.c.tenant_id, cases.c.case_id).join(
+            chosen, same(cases, chosen, ("tenant_id", "case_id"))
+        )
+    )
+    return {(row.tenant_id, row.case_id) for row in result}
+
+
 async def insert_cases(
     connection: AsyncConnection, case_rows: Sequence[Values], claim_rows: Sequence[Values]
-) -> set[Key]:
-    """Add cases with their claims; return those that were not there yet."""
-    ordered = sorted(case_rows, key=lambda row: (row["tenant_id"], row["case_id"]))
-    result = await connection.execute(
-        postgresql.insert(cases)
-        .from_select(list(case_rows[0]), select(given(cases, ordered)))
-        .on_conflict_do_nothing()
-        .returning(cases.c.tenant_id, cases.c.case_id)
-    )
-    new = {(row.tenant_id, row.case_id) for row in result}
-    await insert_rows(
-        connection,
-        case_claims,
-        [row for row in claim_rows if (row["tenant_id"], row["case_id"]) in new],
-    )
-    return new
+) -> None:
+    """Add cases with their claims."""
+    await insert_rows(connection, cases, case_rows)
+    await insert_rows(connection, case_claims, claim_rows)
 
 
 async def lock_cases(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Case]:
     """Load and lock the cases that exist, with their claims."""
-    wanted = [{"tenant_id": tenant, "case_id": case} for tenant, case in sorted(set(keys))]
-    if not wanted:
-        return {}
-    chosen = given(cases, wanted)
+    chosen = given(cases, _case_keys(keys))
     result = await connection.execute(
         select(cases)
         .join(chosen, same(cases, chosen, ("tenant_id", "case_id")))
@@ -200,7 +201,7 @@ async def members_with_live_cases(
     result = await connection.execute(
         select(cases.c.tenant_id, cases.c.member_id)
         .join(wanted, same(cases, wanted, ("tenant_id", "member_id")))
-        .where(cases.c.status.in_(LIVE))
+        .where(is_live)
         .distinct()
     )
     return {(row.tenant_id, row.member_id) for row in result}
@@ -275,6 +276,10 @@ async def _remaining_shares(
     return shares
 
 
+def _case_keys(keys: Iterable[Key]) -> list[Values]:
+    return [{"tenant_id": tenant, "case_id": case} for tenant, case in sorted(set(keys))]
+
+
 def _case(row: Row[Any], claims: list[Claim]) -> Case:
     return Case(
         tenant_id=row.tenant_id,
@@ -298,7 +303,8 @@ def _case(row: Row[Any], claims: list[Claim]) -> Case:
     )
 
 
-def _case_row(case: Case) -> Values:
+def state_row(case: Case) -> Values:
+    """Return the columns of a case that change in its life."""
     return {
         "tenant_id": case.tenant_id,
         "case_id": case.case_id,
@@ -315,7 +321,8 @@ def _case_row(case: Case) -> Values:
     }
 
 
-def _claim_row(case: Case, claim: Claim) -> Values:
+def balance_row(case: Case, claim: Claim) -> Values:
+    """Return the key of a claim in a case and its balance."""
     return {
         "tenant_id": case.tenant_id,
         "case_id": case.case_id,

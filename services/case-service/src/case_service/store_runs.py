@@ -15,10 +15,11 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.case import LIVE, Case, Key, Status
+from case_service.answer import Answer
+from case_service.case import Case, Status
 from case_service.rows import Values, given, same
 from case_service.store import with_claims
-from case_service.tables import cases, run_answers, runs
+from case_service.tables import cases, is_live, run_answers, runs
 from kit.trace import Cause
 
 RunKey = tuple[UUID, UUID]
@@ -33,20 +34,6 @@ class Reversal:
     reason: str
     requested_by: str
     requested_at: datetime
-    cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class RunAnswer:
-    """A partner's answer to a whole run: taken, or refused with a reason."""
-
-    run_id: UUID
-    partner_id: UUID
-    reason_code: str | None
-    """None when the run was taken."""
-    reason_text: str | None
-    file_number: str | None
-    answered_at: datetime
     cause: Cause
 
 
@@ -69,7 +56,7 @@ async def share_runs(connection: AsyncConnection, keys: Iterable[RunKey]) -> dic
 
 async def answers_of_runs(
     connection: AsyncConnection, keys: Iterable[RunKey]
-) -> dict[tuple[UUID, UUID, UUID], RunAnswer]:
+) -> dict[tuple[UUID, UUID, UUID], tuple[Answer, Cause]]:
     """Return the answers to whole runs by tenant, run and partner."""
     wanted = given(run_answers, _rows(keys))
     result = await connection.execute(
@@ -102,11 +89,13 @@ async def record_reversals(connection: AsyncConnection, reversals: Iterable[Reve
     )
 
 
-async def record_answers(connection: AsyncConnection, answers: Iterable[RunAnswer]) -> None:
+async def record_answers(
+    connection: AsyncConnection, answers: Iterable[tuple[Answer, Cause]]
+) -> None:
     """Note partners' answers to whole runs; the first answer of a partner to a run counts."""
     rows: list[Values] = [
         {
-            "tenant_id": answer.cause.tenant_id,
+            "tenant_id": cause.tenant_id,
             "run_id": answer.run_id,
             "partner_id": answer.partner_id,
             "accepted": answer.reason_code is None,
@@ -114,10 +103,10 @@ async def record_answers(connection: AsyncConnection, answers: Iterable[RunAnswe
             "reason_code": answer.reason_code,
             "reason_text": answer.reason_text,
             "answered_at": answer.answered_at,
-            "correlation_id": answer.cause.correlation_id,
-            "traceparent": answer.cause.traceparent,
+            "correlation_id": cause.correlation_id,
+            "traceparent": cause.traceparent,
         }
-        for answer in answers
+        for answer, cause in answers
     ]
     await _lock_runs(connection, [(row["tenant_id"], row["run_id"]) for row in rows])
     await connection.execute(
@@ -140,7 +129,7 @@ async def next_reversal(connection: AsyncConnection) -> Reversal | None:
     return None if row is None else _reversal(row)
 
 
-async def next_answer(connection: AsyncConnection) -> RunAnswer | None:
+async def next_answer(connection: AsyncConnection) -> tuple[Answer, Cause] | None:
     """Return one answer that no other instance works at and whose cases may wait, and hold it."""
     result = await connection.execute(
         select(run_answers)
@@ -165,42 +154,43 @@ async def finish_reversal(connection: AsyncConnection, reversal: Reversal) -> No
     )
 
 
-async def finish_answer(connection: AsyncConnection, answer: RunAnswer) -> None:
+async def finish_answer(connection: AsyncConnection, answer: Answer, cause: Cause) -> None:
     """Note that each case of the run that waited for this answer has it."""
     await connection.execute(
         update(run_answers)
         .values(done_at=func.now())
         .where(
-            run_answers.c.tenant_id == answer.cause.tenant_id,
+            run_answers.c.tenant_id == cause.tenant_id,
             run_answers.c.run_id == answer.run_id,
             run_answers.c.partner_id == answer.partner_id,
         )
     )
 
 
-async def lock_live_cases_of_run(
+async def lock_live_cases(
     connection: AsyncConnection,
     tenant_id: UUID,
     run_id: UUID,
     limit: int,
     *,
-    pending_at: UUID | None = None,
-) -> dict[Key, Case]:
+    waiting_for: UUID | None = None,
+) -> list[Case]:
     """Load and lock up to `limit` cases of a run that have not ended.
 
-    With `pending_at` only those that wait for the answer of this partner.
+    With `waiting_for` only those that wait for the answer of this partner. There may be more even
+    when fewer than `limit` come: some may have ended while their lock was waited for.
     """
     statement = select(cases).where(
-        cases.c.tenant_id == tenant_id, cases.c.run_id == run_id, cases.c.status.in_(LIVE)
+        cases.c.tenant_id == tenant_id, cases.c.run_id == run_id, is_live
     )
-    if pending_at:
+    if waiting_for is not None:
         statement = statement.where(
-            cases.c.status == Status.PENDING, cases.c.partner_id == pending_at
+            cases.c.status == Status.PENDING, cases.c.partner_id == waiting_for
         )
     result = await connection.execute(
         statement.order_by(cases.c.case_id).limit(limit).with_for_update(key_share=True)
     )
-    return await with_claims(connection, result.all())
+    return list((await with_claims(connection, result.all())).values())
 
 
 async def _add_runs(connection: AsyncConnection, keys: Iterable[RunKey]) -> None:
@@ -239,13 +229,14 @@ def _reversal(row: Row[Any]) -> Reversal:
     )
 
 
-def _answer(row: Row[Any]) -> RunAnswer:
-    return RunAnswer(
+def _answer(row: Row[Any]) -> tuple[Answer, Cause]:
+    answer = Answer(
         run_id=row.run_id,
+        case_id=None,
         partner_id=row.partner_id,
         reason_code=row.reason_code,
         reason_text=row.reason_text,
         file_number=row.file_number,
         answered_at=row.answered_at,
-        cause=Cause(row.tenant_id, row.correlation_id, row.traceparent),
     )
+    return answer, Cause(row.tenant_id, row.correlation_id, row.traceparent)

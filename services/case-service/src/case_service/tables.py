@@ -14,6 +14,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -97,6 +98,9 @@ cases: Final = Table(
     Column("version", Integer, nullable=False),
 )
 """`open` and `unallocated` follow from the entries and stand here for speed; audit compares."""
+
+is_live: Final = text("cases.status IN ('PENDING', 'OPEN')")
+"""The case has not ended. Written out, so that the index on such cases is used."""
 
 case_claims: Final = Table(
     "case_claims",

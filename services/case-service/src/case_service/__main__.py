@@ -1,0 +1,5 @@
+"""`python -m case_service`."""
+
+from case_service.main import main
+
+main()

@@ -1,0 +1,30 @@
+"""The one place that wires case-service together."""
+
+import sys
+
+from case_service.answer_cases import ANSWER_RUNS, answer_runs
+from case_service.api import router
+from case_service.audit import audit
+from case_service.reverse_runs import REVERSE_RUNS, reverse_runs
+from case_service.settings import Settings
+from case_service.subscribers import subscriptions
+from kit.service import Service
+from kit.workers import Worker
+
+service = Service(
+    name="case-service",
+    settings=Settings,
+    routers=[router],
+    subscriptions=subscriptions,
+    migrations="case_service.migrations",
+    workers=[
+        Worker(REVERSE_RUNS, reverse_runs, interval=5.0),
+        Worker(ANSWER_RUNS, answer_runs, interval=5.0),
+    ],
+    commands={"audit": audit},
+)
+
+
+def main() -> None:
+    """Run one command of the service; the console script."""
+    sys.exit(service.run())

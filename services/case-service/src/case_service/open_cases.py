@@ -1,0 +1,166 @@
+"""Members handed over become cases (step 4 of a run)."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from case_service import store, store_runs
+from case_service.allocation import NOTHING
+from case_service.answer import apply_answer
+from case_service.case import Case, Claim, Status
+from case_service.journal import Journal
+from case_service.ledger import ActorKind, Occasion
+from case_service.reports import partners_occasion
+from case_service.reverse_runs import reverse_case
+from case_service.rows import Values
+from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
+from kit.clock import now
+from kit.trace import Cause
+
+Handover = tuple[MemberHandedOverV1, Cause]
+Collected = Mapping[tuple[UUID, UUID], Decimal]
+
+
+async def open_cases(connection: AsyncConnection, handovers: Sequence[Handover]) -> None:
+    """Make a case of each handover that has none yet.
+
+    At a partner by hand it is open at once, at an API partner it waits for the answer. What was
+    said of the whole run before, an answer or its reversal, takes effect at once.
+    """
+    new = await _without_case(connection, handovers)
+    if not new:
+        return
+    run_keys = [(cause.tenant_id, event.run_id) for event, cause in new]
+    reversals = await store_runs.share_runs(connection, run_keys)
+    answers = await store_runs.answers_of_runs(connection, run_keys)
+    await store.enter_members(connection, _member_rows(new))
+    claims = [(cause.tenant_id, claim.claim_id) for event, cause in new for claim in event.claims]
+    collected = await store.collected_before(connection, claims)
+    journal = Journal()
+    cases = []
+    for event, cause in new:
+        case = _new_case(event, cause, collected)
+        cases.append(case)
+        occasion = Occasion(ActorKind.SYSTEM, "run-service", now(), cause)
+        journal.handed_over(case, occasion)
+        if event.partner_channel == "BY_HAND" and case.accept(occasion.at):
+            journal.opened(case, occasion)
+        if said := answers.get((case.tenant_id, case.run_id, case.partner_id)):
+            answer, answer_cause = said
+            apply_answer(case, answer, partners_occasion(answer.partner_id, answer_cause), journal)
+        if reversal := reversals.get((case.tenant_id, case.run_id)):
+            reverse_case(case, reversal, journal)
+    await store.insert_cases(
+        connection,
+        [_case_row(case, event) for case, (event, _) in zip(cases, new, strict=True)],
+        [
+            _claim_row(case, claim)
+            for case, (event, _) in zip(cases, new, strict=True)
+            for claim in event.claims
+        ],
+    )
+    await store.record(connection, journal)
+
+
+async def _without_case(
+    connection: AsyncConnection, handovers: Sequence[Handover]
+) -> list[Handover]:
+    """Leave out repeats of handovers, those within this batch and those of long ago.
+
+    Two transactions that make the same case at once are stopped by its primary key; the second
+    one then starts again, and finds it.
+    """
+    first = {(cause.tenant_id, event.case_id): (event, cause) for event, cause in handovers[::-1]}
+    known = await store.known_cases(connection, first)
+    return [first[key] for key in sorted(first.keys() - known)]
+
+
+def _member_rows(handovers: Sequence[Handover]) -> list[Values]:
+    """Say who was handed over; of several handovers of one member the latest counts."""
+    rows = {
+        (cause.tenant_id, event.member_id): {
+            "tenant_id": cause.tenant_id,
+            "member_id": event.member_id,
+            "studio_id": event.studio.studio_id,
+            "name": _member_name(event.debtor),
+            "membership_number": event.debtor.membership_number,
+            "last_handed_over_on": event.collection_date,
+        }
+        for event, cause in sorted(handovers, key=lambda handover: handover[0].collection_date)
+    }
+    return [rows[key] for key in sorted(rows)]
+
+
+def _member_name(debtor: HandoverDebtor) -> str:
+    """Name the member itself, also when its legal guardian is who owes."""
+    names = (debtor.first_name, debtor.name1, debtor.name2)
+    return debtor.represented_member_name or " ".join(name for name in names if name)
+
+
+def _new_case(event: MemberHandedOverV1, cause: Cause, collected: Collected) -> Case:
+    return Case(
+        tenant_id=cause.tenant_id,
+        case_id=event.case_id,
+        run_id=event.run_id,
+        member_id=event.member_id,
+        studio_id=event.studio.studio_id,
+        partner_id=event.partner_id,
+        collection_date=event.collection_date,
+        currency=event.claims[0].amount.currency,
+        status=Status.PENDING,
+        claims=[
+            _new_claim(claim, collected.get((cause.tenant_id, claim.claim_id), NOTHING))
+            for claim in event.claims
+        ],
+    )
+
+
+def _new_claim(claim: HandoverClaim, collected: Decimal) -> Claim:
+    """Say what is open: amount less what was paid directly and what this ledger collected.
+
+    The message's own figure is not believed, for it may not know of the latest payments.
+    """
+    left = max(claim.amount.amount - claim.paid_directly.amount - collected, NOTHING)
+    return Claim(
+        claim_id=claim.claim_id,
+        due_date=claim.due_date,
+        voucher_date=claim.voucher_date,
+        open=left,
+        handed_over=left,
+        collected=NOTHING,
+    )
+
+
+def _case_row(case: Case, event: MemberHandedOverV1) -> Values:
+    return {
+        **store.state_row(case),
+        "run_id": case.run_id,
+        "run_booking_number": event.run_booking_number,
+        "booking_number": event.booking_number,
+        "member_id": case.member_id,
+        "studio_id": case.studio_id,
+        "partner_id": case.partner_id,
+        "partner_channel": event.partner_channel,
+        "collection_date": case.collection_date,
+        "currency": case.currency,
+        "handed_over": case.open,
+        "created_at": now(),
+    }
+
+
+def _claim_row(case: Case, handed_over: HandoverClaim) -> Values:
+    claim = case.claim(handed_over.claim_id)
+    return {
+        **store.balance_row(case, claim),
+        "voucher_id": handed_over.voucher_id,
+        "snapshot_sequence": handed_over.snapshot_sequence,
+        "kind": handed_over.kind,
+        "designation": handed_over.designation,
+        "voucher_date": claim.voucher_date,
+        "due_date": claim.due_date,
+        "amount": handed_over.amount.amount,
+        "paid_directly": handed_over.paid_directly.amount,
+        "handed_over": claim.handed_over,
+    }

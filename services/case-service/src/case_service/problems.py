@@ -1,0 +1,19 @@
+"""The problems that only case-service answers with."""
+
+from typing import Final
+
+from case_service.case import Case, Status
+from kit.problems import define, problem
+
+CASE_NOT_OPEN: Final = define(
+    "case-not-open",
+    409,
+    "The case is not open",
+    "Read the case: its `status` says whether it still waits for the partner or how it ended.",
+)
+
+
+def require_open(case: Case) -> None:
+    """Raise the 409 unless the partner works the case."""
+    if case.status is not Status.OPEN:
+        raise problem(CASE_NOT_OPEN, f"The status of the case is {case.status}.")

@@ -1,0 +1,158 @@
+"""Events in: one function for each contract."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from case_service import store_runs
+from case_service.answer import Answer
+from case_service.answer_cases import ANSWER_RUNS, answer_cases
+from case_service.book_payment import book_reported_payments
+from case_service.close_case import close_reported_cases
+from case_service.correct_payments import correct_payments
+from case_service.open_cases import open_cases
+from case_service.reports import (
+    TooEarly,
+    Unacceptable,
+    Verdict,
+    answer_thing,
+    case_thing,
+    payment_thing,
+)
+from case_service.reverse_runs import REVERSE_RUNS
+from case_service.set_file_number import set_reported_file_numbers
+from case_service.store_runs import Reversal
+from contracts import (
+    Event,
+    MemberHandedOverV1,
+    ReportAcceptedV1,
+    ReportCaseClosedV1,
+    ReportFileNumberAssignedV1,
+    ReportPaymentCorrectedV1,
+    ReportPaymentReceivedV1,
+    ReportRejectedV1,
+    RunReversalRequestedV1,
+)
+from kit.messages import Message
+from kit.subscriptions import Batch, Subscriptions
+
+subscriptions = Subscriptions()
+
+E = TypeVar("E", bound=Event)
+A = TypeVar("A", ReportAcceptedV1, ReportRejectedV1)
+
+
+@subscriptions.handles(MemberHandedOverV1)
+async def handed_over(batch: Batch[MemberHandedOverV1]) -> None:
+    """A member and its claims become a case; what was reported on it before can follow."""
+    await open_cases(batch.connection, [(each.event, each.cause) for each in batch.messages])
+    batch.arrived(case_thing(message.event.case_id) for message in batch.messages)
+
+
+@subscriptions.handles(RunReversalRequestedV1)
+async def reversal_requested(batch: Batch[RunReversalRequestedV1]) -> None:
+    """The order is noted here; a worker closes the cases, many as they may be."""
+    await store_runs.record_reversals(
+        batch.connection,
+        [
+            Reversal(
+                run_id=message.event.run_id,
+                reason=message.event.reason,
+                requested_by=message.event.requested_by,
+                requested_at=message.event.requested_at,
+                cause=message.cause,
+            )
+            for message in batch.messages
+        ],
+    )
+    batch.context.wake(REVERSE_RUNS)
+
+
+@subscriptions.handles(ReportAcceptedV1)
+async def accepted(batch: Batch[ReportAcceptedV1]) -> None:
+    """The partner takes a case, or all cases of a run."""
+    await _answered(batch)
+
+
+@subscriptions.handles(ReportRejectedV1)
+async def rejected(batch: Batch[ReportRejectedV1]) -> None:
+    """The partner refuses a case, or all cases of a run."""
+    await _answered(batch)
+
+
+@subscriptions.handles(ReportFileNumberAssignedV1)
+async def file_number_assigned(batch: Batch[ReportFileNumberAssignedV1]) -> None:
+    """The partner gave cases its numbers."""
+    reports = [(message.event, message.cause) for message in batch.messages]
+    _settle(batch, batch.messages, await set_reported_file_numbers(batch.connection, reports))
+
+
+@subscriptions.handles(ReportPaymentReceivedV1)
+async def payment_received(batch: Batch[ReportPaymentReceivedV1]) -> None:
+    """Debtors paid the partner; corrections that came before can follow."""
+    reports = [(message.event, message.cause) for message in batch.messages]
+    done = _settle(batch, batch.messages, await book_reported_payments(batch.connection, reports))
+    batch.arrived(payment_thing(each.case_id, each.partner_reference) for each in done)
+
+
+@subscriptions.handles(ReportPaymentCorrectedV1)
+async def payment_corrected(batch: Batch[ReportPaymentCorrectedV1]) -> None:
+    """Payments that were reported were other amounts in truth."""
+    reports = [(message.event, message.cause) for message in batch.messages]
+    _settle(batch, batch.messages, await correct_payments(batch.connection, reports))
+
+
+@subscriptions.handles(ReportCaseClosedV1)
+async def case_closed(batch: Batch[ReportCaseClosedV1]) -> None:
+    """The partner closed cases on its side."""
+    reports = [(message.event, message.cause) for message in batch.messages]
+    _settle(batch, batch.messages, await close_reported_cases(batch.connection, reports))
+
+
+async def _answered(batch: Batch[A]) -> None:
+    single = [message for message in batch.messages if message.event.case_id is not None]
+    whole = [message for message in batch.messages if message.event.case_id is None]
+    if single:
+        verdicts = await answer_cases(
+            batch.connection, [(_answer(each.event), each.cause) for each in single]
+        )
+        done = _settle(batch, single, verdicts)
+        batch.arrived(answer_thing(each.case_id) for each in done if each.case_id)
+    if whole:
+        await store_runs.record_answers(
+            batch.connection, [(_answer(message.event), message.cause) for message in whole]
+        )
+        batch.context.wake(ANSWER_RUNS)
+
+
+def _answer(event: ReportAcceptedV1 | ReportRejectedV1) -> Answer:
+    """Read an answer, for a case or for a whole run."""
+    match event:
+        case ReportAcceptedV1():
+            reason_code, reason_text, file_number = None, None, event.file_number
+        case ReportRejectedV1():
+            reason_code, reason_text, file_number = event.reason_code, event.reason_text, None
+    return Answer(
+        run_id=event.run_id,
+        case_id=event.case_id,
+        partner_id=event.partner_id,
+        reason_code=reason_code,
+        reason_text=reason_text,
+        file_number=file_number,
+        answered_at=event.reported_at,
+    )
+
+
+def _settle(
+    batch: Batch[E], messages: Sequence[Message[E]], verdicts: Sequence[Verdict]
+) -> list[E]:
+    """Park what came too early, refuse what can never work, return what had its effect."""
+    done = []
+    for message, verdict in zip(messages, verdicts, strict=True):
+        match verdict:
+            case TooEarly(waits_for):
+                batch.park(message, waits_for)
+            case Unacceptable(reason):
+                batch.reject(message, reason)
+            case None:
+                done.append(message.event)
+    return done
