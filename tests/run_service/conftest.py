@@ -1,0 +1,67 @@
+"""A run-service without Kafka: its database, its handlers, its workers and its HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from fastapi import FastAPI
+from jwt.algorithms import OKPAlgorithm
+
+from kit.auth import TokenVerifier
+from kit.context import Context
+from kit.database import Database, upgrade
+from kit.http import build_app
+from run_service.main import service
+from run_service.settings import Settings
+from tests.run_service.world import AUDIENCE, ISSUER, World
+
+KEY = ed25519.Ed25519PrivateKey.generate()
+
+
+@pytest.fixture(scope="session")
+async def jwks_url() -> AsyncIterator[str]:
+    """The address of an issuer that publishes the key of the tests."""
+    public = json.loads(OKPAlgorithm.to_jwk(KEY.public_key()))
+    body = json.dumps({"keys": [{**public, "kid": "tests"}]}).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+async def world(database_url: str, jwks_url: str) -> AsyncIterator[World]:
+    """A tenant with run-service."""
+    await asyncio.to_thread(upgrade, database_url, "run_service.migrations")
+    settings = Settings(
+        database_url=database_url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        auth_issuer=ISSUER,
+        auth_audience=AUDIENCE,
+        auth_jwks_url=jwks_url,
+    )
+    context = Context(settings, Database(database_url))
+    verifier = TokenVerifier(ISSUER, AUDIENCE, jwks_url)
+    app = build_app("run-service", service.routers, _nothing_else)
+    app.state.context = context
+    app.state.token_verifier = verifier
+    yield World(context, app, KEY)
+    await verifier.close()
+    await context.database.close()
+
+
+@asynccontextmanager
+async def _nothing_else(_app: FastAPI) -> AsyncIterator[None]:
+    yield

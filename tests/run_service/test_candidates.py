@@ -1,0 +1,152 @@
+"""Who can be handed over: R1, R3, R11, R12, R63."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from contracts import CollectionBlock, LegalGuardian, Money
+from kit import clock
+from kit.ids import new_id
+from tests.run_service.world import ADULT, World, claim, euros, member, studio, years_ago
+
+TODAY = clock.today("Europe/Berlin")
+GUARDIAN = LegalGuardian(first_name="Ida", name1="Muster")
+
+
+async def test_summary_counts_members_and_sums_claims_by_studio_r1(world: World) -> None:
+    north, south = await world.studio("North"), await world.studio("South")
+    await world.debtors(2, north, "10.00", "5.50")
+    await world.debtors(1, south, "7.25")
+    summary = await world.get("/candidates/summary")
+    assert (summary["members"], summary["claims"]) == (3, 5)
+    assert summary["totals"] == [{"amount": "38.25", "currency": "EUR"}]
+    assert [
+        (each["studio_id"], each["name"], each["members"], each["claims"], each["totals"])
+        for each in summary["studios"]
+    ] == [
+        (str(north), "North", 2, 4, [{"amount": "31.00", "currency": "EUR"}]),
+        (str(south), "South", 1, 1, [{"amount": "7.25", "currency": "EUR"}]),
+    ]
+    assert summary["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"passed_on": None},
+        {"block": CollectionBlock(reason="Instalments")},
+        {"block": CollectionBlock(reason="Instalments", until=TODAY)},
+    ],
+)
+async def test_who_has_not_passed_the_last_level_or_is_blocked_is_no_candidate_r1(
+    world: World, values: dict[str, object]
+) -> None:
+    await world.debtors(1, await world.studio(), **values)
+    assert (await world.get("/candidates/summary"))["members"] == 0
+
+
+async def test_a_block_ends_after_its_last_day_r1(world: World) -> None:
+    block = CollectionBlock(reason="Instalments", until=TODAY - timedelta(days=1))
+    await world.debtors(1, await world.studio(), block=block)
+    assert (await world.get("/candidates/summary"))["members"] == 1
+
+
+@pytest.mark.parametrize(
+    "values", [{"paid_directly": "30.00"}, {"cancelled": True}, {"disputed": True}]
+)
+async def test_claims_that_are_not_open_do_not_count_r1(
+    world: World, values: dict[str, object]
+) -> None:
+    studio_id = await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    await world.feed(claim(debtor.claim_ids[0], debtor.member_id, studio_id, 2, **values))
+    assert (await world.get("/candidates/summary"))["members"] == 0
+
+
+async def test_what_was_paid_directly_is_not_to_be_collected_r1(world: World) -> None:
+    studio_id = await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    await world.feed(
+        claim(debtor.claim_ids[0], debtor.member_id, studio_id, 2, paid_directly="12.30")
+    )
+    totals = (await world.get("/candidates/summary"))["totals"]
+    assert totals == [{"amount": "17.70", "currency": "EUR"}]
+
+
+async def test_things_may_come_in_any_order_r12(world: World) -> None:
+    studio_id, member_id = new_id(), new_id()
+    for event in (
+        claim(new_id(), member_id, studio_id),
+        member(member_id, studio_id),
+        studio(studio_id),
+    ):
+        assert (await world.get("/candidates/summary"))["members"] == 0
+        await world.feed(event)
+    assert (await world.get("/candidates/summary"))["members"] == 1
+
+
+async def test_members_with_claims_in_several_currencies_are_left_out_r1(world: World) -> None:
+    studio_id = await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    francs = Money(amount=Decimal("9.00"), currency="CHF")
+    await world.feed(claim(new_id(), debtor.member_id, studio_id, amount=francs))
+    summary = await world.get("/candidates/summary")
+    assert summary["members"] == 0
+    assert summary["left_out"] == [{"reason": "MIXED_CURRENCIES", "members": 1}]
+
+
+@pytest.mark.parametrize(
+    ("birth_date", "voucher_date", "guardian", "is_left_out"),
+    [
+        (years_ago(17), TODAY, None, True),
+        (years_ago(19), years_ago(2), None, True),
+        (years_ago(19), TODAY, None, False),
+        (years_ago(17), TODAY, GUARDIAN, False),
+        (ADULT, TODAY, None, False),
+        (None, TODAY, None, False),
+    ],
+)
+async def test_age_is_judged_when_the_claim_arose_and_today_r3(
+    world: World,
+    birth_date: date | None,
+    voucher_date: date,
+    guardian: LegalGuardian | None,
+    is_left_out: bool,
+) -> None:
+    studio_id, member_id = await world.studio(), new_id()
+    await world.feed(
+        member(member_id, studio_id, birth_date=birth_date, guardian=guardian),
+        claim(new_id(), member_id, studio_id, voucher_date=voucher_date),
+    )
+    summary = await world.get("/candidates/summary")
+    assert summary["members"] == (0 if is_left_out else 1)
+    assert summary["left_out"] == (
+        [{"reason": "MINOR_WITHOUT_GUARDIAN", "members": 1}] if is_left_out else []
+    )
+
+
+async def test_a_token_for_few_studios_sees_those_only_r63(world: World) -> None:
+    north, south = await world.studio("North"), await world.studio("South")
+    await world.debtors(2, north)
+    await world.debtors(1, south)
+    summary = await world.get("/candidates/summary", studio_ids=[south])
+    assert [each["name"] for each in summary["studios"]] == ["South"]
+    assert summary["totals"] == [{"amount": "30.00", "currency": "EUR"}]
+    assert (await world.get("/candidates/summary", studio_ids=[]))["members"] == 0
+
+
+async def test_the_same_ids_in_another_tenant_are_other_things_r63(world: World) -> None:
+    studio_id, member_id, claim_id, other = new_id(), new_id(), new_id(), new_id()
+    await world.feed(studio(studio_id), member(member_id, studio_id))
+    await world.feed(claim(claim_id, member_id, studio_id), tenant_id=other)
+    assert (await world.get("/candidates/summary"))["members"] == 0
+    assert (await world.get("/candidates/summary", tenant_id=other))["members"] == 0
+    await world.feed(claim(claim_id, member_id, studio_id, amount=euros("1.00")))
+    totals = (await world.get("/candidates/summary"))["totals"]
+    assert totals == [{"amount": "1.00", "currency": "EUR"}]
+
+
+async def test_reading_needs_the_role_to_read(world: World) -> None:
+    async with world.client("partner:admin") as client:
+        assert (await client.get("/candidates/summary")).status_code == 403
