@@ -5,12 +5,23 @@ from itertools import count
 
 import asyncpg
 import pytest
+import structlog
 
 from kit.topics import provision
 from local_stack.kafka import KafkaServer
 from local_stack.postgres import PostgresServer
 
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Hand what is logged to pytest; structlog's own way renders each exception for seconds."""
+    structlog.configure(
+        processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import logging
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +16,7 @@ from uuid import UUID
 import httpx
 import jwt
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi import FastAPI
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
@@ -204,21 +208,15 @@ def client_of(app: FastAPI) -> httpx.AsyncClient:
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
     """Leave logging as it was."""
-    import logging
-    import sys
-    import threading
-
-    import structlog
-
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
     hooks = sys.excepthook, threading.excepthook
     yield
     sys.excepthook, threading.excepthook = hooks
     logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**config)
 
 
 def is_uuid(text: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+from contextlib import suppress
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 
 from kit import plumbing
 from kit.database import Database, is_temporary, pending, sqlstate, upgrade
@@ -143,6 +144,28 @@ async def test_what_the_work_itself_broke_is_not_temporary(database: Database) -
     assert sqlstate(caught.value) == "22012"
     assert not is_temporary(caught.value)
     assert not is_temporary(ValueError())
+    assert not is_temporary(FileNotFoundError(2, "no such file"))
+    assert is_temporary(OSError(28, "no space left"))
+
+
+async def test_going_on_after_a_swallowed_error_is_not_temporary(database: Database) -> None:
+    """It would be tried again for ever."""
+    with pytest.raises(DBAPIError) as caught:
+        async with database.begin() as connection:
+            with suppress(DBAPIError):
+                await connection.execute(text("SELECT 1 / 0"))
+            await connection.execute(text("SELECT 1"))
+    assert sqlstate(caught.value) == "25P02"
+    assert not is_temporary(caught.value)
+
+
+async def test_going_on_after_a_lost_connection_is_temporary(database: Database) -> None:
+    with pytest.raises(PendingRollbackError) as caught:
+        async with database.begin() as connection:
+            with suppress(DBAPIError):
+                await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            await connection.execute(text("SELECT 1"))
+    assert is_temporary(caught.value)
 
 
 async def test_processes_that_start_at_once_migrate_once(

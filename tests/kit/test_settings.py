@@ -28,7 +28,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.mark.usefixtures("environment")
 def test_settings_are_read_from_the_environment() -> None:
-    settings = ServiceSettings()  # type: ignore[call-arg]
+    settings = ServiceSettings()
     assert settings.http_port == 8001
     assert settings.time_zone == "Europe/Berlin"
     assert "geheim" not in repr(settings)
@@ -49,7 +49,7 @@ def test_a_wrong_setting_is_named_without_its_value(
 ) -> None:
     environment.setenv(name, value)
     with pytest.raises(ValidationError) as caught:
-        ServiceSettings()  # type: ignore[call-arg]
+        ServiceSettings()
     assert name.lower() in str(caught.value)
     assert "geheim" not in str(caught.value).lower()
 

@@ -35,7 +35,6 @@ _MIGRATIONS_LOCK_PAUSE: Final = 0.1
 
 _TEMPORARY_SQLSTATES: Final = frozenset(
     {
-        "25P02",  # in a failed transaction: what failed before it is what counts
         "25P03",  # idle in transaction for too long
         "40001",  # serialization failure
         "40P01",  # deadlock
@@ -44,6 +43,15 @@ _TEMPORARY_SQLSTATES: Final = frozenset(
     }
 )
 _TEMPORARY_CLASSES: Final = ("08", "53", "57P", "58")  # connection, resources, shutdown, system
+_CONNECTION_LOST: Final = "8s2b"
+"""SQLAlchemy's code for a transaction that goes on after its connection was lost."""
+_WRONG_PATHS: Final = (
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 
 
 class Database:
@@ -94,10 +102,13 @@ def sqlstate(error: BaseException) -> str | None:
 def is_temporary(error: BaseException) -> bool:
     """Say whether the same work may succeed later: the database is away, busy or chose a victim.
 
-    False for what the work itself broke: a constraint, a type, a rule.
+    So is what the operating system refuses for now: a connection, memory, room on a disk. False
+    for what the work itself broke: a constraint, a type, a rule, a path.
     """
-    if isinstance(error, OSError | TimeoutError | PoolTimeout | PendingRollbackError):
-        return True
+    if isinstance(error, OSError | PoolTimeout):  # TimeoutError is an OSError
+        return not isinstance(error, _WRONG_PATHS)
+    if isinstance(error, PendingRollbackError):
+        return error.code == _CONNECTION_LOST
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     state = sqlstate(error)

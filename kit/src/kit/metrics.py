@@ -72,7 +72,7 @@ batch_seconds: Final = Histogram(
     buckets=_SECONDS,
     registry=registry,
 )
-"""How long batches took, tries that failed included."""
+"""How long batches took; a batch may hold messages of several topics and types."""
 
 messages_handled_total: Final = Counter(
     "messages_handled",

@@ -144,10 +144,10 @@ class Problem(Exception):  # noqa: N818
     status: int
     type: str
     title: str
-    detail: str | None = None
-    errors: Sequence[FieldError] = ()
-    headers: Mapping[str, str] | None = None
-    extensions: Mapping[str, Any] = field(default_factory=dict)
+    detail: str | None = field(default=None, repr=False)
+    errors: Sequence[FieldError] = field(default=(), repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    extensions: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def safe_message(self) -> str:
