@@ -60,7 +60,7 @@ class Population:
     """`members` members of some studios, as they are on the day `today`."""
 
     def __init__(self, *, members: int, today: date, seed: int = 1) -> None:
-        self._count = members
+        self.member_count = members
         self._today = today
         self._seed = seed
         studios = min(_MOST_STUDIOS, max(_FEWEST_STUDIOS, members // MEMBERS_PER_STUDIO))
@@ -68,7 +68,7 @@ class Population:
 
     def members(self) -> Iterator[SeededMember]:
         """Each member with its claims."""
-        for number in range(self._count):
+        for number in range(self.member_count):
             yield self._member(number)
 
     def _chance(self, kind: str, number: int) -> Random:

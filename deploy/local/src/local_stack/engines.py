@@ -1,4 +1,4 @@
-"""Which Kafka and which PostgreSQL are used on this machine."""
+"""Which Kafka and which PostgreSQL are used on this machine; the choice is always printed."""
 
 import os
 from pathlib import Path
@@ -16,18 +16,23 @@ def kafka(directory: Path, *, log: Path) -> Kafka:
     """The Kafka that is named in the environment, else one in a container, else a process."""
     bootstrap_servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     choice = _choice()
+    chosen: Kafka
     if choice is None and bootstrap_servers:
-        return RunningKafka(bootstrap_servers)
-    if choice == "containers" or (choice is None and engine_answers()):
-        return KafkaInContainer()
-    return KafkaServer(directory, log=log)
+        chosen = RunningKafka(bootstrap_servers)
+    elif choice == "containers" or (choice is None and engine_answers()):
+        chosen = KafkaInContainer()
+    else:
+        chosen = KafkaServer(directory, log=log)
+    print(f"Kafka: {chosen.description}", flush=True)
+    return chosen
 
 
 def postgres(directory: Path, *, log: Path) -> Postgres:
     """PostgreSQL from the wheel, unless containers are asked for."""
-    if _choice() == "containers":
-        return PostgresInContainer()
-    return PostgresServer(directory, log=log)
+    in_container = _choice() == "containers"
+    chosen = PostgresInContainer() if in_container else PostgresServer(directory, log=log)
+    print(f"Database: {chosen.description}", flush=True)
+    return chosen
 
 
 def _choice() -> str | None:

@@ -3,31 +3,43 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 
-from contracts import ClaimSnapshotV1, Event
+from contracts import ClaimSnapshotV1, Event, MemberSnapshotV1, StudioSnapshotV1
 from contracts.envelope import Envelope
 from local_stack.data import Population
 
 _BATCH = 2_000
 
 
+@dataclass
+class Published:
+    """How many snapshots were acknowledged."""
+
+    studios: int = 0
+    members: int = 0
+    claims: int = 0
+
+    def add(self, event: Event) -> None:
+        self.studios += isinstance(event, StudioSnapshotV1)
+        self.members += isinstance(event, MemberSnapshotV1)
+        self.claims += isinstance(event, ClaimSnapshotV1)
+
+
 async def publish(
     bootstrap_servers: str,
     tenant_id: UUID,
     events: Iterable[Event],
-    on_progress: Callable[[int], None] = lambda count: None,
-) -> int:
-    """Publishes the events of one tenant, durably and each once; returns how many.
-
-    `on_progress` is told how many more were acknowledged.
-    """
+    on_progress: Callable[[Published], None] = lambda published: None,
+) -> Published:
+    """Publishes snapshots of one tenant, durably and each once; `on_progress` follows it."""
     correlation_id = str(uuid.uuid4())
-    count = 0
+    published = Published()
     async with AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True, linger_ms=5
     ) as producer:
@@ -36,9 +48,10 @@ async def publish(
             await asyncio.gather(
                 *[await _send(producer, tenant_id, event, correlation_id) for event in batch]
             )
-            count += len(batch)
-            on_progress(len(batch))
-    return count
+            for event in batch:
+                published.add(event)
+            on_progress(published)
+    return published
 
 
 def snapshots(population: Population) -> Iterator[Event]:

@@ -33,14 +33,18 @@ class Program(ChildProcess):
     """A service of ours, or the partner simulator: `start` waits until it is ready."""
 
     def __init__(
-        self, name: str, *, url: str, ready_path: str, log: Path, environment: Mapping[str, str]
+        self, name: str, *arguments: str, ready_url: str, log: Path, settings: Mapping[str, str]
     ) -> None:
-        self.url = url
-        self.ready_path = ready_path
-        self._settings = dict(environment)
-        self._module = name.replace("-", "_")
-        command = [sys.executable, "-m", self._module, "serve"]
-        super().__init__(name, command, log=log, environment=os.environ | self._settings)
+        self.url = ready_url[: ready_url.index("/", len("http://"))]
+        self._ready_url = ready_url
+        self._settings = dict(settings)
+        self._command_line = [sys.executable, "-m", name.replace("-", "_")]
+        super().__init__(
+            name,
+            [*self._command_line, *arguments],
+            log=log,
+            environment=os.environ | self._settings,
+        )
 
     def start(self) -> None:
         super().start()
@@ -48,14 +52,14 @@ class Program(ChildProcess):
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}{self.ready_path}", timeout=5).is_success
+            return httpx.get(self._ready_url, timeout=5).is_success
         except httpx.TransportError:
             return False
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs another command of it, such as `audit`, to its end."""
         return subprocess.run(
-            [sys.executable, "-m", self._module, *arguments],
+            [*self._command_line, *arguments],
             env=os.environ | self._settings,
             capture_output=True,
             text=True,
@@ -90,6 +94,7 @@ class Stack:
     ) -> None:
         self.directory = directory.absolute()
         self.logs = self.directory / "logs"
+        self.description = self.directory / "stack.json"
         self.tenant_id = uuid4()
         self._data = self.directory / "data"
         self._more_settings = settings or {}
@@ -128,8 +133,8 @@ class Stack:
         _at_once(self.postgres.start, self.kafka.start)
         for service in SERVICES:
             self.postgres.create_database(_role(service))
-            self._add(service, "/health/ready")
-        self._add(SIMULATOR, "/state")
+            self._programs[service] = self._service(service)
+        self._programs[SIMULATOR] = self._simulator()
         services = [self._programs[service] for service in SERVICES]
         _at_once(
             partial(services[0].run_or_fail, "topics", "--replication", "1"),
@@ -140,7 +145,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stops everything; what was not started is left alone."""
-        (self.directory / "stack.json").unlink(missing_ok=True)
+        self.description.unlink(missing_ok=True)
         _at_once(*[program.stop for program in self._programs.values()])
         _at_once(self.kafka.remove, self.postgres.remove, self.issuer.stop)
 
@@ -167,24 +172,11 @@ class Stack:
             studio_ids=None if studio_ids is None else list(studio_ids),
         )
 
-    def _add(self, name: str, ready_path: str) -> None:
+    def _service(self, name: str) -> Program:
         port = self._ports[name]
-        settings = self._service_settings(name) if name in SERVICES else self._simulator_settings()
-        self._programs[name] = Program(
-            name,
-            url=f"http://{HOST}:{port}",
-            ready_path=ready_path,
-            log=self.logs / f"{name}.log",
-            environment={
-                **settings,
-                "HTTP_HOST": HOST,
-                "HTTP_PORT": str(port),
-                **self._more_settings.get(name, {}),
-            },
-        )
-
-    def _service_settings(self, name: str) -> dict[str, str]:
         settings = {
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(port),
             "DATABASE_URL": self.database_url(name).replace("://", "+asyncpg://", 1),
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "AUTH_ISSUER": self.issuer.url,
@@ -198,10 +190,23 @@ class Stack:
                 settings["ENCRYPTION_KEYS"] = Fernet.generate_key().decode()
                 settings["TRUSTED_PARTNER_HOSTS"] = HOST
                 settings["RETRY_DELAYS_SECONDS"] = "1,2,5,10"
-        return settings
+        return Program(
+            name,
+            "serve",
+            ready_url=f"http://{HOST}:{port}/health/ready",
+            log=self.logs / f"{name}.log",
+            settings=settings | dict(self._more_settings.get(name, {})),
+        )
 
-    def _simulator_settings(self) -> dict[str, str]:
-        return {}
+    def _simulator(self) -> Program:
+        port = self._ports[SIMULATOR]
+        settings = {"SIMULATOR_HOST": HOST, "SIMULATOR_PORT": str(port)}
+        return Program(
+            SIMULATOR,
+            ready_url=f"http://{HOST}:{port}/state",
+            log=self.logs / f"{SIMULATOR}.log",
+            settings=settings | dict(self._more_settings.get(SIMULATOR, {})),
+        )
 
     def _describe(self) -> None:
         """Writes what programs need to use the stack; it holds secrets."""
@@ -212,9 +217,8 @@ class Stack:
             "tokens": {role: self.token(role) for role in ROLES},
             "partner_simulator": self._programs[SIMULATOR].url,
         }
-        file = self.directory / "stack.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(description, indent=2) + "\n")
+        self.description.touch(mode=0o600)
+        self.description.write_text(json.dumps(description, indent=2) + "\n")
 
 
 def _role(service: str) -> str:
