@@ -34,7 +34,7 @@ def read(content: bytes) -> list[list[str]]:
 
 def unguarded(text: str) -> str:
     """The text as it was, by the rule that csv_writer states."""
-    return text[1:] if re.match(f"'+[{TRIGGERS}]", text) else text
+    return text[1:] if re.match(f"'+[{re.escape(TRIGGERS)}]", text) else text
 
 
 def replaced(text: str) -> str:

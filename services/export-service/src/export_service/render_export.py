@@ -8,7 +8,7 @@ and its job begins again elsewhere. Whoever has lost the lease changes nothing a
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -37,7 +37,7 @@ from kit.trace import carried
 
 log = structlog.stdlib.get_logger(__name__)
 
-ROWS_PER_BATCH: Final = 1000
+ROWS_PER_BATCH = 1000
 """Rows in memory at a time, and between two signs of life."""
 
 

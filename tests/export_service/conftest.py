@@ -1,0 +1,73 @@
+"""An export-service without Kafka: its database, its worker, its HTTP, an issuer of tokens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from export_service import api
+from export_service.render_export import ExportRenderer
+from export_service.settings import Settings
+from kit.auth import TokenVerifier
+from kit.context import Context
+from kit.database import Database, upgrade
+from kit.http import build_app
+from local_stack.issuer import AUDIENCE, Issuer
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """Signs tokens, and serves its public key."""
+    with Issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+async def context(
+    database_url: str, issuer: Issuer, tmp_path: Path
+) -> AsyncIterator[Context[Settings]]:
+    """The context of a service with a migrated, empty database."""
+    await asyncio.to_thread(upgrade, database_url, "export_service.migrations")
+    settings = Settings(
+        database_url=database_url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        auth_issuer=issuer.url,
+        auth_audience=AUDIENCE,
+        auth_jwks_url=issuer.jwks_url,
+        export_directory=tmp_path / "exports",
+    )
+    database = Database(database_url)
+    yield Context(settings, database)
+    await database.close()
+
+
+@pytest.fixture
+async def client(context: Context[Settings]) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks to the service without a network between."""
+    settings = context.settings
+    verifier = TokenVerifier(settings.auth_issuer, settings.auth_audience, settings.auth_jwks_url)
+    app = build_app("export-service", [api.router], _no_lifespan)
+    app.state.context = context
+    app.state.token_verifier = verifier
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://service"
+    ) as client:
+        yield client
+    await verifier.close()
+
+
+@asynccontextmanager
+async def _no_lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """The fixtures start and stop what there is."""
+    yield
+
+
+async def render_all(context: Context[Settings]) -> None:
+    """Lets a worker render until nothing is left to do."""
+    renderer = ExportRenderer()
+    while await renderer.turn(context):
+        pass

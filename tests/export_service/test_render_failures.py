@@ -1,0 +1,156 @@
+"""What goes wrong with an export, and that no file is ever wrong for it (R41)."""
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from export_service import render_export
+from export_service.export import LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Format
+from export_service.render_export import ExportRenderer
+from export_service.store import handover_rows
+from kit.clock import now
+from tests.export_service.conftest import render_all
+from tests.export_service.handed_over import run_of
+from tests.export_service.ordering import (
+    ServiceContext,
+    announce,
+    change,
+    export,
+    file_of,
+    hand_over,
+    order,
+    ordered_run,
+    published,
+    records,
+)
+
+
+async def test_a_job_whose_worker_died_is_begun_again_by_another(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R41: once the dead one's lease is over, and what it left behind is gone."""
+    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 2)
+    export_id = await ordered_run(context, members=5)
+    dead = ExportRenderer()
+    await dead.turn(context)
+    await dead.turn(context)
+    seen = await export(context, export_id)
+    assert (seen.status, seen.rows_done) == ("RUNNING", 2)
+    await render_all(context)
+    assert (await export(context, export_id)).status == "RUNNING", "the lease still holds"
+
+    await change(context, export_id, leased_until=now() - LEASE)
+    await render_all(context)
+    done = await export(context, export_id)
+    assert (done.status, done.attempt) == ("COMPLETED", 2)
+    assert len(records(file_of(context, export_id))) == 5
+
+    # The one that was thought dead comes back, and spoils nothing.
+    before = file_of(context, export_id).read_bytes()
+    while await dead.turn(context):
+        pass
+    assert await export(context, export_id) == done
+    assert file_of(context, export_id).read_bytes() == before
+    assert [path.name for path in context.settings.export_directory.iterdir()] == [
+        f"{export_id}.csv"
+    ]
+    assert len(await published(context)) == 1
+
+
+async def test_a_job_that_kills_its_workers_is_given_up(context: ServiceContext) -> None:
+    export_id = await ordered_run(context)
+    for _ in range(MAX_ATTEMPTS):
+        await ExportRenderer().turn(context)
+        await change(context, export_id, leased_until=now() - LEASE)
+    await render_all(context)
+    failed = await export(context, export_id)
+    assert (failed.status, failed.failure_reason) == ("FAILED", "INTERRUPTED")
+
+
+async def test_an_export_whose_run_never_becomes_whole_fails_in_the_end(
+    context: ServiceContext,
+) -> None:
+    run, members = run_of(members=2)
+    await announce(context, run)
+    await hand_over(context, members[:1])
+    export_id = await order(context, run.run_id)
+    await change(context, export_id, created_at=now() - LONGEST_WAIT)
+    await render_all(context)
+    failed = await export(context, export_id)
+    assert (failed.status, failed.failure_reason) == ("FAILED", "RUN_INCOMPLETE")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(errno.ENOSPC, "STORAGE_FULL"), (errno.EIO, "STORAGE_FAILED")]
+)
+async def test_a_disk_that_does_not_do_its_part_fails_the_export(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch, code: int, reason: str
+) -> None:
+    export_id = await ordered_run(context)
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(code, "")
+
+    monkeypatch.setattr("export_service.export_file.os.fsync", fail)
+    await render_all(context)
+    failed = await export(context, export_id)
+    assert (failed.status, failed.failure_reason) == ("FAILED", reason)
+    assert list(context.settings.export_directory.iterdir()) == []
+    assert await published(context) == []
+
+
+async def test_a_file_that_lacks_rows_is_never_completed(context: ServiceContext) -> None:
+    """R41: even if rows were lost behind the counts' back."""
+    export_id = await ordered_run(context, members=2)
+    async with context.database.begin() as connection:
+        await connection.execute(handover_rows.delete().where(handover_rows.c.booking_number == 2))
+    await render_all(context)
+    failed = await export(context, export_id)
+    assert (failed.status, failed.failure_reason) == ("FAILED", "ROWS_MISSING")
+
+
+async def test_a_workbook_that_would_be_too_large_fails(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export_service.rendering.zip_stream._LIMIT", 5000)
+    export_id = await ordered_run(context, members=50, format_=Format.XLSX)
+    await render_all(context)
+    failed = await export(context, export_id)
+    assert (failed.status, failed.failure_reason) == ("FAILED", "TOO_LARGE")
+
+
+async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
+    context: ServiceContext,
+) -> None:
+    """R41: kill -9 in the middle of a file."""
+    export_id = await ordered_run(context, members=200)
+    settings = context.settings.model_dump()
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.export_service.slow_worker",
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {name.upper(): str(value) for name, value in settings.items()},
+    )
+    try:
+        async with asyncio.timeout(30):
+            while (await export(context, export_id)).rows_done < 3:
+                await asyncio.sleep(0.05)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        await worker.wait()
+    (part,) = context.settings.export_directory.iterdir()
+    assert part.name.endswith(".part")
+    assert part.stat().st_size > 0
+
+    await change(context, export_id, leased_until=now() - LEASE)
+    await render_all(context)
+    assert (await export(context, export_id)).status == "COMPLETED"
+    assert list(context.settings.export_directory.iterdir()) == [file_of(context, export_id)]
+    assert len(records(file_of(context, export_id))) == 200
+    assert len(await published(context)) == 1
