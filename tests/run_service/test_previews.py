@@ -1,0 +1,171 @@
+"""Previews: R2, R3, R63."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from kit.ids import new_id
+from run_service.previews.discard_previews import discard_previews
+from tests.run_service.world import World, claim, euros, member, years_ago
+
+
+async def decide(world: World, preview: Any, member_id: object, **decision: object) -> Any:
+    """Leave a member of a preview out, or take it in; return the response."""
+    async with world.client(subject="staff-7") as client:
+        path = f"/previews/{preview['preview_id']}/members/{member_id}"
+        return await client.put(path, json=decision)
+
+
+async def test_preview_shows_each_candidate_with_its_claims_r2(world: World) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    debtors = await world.debtors(3, studio_id, "10.00", "2.50")
+    preview = await world.preview(partner_id)
+    assert preview["partner_name"] == "Agency"
+    assert (preview["members"], preview["claims"]) == (3, 6)
+    assert preview["totals"] == [{"amount": "37.50", "currency": "EUR"}]
+    assert preview == await world.get(f"/previews/{preview['preview_id']}")
+
+    path = f"/previews/{preview['preview_id']}/members?limit=2"
+    first = await world.get(path)
+    second = await world.get(f"{path}&cursor={first['next']}")
+    assert second["next"] is None
+    items = first["items"] + second["items"]
+    assert [item["name"] for item in items] == [f"Eva Muster {number:05}" for number in range(3)]
+    assert items[0]["membership_number"] == "0042"
+    assert items[0]["total"] == {"amount": "12.50", "currency": "EUR"}
+    assert {each["claim_id"] for each in items[0]["claims"]} == set(
+        map(str, debtors[0].claim_ids)
+    )
+    assert {each["to_collect"]["amount"] for each in items[0]["claims"]} == {"10.00", "2.50"}
+
+
+async def test_preview_is_frozen_r4(world: World) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    preview = await world.preview(partner_id)
+    await world.feed(
+        claim(debtor.claim_ids[0], debtor.member_id, studio_id, 2, amount=euros("99.00")),
+        member(debtor.member_id, studio_id, 2, name1="Renamed"),
+    )
+    items = (await world.get(f"/previews/{preview['preview_id']}/members"))["items"]
+    assert items[0]["name"] == "Eva Muster 00000"
+    assert items[0]["total"]["amount"] == "30.00"
+
+
+async def test_a_member_can_be_left_out_and_taken_in_again_r2(world: World) -> None:
+    partner_id = await world.partner()
+    debtor, _ = await world.debtors(2, await world.studio())
+    preview = await world.preview(partner_id)
+    out = (await decide(world, preview, debtor.member_id, left_out=True, reason="Moving")).json()
+    assert (out["left_out"], out["left_out_reason"]) == (True, "BY_STAFF")
+    assert (out["decided_by"], out["decision_reason"]) == ("staff-7", "Moving")
+    assert (await world.get(f"/previews/{preview['preview_id']}"))["members"] == 1
+    back = (await decide(world, preview, debtor.member_id, left_out=False)).json()
+    assert (back["left_out"], back["left_out_reason"]) == (False, None)
+    assert (await world.get(f"/previews/{preview['preview_id']}"))["members"] == 2
+
+
+async def test_a_minor_is_taken_in_with_a_reason_only_and_the_reason_is_kept_r3(
+    world: World,
+) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    (minor,) = await world.debtors(1, studio_id, birth_date=years_ago(16))
+    await world.debtors(1, studio_id)
+    preview = await world.preview(partner_id)
+    assert (preview["members"], preview["minors_left_out"]) == (1, 1)
+    for reason in ({}, {"reason": " "}):
+        refused = await decide(world, preview, minor.member_id, left_out=False, **reason)
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "reason"
+    taken = await decide(world, preview, minor.member_id, left_out=False, reason="Emancipated")
+    assert (taken.json()["minor"], taken.json()["left_out"]) == (True, False)
+
+    await world.post("/runs", {"preview_id": preview["preview_id"]})
+    async with world.context.database.connect() as connection:
+        kept = await connection.execute(
+            text("SELECT taken_in_by, taken_in_reason FROM run_members WHERE member_id = :id"),
+            {"id": minor.member_id},
+        )
+        assert tuple(kept.one()) == ("staff-7", "Emancipated")
+
+
+async def test_preview_of_some_studios_holds_their_members_only(world: World) -> None:
+    partner_id = await world.partner()
+    north, south = await world.studio("North"), await world.studio("South")
+    await world.debtors(2, north)
+    await world.debtors(1, south)
+    order = {"partner_id": str(partner_id), "studio_ids": [str(north)]}
+    assert (await world.post("/previews", order)).json()["members"] == 2
+    for studio_ids in ([str(new_id())], [str(north), str(new_id())]):
+        refused = await world.post("/previews", {**order, "studio_ids": studio_ids})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "studio_ids"
+
+
+async def test_partner_must_be_known_and_active(world: World) -> None:
+    unknown = await world.post("/previews", {"partner_id": str(new_id())})
+    assert unknown.status_code == 422
+    assert unknown.json()["errors"][0]["field"] == "partner_id"
+    paused = await world.partner(status="PAUSED")
+    refused = await world.post("/previews", {"partner_id": str(paused)})
+    assert refused.status_code == 409
+    assert refused.json()["type"] == "urn:collection:problem:partner-paused"
+
+
+async def test_preview_of_another_tenant_or_of_other_studios_is_not_found_r63(
+    world: World,
+) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    preview = await world.preview(partner_id)
+    path = f"/previews/{preview['preview_id']}"
+    for token in ({"tenant_id": new_id()}, {"studio_ids": [studio_id]}):
+        async with world.client(**token) as client:  # type: ignore[arg-type]
+            assert (await client.get(path)).status_code == 404
+            assert (await client.get(f"{path}/members")).status_code == 404
+            decision = {"left_out": True}
+            changed = await client.put(f"{path}/members/{debtor.member_id}", json=decision)
+            assert changed.status_code == 404
+        made = await world.post("/runs", {"preview_id": preview["preview_id"]}, **token)
+        assert made.status_code == 404
+
+
+async def test_a_token_for_few_studios_makes_a_preview_of_those_r63(world: World) -> None:
+    partner_id = await world.partner()
+    north, south = await world.studio("North"), await world.studio("South")
+    await world.debtors(2, north)
+    await world.debtors(1, south)
+    preview = await world.preview(partner_id, studio_ids=[south])
+    assert preview["members"] == 1
+    path = f"/previews/{preview['preview_id']}"
+    assert (await world.get(path, studio_ids=[south, north]))["members"] == 1
+    assert (await world.get(path))["members"] == 1
+
+
+async def test_an_expired_preview_is_gone_and_loses_its_members(world: World) -> None:
+    partner_id = await world.partner()
+    await world.debtors(1, await world.studio())
+    preview = await world.preview(partner_id)
+    assert not await discard_previews(world.context)
+    async with world.context.database.begin() as connection:
+        await connection.execute(text("UPDATE previews SET expires_at = now()"))
+    refused = await world.post("/runs", {"preview_id": preview["preview_id"]})
+    assert refused.status_code == 410
+    assert refused.json()["type"] == "urn:collection:problem:preview-expired"
+    assert await discard_previews(world.context)
+    assert not await discard_previews(world.context)
+    async with world.context.database.connect() as connection:
+        for table in ("preview_members", "preview_claims", "preview_studios"):
+            rows = f"SELECT count(*) FROM {table}"  # noqa: S608 - names of tables
+            assert await connection.scalar(text(rows)) == 0
+
+
+async def test_previews_of_runs_that_are_not_published_yet_are_kept(world: World) -> None:
+    partner_id = await world.partner()
+    await world.debtors(1, await world.studio())
+    await world.run(partner_id)
+    async with world.context.database.begin() as connection:
+        await connection.execute(text("UPDATE previews SET expires_at = now()"))
+    assert not await discard_previews(world.context)
+    assert len(await world.handed_over()) == 1
+    assert await discard_previews(world.context)

@@ -1,0 +1,63 @@
+"""Snapshots in any order, more than once, and late: R12."""
+
+import asyncio
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from contracts import ClaimSnapshotV1
+from kit.ids import new_id
+from tests.run_service.world import World, claim, euros, member
+
+STUDIO_ID = new_id()
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=8),
+        min_size=1,
+        max_size=4,
+    )
+)
+async def test_the_newest_snapshot_wins_in_any_order_and_repeats_do_no_harm_r12(
+    world: World, batches: list[list[tuple[int, int]]]
+) -> None:
+    claim_ids, member_id = [new_id() for _ in range(3)], new_id()
+
+    def snapshot(which: int, sequence: int) -> ClaimSnapshotV1:
+        amount = euros(f"{sequence}.50")
+        return claim(claim_ids[which], member_id, STUDIO_ID, sequence, amount=amount)
+
+    for batch in batches:
+        await world.feed(*(snapshot(which, sequence) for which, sequence in batch))
+    newest: dict[int, int] = {}
+    for which, sequence in (one for batch in batches for one in batch):
+        newest[which] = max(sequence, newest.get(which, 0))
+    async with world.context.database.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT claim_id, sequence, amount, snapshot FROM claims WHERE member_id = :id"),
+            {"id": member_id},
+        )
+        kept = {row.claim_id: row for row in rows}
+    assert {claim_ids[which]: sequence for which, sequence in newest.items()} == {
+        claim_id: row.sequence for claim_id, row in kept.items()
+    }
+    for row in kept.values():
+        assert str(row.amount) == f"{row.sequence}.50" == row.snapshot["amount"]["amount"]
+
+
+async def test_batches_with_the_same_things_in_other_orders_never_deadlock_r12(
+    world: World,
+) -> None:
+    members = [member(new_id(), STUDIO_ID, sequence=1) for _ in range(200)]
+    newer = [each.model_copy(update={"sequence": 2}) for each in members]
+    await asyncio.gather(
+        *(world.feed(*order) for order in (members, newer, members[::-1], newer[::-1]))
+    )
+    async with world.context.database.connect() as connection:
+        sequences = await connection.scalars(text("SELECT DISTINCT sequence FROM members"))
+        assert list(sequences) == [2]
