@@ -68,7 +68,7 @@ def test_our_writer_is_several_times_as_quick_as_openpyxl() -> None:
     ours, csv, theirs = (
         _seconds(write) for write in (by_our_writer, by_our_csv_writer, by_openpyxl)
     )
-    print(
+    print(  # noqa: T201  what a benchmark is for
         f"\n{ROWS} rows of {len(COLUMNS)} columns: xlsx {ROWS / ours:,.0f} rows/s,"
         f" csv {ROWS / csv:,.0f} rows/s, openpyxl {ROWS / theirs:,.0f} rows/s;"
         f" {theirs / ours:.1f} times as quick as openpyxl"

@@ -228,6 +228,16 @@ def test_a_full_sheet_is_followed_by_no_empty_one() -> None:
     assert len(CalamineWorkbook.from_filelike(io.BytesIO(content)).sheet_names) == 3
 
 
+def test_a_sheet_that_has_grown_too_large_takes_no_further_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """R41: no sheet comes near the size that needs ZIP64, however long its texts are."""
+    monkeypatch.setattr("export_service.rendering.xlsx_writer.BYTES_PER_SHEET", 20_000)
+    content = written([plain_row(Designation="x" * 20_000), plain_row(), plain_row()])
+    book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+    assert [len(book.get_sheet_by_index(index).to_python()) for index in range(2)] == [2, 3]
+
+
 def test_the_second_sheet_sums_the_run_up() -> None:
     """R40."""
     studios = [

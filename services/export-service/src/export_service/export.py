@@ -7,7 +7,7 @@ from uuid import UUID
 
 from kit.trace import Cause
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 """How long a worker that is not heard of keeps a job; it says so with each batch of rows."""
 
 MAX_ATTEMPTS = 5
