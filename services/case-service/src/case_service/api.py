@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +12,7 @@ from case_service import queries, store
 from case_service.allocation import age
 from case_service.book_payment import book_payment
 from case_service.cancel_case import cancel_case
-from case_service.case import Case
+from case_service.case import Case, Status
 from case_service.close_case import close_case
 from case_service.journal import Journal
 from case_service.ledger import ActorKind, Occasion
@@ -96,11 +96,16 @@ class Cancellation(Body):
 async def list_cases(
     context: CurrentContext,
     principal: Reader,
-    wanted: Annotated[CaseFilter, Query()],
+    status: Status | None = None,
+    partner_id: UUID | None = None,
+    run_id: UUID | None = None,
+    member_id: UUID | None = None,
+    studio_id: UUID | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[CaseSummary]:
     """Cases, the newest first."""
+    wanted = CaseFilter(status, partner_id, run_id, member_id, studio_id)
     async with context.database.connect() as connection:
         return await queries.list_cases(connection, principal, wanted, limit, cursor)
 

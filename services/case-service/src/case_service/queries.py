@@ -174,7 +174,7 @@ async def list_members(
 async def find_file(
     connection: AsyncConnection, principal: Principal, partner_id: UUID, file_number: str
 ) -> File | None:
-    """Return the cases of a partner under one number as one file (R21), or None if there is none."""
+    """Return the cases of a partner under one number (R21), or None if there is none."""
     statement = _case_rows(principal).where(
         cases.c.partner_id == partner_id, cases.c.file_number == file_number
     )
@@ -295,14 +295,14 @@ async def _cases_of_members(
 
 async def _collected(connection: AsyncConnection, rows: "list[Row[Any]]") -> dict[UUID, Decimal]:
     result = await connection.execute(
-        select(case_claims.c.case_id, func.sum(case_claims.c.collected))
+        select(case_claims.c.case_id, func.sum(case_claims.c.collected).label("amount"))
         .where(
             case_claims.c.tenant_id == rows[0].tenant_id,
             case_claims.c.case_id.in_([row.case_id for row in rows]),
         )
         .group_by(case_claims.c.case_id)
     )
-    return {case_id: amount for case_id, amount in result}
+    return {row.case_id: row.amount for row in result}
 
 
 def _file_totals(

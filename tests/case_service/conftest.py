@@ -1,0 +1,61 @@
+"""A case-service without Kafka: its database, its handlers, its HTTP, an issuer of tokens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from case_service.main import service
+from case_service.settings import Settings
+from kit.auth import TokenVerifier
+from kit.context import Context
+from kit.database import Database, upgrade
+from kit.http import build_app
+from local_stack.issuer import AUDIENCE, Issuer
+from tests.case_service.world import World
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """Signs tokens, and serves its public key."""
+    with Issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+async def context(database_url: str, issuer: Issuer) -> AsyncIterator[Context[Settings]]:
+    """The context of a service with a migrated, empty database."""
+    await asyncio.to_thread(upgrade, database_url, service.migrations)
+    settings = Settings(
+        database_url=database_url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        auth_issuer=issuer.url,
+        auth_audience=AUDIENCE,
+        auth_jwks_url=issuer.jwks_url,
+    )
+    database = Database(database_url)
+    yield Context(settings, database)
+    await database.close()
+
+
+@pytest.fixture
+async def world(context: Context[Settings], issuer: Issuer) -> AsyncIterator[World]:
+    """The service as those around it see it."""
+    settings = context.settings
+    verifier = TokenVerifier(settings.auth_issuer, settings.auth_audience, settings.auth_jwks_url)
+    app = build_app(service.name, service.routers, _no_lifespan)
+    app.state.context = context
+    app.state.token_verifier = verifier
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield World(context, client, issuer)
+    await verifier.close()
+
+
+@asynccontextmanager
+async def _no_lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """The fixtures start and stop what there is."""
+    yield

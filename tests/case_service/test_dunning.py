@@ -1,0 +1,68 @@
+"""The member's dunning level is reset once, when its last case closes completed (R24)."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import pytest
+
+from contracts import MemberDunningLevelResetV1, MemberHandedOverV1
+from kit.ids import new_id
+from tests.case_service.world import World, closed, reversal
+
+
+async def _cases_of_one_member(world: World, count: int) -> list[MemberHandedOverV1]:
+    member_id = new_id()
+    return [await world.open(member_id=member_id) for _ in range(count)]
+
+
+async def test_only_the_last_case_of_a_member_resets_it(world: World) -> None:
+    first, second = await _cases_of_one_member(world, 2)
+
+    await world.deliver(closed(first))
+    assert await world.published(MemberDunningLevelResetV1) == []
+
+    await world.deliver(closed(second))
+    (event,) = await world.published(MemberDunningLevelResetV1)
+    assert (event.member_id, event.case_id) == (first.member_id, second.case_id)
+
+
+async def test_two_cases_closed_in_one_batch_reset_once(world: World) -> None:
+    first, second = await _cases_of_one_member(world, 2)
+    await world.deliver(closed(first), closed(second))
+    (event,) = await world.published(MemberDunningLevelResetV1)
+    assert event.case_id == second.case_id
+
+
+async def test_a_case_that_waits_for_its_answer_is_not_the_end(world: World) -> None:
+    case = await world.open()
+    await world.open(member_id=case.member_id, partner_channel="API")
+    await world.deliver(closed(case))
+    assert await world.published(MemberDunningLevelResetV1) == []
+
+
+@pytest.mark.parametrize("end", ["cancellation", "reversal"])
+async def test_a_last_case_that_ends_otherwise_resets_nothing(world: World, end: str) -> None:
+    first, second = await _cases_of_one_member(world, 2)
+    await world.deliver(closed(first))
+    if end == "reversal":
+        await world.deliver(reversal(second))
+        await world.work()
+    else:
+        await world.ask("POST", f"/cases/{second.case_id}/cancellation", {"comment": "Irrtum"})
+    assert await world.published(MemberDunningLevelResetV1) == []
+
+
+async def test_two_cases_closed_at_the_same_moment_reset_exactly_once(world: World) -> None:
+    for _ in range(10):
+        cases = await _cases_of_one_member(world, 3)
+        ends: list[Awaitable[object]] = [
+            world.ask("POST", f"/cases/{case.case_id}/closure", {"comment": "fertig"})
+            for case in cases[:2]
+        ]
+        await asyncio.gather(*ends, world.deliver(closed(cases[2])))
+        resets = [
+            event
+            for event in await world.published(MemberDunningLevelResetV1)
+            if event.member_id == cases[0].member_id
+        ]
+        assert len(resets) == 1

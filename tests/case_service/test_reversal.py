@@ -1,0 +1,158 @@
+"""A run is reversed: each case that has not ended closes in the status it has (R10, R24)."""
+
+import asyncio
+
+import pytest
+
+from case_service import reverse_runs as worker
+from case_service.reverse_runs import reverse_runs
+from contracts import (
+    CaseClosedV1,
+    CaseOpenedV1,
+    MemberDunningLevelResetV1,
+    MemberHandedOverV1,
+    MemberReleasedV1,
+)
+from kit.ids import new_id
+from tests.case_service.world import (
+    World,
+    claim,
+    closed,
+    handover,
+    paid,
+    reversal,
+    run_accepted,
+)
+
+
+def _run(count: int, channel: str = "BY_HAND") -> list[MemberHandedOverV1]:
+    run_id, partner_id = new_id(), new_id()
+    return [
+        handover(run_id=run_id, partner_id=partner_id, partner_channel=channel)
+        for _ in range(count)
+    ]
+
+
+async def test_open_and_waiting_cases_close_and_ended_ones_stay(world: World) -> None:
+    done, open_, waiting = _run(3)
+    waiting = waiting.model_copy(update={"partner_channel": "API"})
+    await world.deliver(done, open_, waiting)
+    await world.deliver(closed(done), paid(open_, "10.00"))
+
+    await world.deliver(reversal(done))
+    await world.work()
+
+    shown = [await world.case(each) for each in (done, open_, waiting)]
+    assert [(each["status"], each["close_reason"]) for each in shown] == [
+        ("CLOSED", "COMPLETED"),
+        ("CLOSED", "RUN_REVERSED"),
+        ("CLOSED", "RUN_REVERSED"),
+    ]
+    assert [each["result"] for each in shown] == ["UNPAID", "PARTLY_PAID", "UNPAID"]
+    assert shown[1]["open"]["amount"] == "20.00", "payments booked so far stay"
+    assert (shown[1]["history"][0]["actor"], shown[1]["history"][0]["why"]) == (
+        "staff-7",
+        "falscher Partner",
+    )
+    released = await world.published(MemberReleasedV1)
+    assert [each.reason for each in released] == ["CASE_CLOSED", "RUN_REVERSED", "RUN_REVERSED"]
+    assert len(await world.published(MemberDunningLevelResetV1)) == 1, "not by the reversal"
+    assert await world.differences() == []
+
+
+@pytest.mark.parametrize(("channel", "opened"), [("BY_HAND", 1), ("API", 0)])
+async def test_a_handover_that_comes_after_the_reversal_closes_at_once(
+    world: World, channel: str, opened: int
+) -> None:
+    early, late = _run(2, channel)
+    await world.deliver(reversal(early))
+    await world.work()
+
+    await world.deliver(late)
+
+    shown = await world.case(late)
+    assert (shown["status"], shown["close_reason"]) == ("CLOSED", "RUN_REVERSED")
+    assert len(await world.published(CaseOpenedV1)) == opened
+    assert len(await world.published(CaseClosedV1)) == 1
+    assert await world.differences() == []
+
+
+async def test_it_goes_on_after_a_crash_and_in_several_instances(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BATCH", 3)
+    runs = [_run(10), _run(10)]
+    for cases in runs:
+        await world.deliver(*cases)
+        await world.deliver(reversal(cases[0]))
+    await _crash_in_the_middle_of_a_batch(world, monkeypatch)
+    assert len(await world.published(CaseClosedV1)) == 0, "a batch counts as a whole or not at all"
+
+    async def instance() -> None:
+        while await reverse_runs(world.context):
+            pass
+
+    await asyncio.gather(*(instance() for _ in range(4)))
+    await instance()
+
+    events = await world.published(CaseClosedV1)
+    assert {event.case_id for event in events} == {case.case_id for cases in runs for case in cases}
+    assert len(events) == 20
+    assert await world.differences() == []
+
+
+async def test_a_reversal_and_late_handovers_at_the_same_time_miss_no_case(world: World) -> None:
+    cases = _run(30)
+
+    async def hand_over(case: MemberHandedOverV1) -> None:
+        await world.deliver(case)
+
+    await asyncio.gather(
+        *(hand_over(case) for case in cases[:8]),
+        world.deliver(reversal(cases[0])),
+        *(hand_over(case) for case in cases[8:14]),
+    )
+    await world.work()
+
+    states = await world.rows("SELECT status, close_reason, count(*) FROM cases GROUP BY 1, 2")
+    assert [tuple(row) for row in states] == [("CLOSED", "RUN_REVERSED", 14)]
+
+
+async def test_an_answer_to_a_run_and_late_handovers_at_the_same_time_miss_no_case(
+    world: World,
+) -> None:
+    cases = _run(12, "API")
+    await asyncio.gather(
+        *(world.deliver(case) for case in cases[:6]),
+        world.deliver(run_accepted(cases[0])),
+        *(world.deliver(case) for case in cases[6:]),
+    )
+    await world.work()
+
+    states = await world.rows("SELECT status, count(*) FROM cases GROUP BY 1")
+    assert [tuple(row) for row in states] == [("OPEN", 12)]
+    assert len(await world.published(CaseOpenedV1)) == 12
+
+
+async def _crash_in_the_middle_of_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class CrashError(Exception):
+        """The process is gone."""
+
+    async def crash(*_: object) -> None:
+        raise CrashError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("case_service.store.outbox.publish", crash)
+        with pytest.raises(CrashError):
+            await reverse_runs(world.context)
+
+
+async def test_claims_of_a_reversed_run_can_be_handed_over_again(world: World) -> None:
+    owed = claim("30.00")
+    first = await world.open(owed)
+    await world.deliver(paid(first, "10.00"), reversal(first))
+    await world.work()
+
+    second = await world.open(owed, member_id=first.member_id)
+
+    assert (await world.case(second))["open"]["amount"] == "20.00"
