@@ -21,7 +21,7 @@ from kit.subscriptions import Batch, Subscriptions
 from kit.topics import wanted_topics
 from kit.trace import Cause
 
-LIMIT = 30.0
+LIMIT = 20.0
 
 subscriptions = Subscriptions()
 

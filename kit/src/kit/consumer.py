@@ -11,6 +11,7 @@ here (why and how: docs/decisions/0002-consumer.md):
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -89,6 +90,9 @@ class Consumer(ConsumerRebalanceListener):
         while True:
             broker = self._make_broker()
             try:
+                await broker.connect()
+                # The seam: FastStream makes its consumer with this, and sets it when it connects.
+                broker.config.broker_config.builder = self._make_consumer
                 await broker.start()
                 break
             except (KafkaError, OSError) as error:
@@ -113,10 +117,8 @@ class Consumer(ConsumerRebalanceListener):
             allow_auto_create_topics=False,
             graceful_timeout=_GRACE,
             apply_types=False,
-            logger=None,
+            logger=logging.getLogger("faststream"),
         )
-        # The seam: FastStream makes its consumer with this.
-        broker.config.broker_config.builder = self._make_consumer
         broker.subscriber(
             *self._topics,
             group_id=self._group,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from contracts import EVENTS, TOPICS, Event, parse
 from contracts.envelope import Envelope, EnvelopeError
-from kit.records import unreadable_reason
+from kit.records import BAD_NAME_HEADER, unreadable_reason
 from kit.trace import Cause
 
 E = TypeVar("E", bound=Event)
@@ -117,6 +117,8 @@ def _read_envelope(record: Record) -> Envelope:
         raise UnusableError("tombstone")
     if len(record.value) > largest_value(record.topic):
         raise UnusableError("too-large", f"{len(record.value)} bytes", keep_value=False)
+    if any(name == BAD_NAME_HEADER for name, _ in record.headers):
+        raise UnusableError("headers", "a name is not UTF-8")
     try:
         return Envelope.from_headers(record.headers)
     except EnvelopeError as error:

@@ -17,6 +17,9 @@ from aiokafka.record.util import decode_varint
 UNREADABLE_HEADER = "kit-unreadable"
 """Names the reason on a record whose content could not be read; the record has no key or value."""
 
+BAD_NAME_HEADER = "kit-header-name-not-utf8"
+"""Takes the place of a header whose name is not UTF-8."""
+
 _OFFSET_AND_LENGTH = 12
 
 Headers = list[tuple[str, bytes | None]]
@@ -85,7 +88,7 @@ class ReadableBatch:
 
 
 def _read_record(batch: _DefaultRecordBatchPy, position: int) -> tuple[ReadableRecord, int]:
-    """Read one record of message format v2; a header name that is not UTF-8 is escaped."""
+    """Read one record of message format v2, also with header names that are not UTF-8."""
     buffer = batch._buffer
     length, position = decode_varint(buffer, position)
     end = position + length
@@ -99,7 +102,7 @@ def _read_record(batch: _DefaultRecordBatchPy, position: int) -> tuple[ReadableR
     for _ in range(count):
         name, position = _read_bytes(buffer, position)
         header_value, position = _read_bytes(buffer, position)
-        headers.append(((name or b"").decode("utf-8", "backslashreplace"), header_value))
+        headers.append((_decode_name(name or b""), header_value))
     if position != end:
         raise ValueError("record length does not match")
     record = ReadableRecord(
@@ -111,6 +114,13 @@ def _read_record(batch: _DefaultRecordBatchPy, position: int) -> tuple[ReadableR
         headers,
     )
     return record, position
+
+
+def _decode_name(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return BAD_NAME_HEADER
 
 
 def _read_bytes(buffer: bytearray, position: int) -> tuple[bytes | None, int]:

@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from kit import database, dead_letter_commands, health, topics
+from kit import database, dead_letter_commands, health, idempotency, topics
 from kit.auth import TokenVerifier
 from kit.consumer import Consumer
 from kit.context import Context, S
@@ -32,6 +32,7 @@ Command = Callable[[Context[Any], Sequence[str]], Awaitable[int]]
 """A command of a service's own: gets what follows its name, returns the exit code."""
 
 _RETRY_PARKED_EVERY: Final = 2.0
+_FORGET_EVERY: Final = 3600.0
 _GRACE: Final = 10
 """Seconds that open requests get when the service stops."""
 
@@ -144,6 +145,7 @@ class Service(Generic[S]):
             for worker in (
                 Worker(RETRY_PARKED, retry_parked, _RETRY_PARKED_EVERY),
                 measuring(consumer),
+                Worker("forget old answers", _forget_old_answers, _FORGET_EVERY),
                 *self.workers,
             )
         ]
@@ -196,6 +198,12 @@ class Service(Generic[S]):
 async def _not_started(_: FastAPI) -> AsyncIterator[None]:
     """Stand for the lifespan of an application that only describes itself."""
     yield
+
+
+async def _forget_old_answers(context: Context[Any]) -> bool:
+    async with context.database.begin() as connection:
+        await idempotency.forget_old_answers(connection)
+    return False
 
 
 def _report_end(task: asyncio.Task[None]) -> None:
