@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ async def test_summary_counts_members_and_sums_claims_by_studio_r1(world: World)
     ],
 )
 async def test_who_has_not_passed_the_last_level_or_is_blocked_is_no_candidate_r1(
-    world: World, values: dict[str, object]
+    world: World, values: dict[str, Any]
 ) -> None:
     await world.debtors(1, await world.studio(), **values)
     assert (await world.get("/candidates/summary"))["members"] == 0
@@ -56,7 +57,7 @@ async def test_a_block_ends_after_its_last_day_r1(world: World) -> None:
     "values", [{"paid_directly": "30.00"}, {"cancelled": True}, {"disputed": True}]
 )
 async def test_claims_that_are_not_open_do_not_count_r1(
-    world: World, values: dict[str, object]
+    world: World, values: dict[str, Any]
 ) -> None:
     studio_id = await world.studio()
     (debtor,) = await world.debtors(1, studio_id)

@@ -146,9 +146,7 @@ async def test_a_change_of_a_member_that_is_left_out_does_not_matter_r4(world: W
     async with world.client() as client:
         path = f"/previews/{preview['preview_id']}/members/{left_out.member_id}"
         await client.put(path, json={"left_out": True})
-    await world.feed(
-        claim(left_out.claim_ids[0], left_out.member_id, studio_id, 2, cancelled=True)
-    )
+    await world.feed(claim(left_out.claim_ids[0], left_out.member_id, studio_id, 2, cancelled=True))
     assert (await order(world, preview)).json()["members"] == 1
 
 
@@ -271,7 +269,7 @@ async def test_runs_are_seen_by_their_tenant_and_by_studio_r63(world: World) -> 
 
 async def test_making_runs_needs_the_role_to_manage(world: World) -> None:
     body = {"preview_id": str(new_id())}
-    refused = await world.post("/runs", body, **{"subject": "reader"})
+    refused = await world.post("/runs", body, subject="reader")
     assert refused.status_code == 404
     async with world.client("collection:read") as client:
         headers = {"Idempotency-Key": "k"}

@@ -33,9 +33,7 @@ async def test_preview_shows_each_candidate_with_its_claims_r2(world: World) -> 
     assert [item["name"] for item in items] == [f"Eva Muster {number:05}" for number in range(3)]
     assert items[0]["membership_number"] == "0042"
     assert items[0]["total"] == {"amount": "12.50", "currency": "EUR"}
-    assert {each["claim_id"] for each in items[0]["claims"]} == set(
-        map(str, debtors[0].claim_ids)
-    )
+    assert {each["claim_id"] for each in items[0]["claims"]} == set(map(str, debtors[0].claim_ids))
     assert {each["to_collect"]["amount"] for each in items[0]["claims"]} == {"10.00", "2.50"}
 
 
@@ -119,8 +117,9 @@ async def test_preview_of_another_tenant_or_of_other_studios_is_not_found_r63(
     (debtor,) = await world.debtors(1, studio_id)
     preview = await world.preview(partner_id)
     path = f"/previews/{preview['preview_id']}"
-    for token in ({"tenant_id": new_id()}, {"studio_ids": [studio_id]}):
-        async with world.client(**token) as client:  # type: ignore[arg-type]
+    tokens: list[dict[str, Any]] = [{"tenant_id": new_id()}, {"studio_ids": [studio_id]}]
+    for token in tokens:
+        async with world.client(**token) as client:
             assert (await client.get(path)).status_code == 404
             assert (await client.get(f"{path}/members")).status_code == 404
             decision = {"left_out": True}

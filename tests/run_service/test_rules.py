@@ -36,9 +36,7 @@ def test_three_months_before_is_at_most_that_day_of_the_month_r5(day: date) -> N
     if before == date.min:
         return
     assert (day.year * 12 + day.month) - (before.year * 12 + before.month) == 3
-    assert before.day == day.day or (
-        before.day < day.day and (before + timedelta(days=1)).day == 1
-    )
+    assert before.day == day.day or (before.day < day.day and (before + timedelta(days=1)).day == 1)
 
 
 @st.composite

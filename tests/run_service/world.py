@@ -51,7 +51,9 @@ ISSUER = "https://issuer.example"
 AUDIENCE = "collection"
 LONG_AGO = date(2025, 1, 15)
 ADULT = date(1980, 6, 1)
-ADDRESS = Address(street="Weg 1", postal_code="01067", city="Dresden", country_code="DE", country="")
+ADDRESS = Address(
+    street="Weg 1", postal_code="01067", city="Dresden", country_code="DE", country=""
+)
 
 
 def euros(amount: str) -> Money:
@@ -210,9 +212,7 @@ class World:
     ) -> list[Debtor]:
         """Set up members that can be handed over, with a claim of each amount (else 30.00)."""
         wanted = amounts or ("30.00",)
-        debtors = [
-            Debtor(new_id(), studio_id, [new_id() for _ in wanted]) for _ in range(count)
-        ]
+        debtors = [Debtor(new_id(), studio_id, [new_id() for _ in wanted]) for _ in range(count)]
         await self.feed(
             *(
                 member(each.member_id, studio_id, **{"name1": f"Muster {number:05}", **values})

@@ -59,10 +59,9 @@ _ADD_SHARES = text(
     """
     WITH fresh AS (
         INSERT INTO collected_shares (tenant_id, claim_id, booking_id, amount)
-        SELECT tenant_id, claim_id, booking_id, sum(amount)
+        SELECT tenant_id, claim_id, booking_id, amount
         FROM jsonb_to_recordset(CAST(:shares AS jsonb))
              AS share (tenant_id uuid, claim_id uuid, booking_id uuid, amount numeric)
-        GROUP BY tenant_id, claim_id, booking_id
         ORDER BY tenant_id, claim_id, booking_id
         ON CONFLICT DO NOTHING
         RETURNING tenant_id, claim_id, amount
