@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from export_service import api
-from export_service.render_export import ExportRenderer
+from export_service.exports.render_export import ExportRenderer
 from export_service.settings import Settings
 from kit.auth import TokenVerifier
 from kit.context import Context

@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy import Row, select, text
 
 from contracts import ExportCompletedV1, MemberHandedOverV1, RunCreatedV1
-from export_service.create_export import create_export
-from export_service.export import Format
+from export_service.exports.create_export import create_export
+from export_service.exports.export import Format
+from export_service.exports.store import exports
 from export_service.settings import Settings
-from export_service.store import exports
 from export_service.subscribers import member_handed_over, run_created
 from kit.context import Context
 from kit.ids import new_id

@@ -5,7 +5,7 @@ from datetime import date
 
 from hypothesis import strategies as st
 
-from export_service.columns import COLUMNS, Column, Kind
+from export_service.runs.columns import COLUMNS, Column, Kind
 
 PLAIN = {
     Kind.TEXT: "Text",

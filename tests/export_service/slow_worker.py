@@ -6,9 +6,9 @@ Reads its other settings from the environment, like the service.
 import asyncio
 import time
 
-from export_service import render_export
-from export_service.export_file import ExportFile
-from export_service.render_export import ExportRenderer
+from export_service.exports import render_export
+from export_service.exports.export_file import ExportFile
+from export_service.exports.render_export import ExportRenderer
 from export_service.settings import Settings
 from kit.context import Context
 from kit.database import Database

@@ -13,8 +13,8 @@ import pytest
 import structlog
 
 from export_service import api
+from export_service.exports.store import exports
 from export_service.settings import Settings
-from export_service.store import exports
 from export_service.subscribers import member_handed_over, run_created
 from kit.clock import now
 from kit.context import Context

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_service.checks import is_bic, is_iban, is_vat_number
+from export_service.runs.checks import is_bic, is_iban, is_vat_number
 
 IBANS = [
     "DE89370400440532013000",

@@ -1,6 +1,6 @@
 """The 61 columns are what collection agencies expect (R40)."""
 
-from export_service.columns import COLUMNS, Kind, Section
+from export_service.runs.columns import COLUMNS, Kind, Section
 
 NAMES = [
     "TransferId",

@@ -11,11 +11,11 @@ from python_calamine import CalamineWorkbook
 from sqlalchemy import func, select, text
 
 from contracts import ExportCompletedV1
-from export_service import render_export
-from export_service.delete_expired_exports import delete_expired_exports
-from export_service.export import Format
-from export_service.export_file import ExportFile
-from export_service.store import handover_rows, handovers
+from export_service.exports import render_export
+from export_service.exports.delete_expired_exports import delete_expired_exports
+from export_service.exports.export import Format
+from export_service.exports.export_file import ExportFile
+from export_service.runs.store import handover_rows, handovers
 from kit.clock import now
 from kit.ids import new_id
 from kit.metrics import registry

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from export_service import render_export
-from export_service.export import LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Format
-from export_service.render_export import ExportRenderer
-from export_service.store import handover_rows
+from export_service.exports import render_export
+from export_service.exports.export import LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Format
+from export_service.exports.render_export import ExportRenderer
+from export_service.runs.store import handover_rows
 from kit.clock import now
 from tests.export_service.conftest import render_all
 from tests.export_service.handed_over import run_of
@@ -96,7 +96,7 @@ async def test_a_disk_that_does_not_do_its_part_fails_the_export(
     def fail(_descriptor: int) -> None:
         raise OSError(code, "")
 
-    monkeypatch.setattr("export_service.export_file.os.fsync", fail)
+    monkeypatch.setattr("export_service.exports.export_file.os.fsync", fail)
     await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", reason)

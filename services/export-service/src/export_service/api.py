@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from export_service import queries
-from export_service.create_export import create_export
-from export_service.export import FailureReason, Format, Status, stored_name
+from export_service.exports import queries
+from export_service.exports.create_export import create_export
+from export_service.exports.export import FailureReason, Format, Status, stored_name
+from export_service.runs.queries import knows_run
 from export_service.settings import Settings
 from kit.auth import Principal, requires
 from kit.clock import now
@@ -30,7 +31,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 router = APIRouter(prefix="/v1/exports", tags=["exports"])
 
-RENDER_EXPORTS: Final = "render exports"
+RENDER_EXPORTS: Final = "render-exports"
 """The worker that is woken when there is a new export."""
 
 _LOOK_AGAIN_AFTER: Final = 0.1
@@ -244,7 +245,7 @@ async def _await_run(context: Service, principal: Principal, run_id: UUID) -> No
 
 async def _knows_run(context: Service, principal: Principal, run_id: UUID) -> bool:
     async with context.database.connect() as connection:
-        return await queries.knows_run(connection, principal.tenant_id, run_id, _studios(principal))
+        return await knows_run(connection, principal.tenant_id, run_id, _studios(principal))
 
 
 def _studios(principal: Principal) -> list[UUID] | None:

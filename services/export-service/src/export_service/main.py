@@ -3,8 +3,8 @@
 import sys
 
 from export_service.api import RENDER_EXPORTS, router
-from export_service.delete_expired_exports import delete_expired_exports
-from export_service.render_export import ExportRenderer
+from export_service.exports.delete_expired_exports import delete_expired_exports
+from export_service.exports.render_export import ExportRenderer
 from export_service.settings import Settings
 from export_service.subscribers import subscriptions
 from kit.service import Service
@@ -18,7 +18,7 @@ service = Service(
     migrations="export_service.migrations",
     workers=[
         Worker(RENDER_EXPORTS, ExportRenderer().turn, interval=1.0),
-        Worker("delete expired exports", delete_expired_exports, interval=3600.0),
+        Worker("delete-expired-exports", delete_expired_exports, interval=3600.0),
     ],
 )
 

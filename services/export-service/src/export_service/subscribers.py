@@ -1,8 +1,8 @@
 """Events in: one function for each contract. None depends on which comes first."""
 
 from contracts import MemberHandedOverV1, RunCreatedV1
-from export_service.keep_handovers import keep_handovers
-from export_service.keep_runs import keep_runs
+from export_service.runs.keep_handovers import keep_handovers
+from export_service.runs.keep_runs import keep_runs
 from kit.subscriptions import Batch, Subscriptions
 
 subscriptions = Subscriptions()

@@ -11,9 +11,9 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from export_service.columns import Column, Kind
 from export_service.rendering.texts import without_lone_surrogates
 from export_service.rendering.zip_stream import Output
+from export_service.runs.columns import Column, Kind
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 _PHONE_NUMBERS = re.compile(r"\+[0-9 ]+(?:,\+?[0-9 ]+)*")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from export_service.run import Run
+from export_service.runs.run import Run
 
 SummaryValue = str | int | Decimal | date
 """Texts, counts, amounts and dates."""

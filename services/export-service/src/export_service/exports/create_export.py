@@ -5,8 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from export_service import queries, store
-from export_service.export import Format
+from export_service.exports import store
+from export_service.exports.export import Format
+from export_service.runs import queries
 from kit.clock import now
 from kit.ids import new_id
 from kit.problems import not_found

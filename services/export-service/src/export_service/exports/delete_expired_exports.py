@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from export_service import store
-from export_service.export import stored_name
+from export_service.exports import store
+from export_service.exports.export import stored_name
 from export_service.settings import Settings
 from kit.clock import now
 from kit.context import Context

@@ -7,8 +7,8 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import MemberHandedOverV1
-from export_service import store
-from export_service.rows import rows_of, text_of, wrong_columns
+from export_service.runs import store
+from export_service.runs.rows import rows_of, text_of, wrong_columns
 from kit.messages import Message
 from kit.metrics import registry
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import RunCreatedV1
-from export_service import store
+from export_service.runs import store
 from kit.messages import Message
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from export_service.export import ExportFailedError, FailureReason, Job
+from export_service.exports.export import ExportFailedError, FailureReason, Job
 
 
 class ExportFile:
@@ -34,7 +34,9 @@ class ExportFile:
             self._directory.mkdir(parents=True, exist_ok=True)
             for left_behind in self._directory.glob(f"{self._path.name}.*.part"):
                 left_behind.unlink(missing_ok=True)
-            self._file = self._part.open("xb")
+            # Personal data: nobody else on the machine may read it.
+            descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._file = os.fdopen(descriptor, "wb")
         except OSError as error:
             raise _failure(error) from error
 

@@ -1,17 +1,14 @@
-"""Reads. Each asks for one tenant, and for the studios that the reader may see (None: all)."""
+"""Reads of runs. Each asks for one tenant, and for some of its studios (None: all)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, exists, or_, select, text, tuple_
+from sqlalchemy import exists, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from export_service.export import Job, Status
-from export_service.run import Run, RunStudio
-from export_service.store import exports, handovers, run_studios
+from export_service.runs.run import Run, RunStudio
+from export_service.runs.store import handovers, run_studios
 
 StudioIds = Sequence[UUID] | None
 
@@ -57,12 +54,14 @@ _RUN = text(
 )
 
 
-async def run_of(connection: AsyncConnection, job: Job) -> Run:
-    """The run that the job exports, narrowed to the job's studios."""
+async def run_of(
+    connection: AsyncConnection, tenant_id: UUID, run_id: UUID, studio_ids: StudioIds
+) -> Run:
+    """The run that was announced, narrowed to these studios."""
     rows = (
         await connection.execute(
             _RUN,
-            {"tenant_id": job.tenant_id, "run_id": job.run_id, "studio_ids": job.studio_ids},
+            {"tenant_id": tenant_id, "run_id": run_id, "studio_ids": studio_ids},
         )
     ).all()
     first = rows[0]
@@ -99,7 +98,13 @@ _ROWS = text(
 
 
 async def next_rows(
-    connection: AsyncConnection, job: Job, after: Position, limit: int
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    run_id: UUID,
+    studio_ids: StudioIds,
+    *,
+    after: Position,
+    limit: int,
 ) -> tuple[list[str], Position]:
     """The run's next rows behind a position, as JSON lists of texts, and the last one's position.
 
@@ -109,9 +114,9 @@ async def next_rows(
         await connection.execute(
             _ROWS,
             {
-                "tenant_id": job.tenant_id,
-                "run_id": job.run_id,
-                "studio_ids": job.studio_ids,
+                "tenant_id": tenant_id,
+                "run_id": run_id,
+                "studio_ids": studio_ids,
                 "booking_number": after[0],
                 "claim_index": after[1],
                 "limit": limit,
@@ -120,51 +125,3 @@ async def next_rows(
     ).all()
     last = (rows[-1].booking_number, rows[-1].claim_index) if rows else after
     return [row.cells for row in rows], last
-
-
-async def export(
-    connection: AsyncConnection, tenant_id: UUID, export_id: UUID, studio_ids: StudioIds
-) -> Row[Any] | None:
-    """One export, None if it is not there for this reader."""
-    found = await connection.execute(
-        select(exports).where(
-            exports.c.tenant_id == tenant_id,
-            exports.c.export_id == export_id,
-            *_visible(studio_ids),
-        )
-    )
-    return found.one_or_none()
-
-
-async def list_exports(
-    connection: AsyncConnection,
-    tenant_id: UUID,
-    studio_ids: StudioIds,
-    *,
-    run_id: UUID | None,
-    status: Status | None,
-    before: tuple[datetime, UUID] | None,
-    limit: int,
-) -> Sequence[Row[Any]]:
-    """Exports, newest first, those before a position in that order."""
-    conditions = [exports.c.tenant_id == tenant_id, *_visible(studio_ids)]
-    if run_id is not None:
-        conditions.append(exports.c.run_id == run_id)
-    if status is not None:
-        conditions.append(exports.c.status == status)
-    if before is not None:
-        conditions.append(tuple_(exports.c.created_at, exports.c.export_id) < tuple_(*before))
-    found = await connection.execute(
-        select(exports)
-        .where(*conditions)
-        .order_by(exports.c.created_at.desc(), exports.c.export_id.desc())
-        .limit(limit)
-    )
-    return found.all()
-
-
-def _visible(studio_ids: StudioIds) -> list[Any]:
-    """Who sees some studios only sees no export that holds rows of others."""
-    if studio_ids is None:
-        return []
-    return [and_(exports.c.studio_ids.is_not(None), exports.c.studio_ids.contained_by(studio_ids))]

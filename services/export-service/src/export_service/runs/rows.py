@@ -4,8 +4,8 @@ from datetime import date
 from decimal import Decimal
 
 from contracts import BankAccount, HandoverClaim, HandoverDebtor, HandoverStudio, MemberHandedOverV1
-from export_service.checks import is_bic, is_iban, is_vat_number
-from export_service.columns import FORMAT_VERSION
+from export_service.runs.checks import is_bic, is_iban, is_vat_number
+from export_service.runs.columns import FORMAT_VERSION
 
 Value = str | date | Decimal | bool | None
 """What a cell may hold, by its column's kind; None where nothing is known."""

@@ -13,21 +13,22 @@ from typing import Protocol
 import structlog
 
 from contracts import ExportCompletedV1
-from export_service import queries, store
-from export_service.columns import COLUMNS
-from export_service.export import (
+from export_service.exports import store
+from export_service.exports.export import (
     ExportFailedError,
     FailureReason,
     Format,
     Job,
     download_name,
 )
-from export_service.export_file import ExportFile
+from export_service.exports.export_file import ExportFile
 from export_service.rendering.csv_writer import CsvWriter
 from export_service.rendering.summary import summary_of
 from export_service.rendering.xlsx_writer import XlsxWriter
 from export_service.rendering.zip_stream import ArchiveTooLargeError, Output
-from export_service.run import Run
+from export_service.runs import queries
+from export_service.runs.columns import COLUMNS
+from export_service.runs.run import Run
 from export_service.settings import Settings
 from kit import outbox
 from kit.clock import now
@@ -109,7 +110,7 @@ async def _goes_on(context: Context[Settings], job: Job, batches: AsyncIterator[
 async def _render(context: Context[Settings], job: Job) -> AsyncIterator[None]:
     """Makes the file and completes the export; yields after each batch of rows."""
     async with context.database.connect() as connection:
-        run = await queries.run_of(connection, job)
+        run = await queries.run_of(connection, job.tenant_id, job.run_id, job.studio_ids)
     file = ExportFile(context.settings.export_directory, job)
     await asyncio.to_thread(file.open)
     try:
@@ -120,7 +121,14 @@ async def _render(context: Context[Settings], job: Job) -> AsyncIterator[None]:
             async with context.database.begin() as connection:
                 if not await store.report_progress(connection, job, row_count, now()):
                     raise LeaseLostError
-                rows, position = await queries.next_rows(connection, job, position, ROWS_PER_BATCH)
+                rows, position = await queries.next_rows(
+                    connection,
+                    job.tenant_id,
+                    job.run_id,
+                    job.studio_ids,
+                    after=position,
+                    limit=ROWS_PER_BATCH,
+                )
             if not rows:
                 break
             await asyncio.to_thread(_add, writer, rows)

@@ -1,0 +1,1 @@
+"""Exports: files made of runs, and the jobs of making them."""
