@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import MemberHandedOverV1
 from kit.messages import Message
 from partner_gateway.deliveries import store
+from partner_gateway.partners.partner import Channel
+from partner_gateway.partners.store import channels
 
 
 async def queue_handovers(
@@ -17,19 +19,14 @@ async def queue_handovers(
     What goes to a partner by hand is none of our business. A case that has ended before its
     handover came (other topic, other order) left its mark: its handover is dropped here.
     """
-    for_api = [message for message in messages if message.event.partner_channel == "API"]
-    if not for_api:
-        return []
-    named = {(message.tenant_id, message.event.partner_id) for message in for_api}
-    known = await store.known_partners(connection, sorted(named))
-    by_known = {
-        is_known: [
-            message
-            for message in for_api
-            if ((message.tenant_id, message.event.partner_id) in known) is is_known
-        ]
-        for is_known in (True, False)
-    }
-    if by_known[True]:
-        await store.add_cases(connection, by_known[True])
-    return by_known[False]
+    named = {(message.tenant_id, message.event.partner_id) for message in messages}
+    known = await channels(connection, named)
+    for_api, unknown = [], []
+    for message in messages:
+        channel = known.get((message.tenant_id, message.event.partner_id))
+        if channel is None:
+            unknown.append(message)
+        elif channel is Channel.API:
+            for_api.append(message)
+    await store.add_cases(connection, for_api)
+    return unknown

@@ -59,14 +59,6 @@ _ADD_CASES = text(
     ON CONFLICT (tenant_id, case_id) DO NOTHING
     """
 )
-_KNOWN_PARTNERS = text(
-    """
-    SELECT tenant_id, partner_id FROM partners
-    JOIN unnest(CAST(:tenant_ids AS uuid[]), CAST(:partner_ids AS uuid[]))
-         AS named (tenant_id, partner_id) USING (tenant_id, partner_id)
-    WHERE channel = 'API'
-    """
-)
 # A notice goes out after the handover of its case: it would mean nothing to the partner before.
 _IS_DUE: Final = """
     (deliveries.status = 'OPEN' AND deliveries.next_try_at <= :now
@@ -181,16 +173,6 @@ _FORGET_ITEMS = text(
     RETURNING case_id, run_id, member_id, correlation_id, traceparent
     """
 )
-
-
-async def known_partners(
-    connection: AsyncConnection, partners: Sequence[tuple[UUID, UUID]]
-) -> set[tuple[UUID, UUID]]:
-    """Return those pairs of tenant and partner that are set up with an API."""
-    tenant_ids, partner_ids = (list(column) for column in zip(*partners, strict=True))
-    parameters = {"tenant_ids": tenant_ids, "partner_ids": partner_ids}
-    rows = await connection.execute(_KNOWN_PARTNERS, parameters)
-    return {(row.tenant_id, row.partner_id) for row in rows}
 
 
 async def add_cases(

@@ -14,6 +14,8 @@ from kit.messages import Message
 from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
 from partner_gateway.notices.store import Ended
+from partner_gateway.partners.partner import Channel
+from partner_gateway.partners.store import channels
 
 E = TypeVar("E", CaseClosedV1, CaseCancelledV1)
 
@@ -30,13 +32,14 @@ async def stop_cases(
     whether it waits here or is still on its way (it has a topic of its own and may come later). A
     partner by hand may have the case from an export whatever we know, so it is always told.
     """
-    named = sorted({(message.tenant_id, message.event.partner_id) for message in messages})
-    channels = await store.channels(connection, named)
+    named = {(message.tenant_id, message.event.partner_id) for message in messages}
+    known = await channels(connection, named)
 
-    def channel(message: Message[E]) -> str | None:
-        return channels.get((message.tenant_id, message.event.partner_id))
+    def channel(message: Message[E]) -> Channel | None:
+        return known.get((message.tenant_id, message.event.partner_id))
 
-    by_api = [message for message in messages if channel(message) == "API"]
+    by_hand = [message for message in messages if channel(message) is Channel.BY_HAND]
+    by_api = [message for message in messages if channel(message) is Channel.API]
     # One end for each case: the same row cannot be written twice by one statement.
     ends = {(message.tenant_id, message.event.case_id): message for message in by_api}
     sent = await store.end_cases(connection, list(ends.values())) if ends else set()
@@ -44,10 +47,10 @@ async def stop_cases(
         message
         for message in messages
         if _is_taken(message)
-        and (channel(message) == "BY_HAND" or (message.tenant_id, message.event.case_id) in sent)
+        and (message in by_hand or (message.tenant_id, message.event.case_id) in sent)
     ]
     time = now()
-    notices = [_stop(message, due_on, is_api=channel(message) == "API") for message in taken]
+    notices = [_stop(message, due_on, is_api=channel(message) is Channel.API) for message in taken]
     new = await store.insert_notices(connection, notices, time)
     await outbox.publish(
         connection,

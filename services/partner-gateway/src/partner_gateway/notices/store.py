@@ -15,13 +15,6 @@ from partner_gateway.notices.notice import CaseNotice, Status
 
 Ended = Message[CaseClosedV1] | Message[CaseCancelledV1]
 
-_CHANNELS = text(
-    """
-    SELECT tenant_id, partner_id, channel FROM partners
-    JOIN unnest(CAST(:tenant_ids AS uuid[]), CAST(:partner_ids AS uuid[]))
-         AS named (tenant_id, partner_id) USING (tenant_id, partner_id)
-    """
-)
 # One row per case is where its handover and its end meet, in whatever order they come: the row's
 # lock decides who was first. An item that was never sent is forgotten, one that was is kept until
 # its page is answered, for the page must stay the same.
@@ -105,16 +98,6 @@ _ACKNOWLEDGE = text(
     WHERE tenant_id = :tenant_id AND notice_id = :notice_id
     """
 )
-
-
-async def channels(
-    connection: AsyncConnection, partners: Sequence[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], str]:
-    """Return the channel of each of those pairs of tenant and partner that is set up."""
-    tenant_ids, partner_ids = (list(column) for column in zip(*partners, strict=True))
-    parameters = {"tenant_ids": tenant_ids, "partner_ids": partner_ids}
-    rows = await connection.execute(_CHANNELS, parameters)
-    return {(row.tenant_id, row.partner_id): row.channel for row in rows}
 
 
 async def end_cases(

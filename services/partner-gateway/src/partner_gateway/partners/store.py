@@ -1,6 +1,6 @@
 """All SQL about partners and their secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,13 @@ _INSERT_SECRET = text(
     """
     INSERT INTO secrets (secret_id, tenant_id, partner_id, sealed_secret, created_at, created_by)
     VALUES (:secret_id, :tenant_id, :partner_id, :sealed_secret, :created_at, :created_by)
+    """
+)
+_CHANNELS = text(
+    """
+    SELECT tenant_id, partner_id, channel FROM partners
+    JOIN unnest(CAST(:tenant_ids AS uuid[]), CAST(:partner_ids AS uuid[]))
+         AS named (tenant_id, partner_id) USING (tenant_id, partner_id)
     """
 )
 # A callback comes without a token: the partner's id alone says whose it is, and the signature,
@@ -92,6 +99,16 @@ async def insert_secret(
         "created_by": created_by,
     }
     await connection.execute(_INSERT_SECRET, parameters)
+
+
+async def channels(
+    connection: AsyncConnection, partners: Collection[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], Channel]:
+    """Return the channel of each of those pairs of tenant and partner that is set up."""
+    tenant_ids, partner_ids = (list(column) for column in zip(*sorted(partners), strict=True))
+    parameters = {"tenant_ids": tenant_ids, "partner_ids": partner_ids}
+    rows = await connection.execute(_CHANNELS, parameters)
+    return {(row.tenant_id, row.partner_id): Channel(row.channel) for row in rows}
 
 
 async def secrets_for_callback(

@@ -1,0 +1,32 @@
+"""A partner gateway and a partner simulator that speak to each other over real HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kit.context import Context
+from kit.database import Database, upgrade
+from partner_gateway.main import service
+from partner_gateway.settings import Settings
+from tests.partner_gateway.world import Gateway, Simulator, make_settings
+
+
+@pytest.fixture
+async def gateway(database_url: str) -> AsyncIterator[Gateway]:
+    """A gateway with an empty database; its workers run when the test says so."""
+    await asyncio.to_thread(upgrade, database_url, service.migrations)
+    settings = make_settings(database_url)
+    context: Context[Settings] = Context(settings, Database(database_url))
+    gateway = Gateway(context)
+    async with gateway.serving():
+        yield gateway
+    await context.database.close()
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """A simulator that knows no secret yet."""
+    simulator = Simulator()
+    async with simulator.serving():
+        yield simulator

@@ -1,0 +1,367 @@
+"""Handovers go out to partners with an API, each case once, whatever breaks (R50, R52, R61)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request, Response
+
+from contracts import ReportAcceptedV1, ReportRejectedV1
+from kit.ids import new_id
+from partner_gateway import partner_api
+from partner_gateway.deliveries import deliver, store
+from partner_gateway.deliveries.delivery import Verdict, judge, pause_after, retry_after
+from partner_gateway.deliveries.post import MAX_ANSWER_BYTES
+from partner_gateway.standard_webhooks import verify
+from tests.partner_gateway.world import (
+    Gateway,
+    Partner,
+    Simulator,
+    bearer,
+    handed_over,
+    serving,
+    until,
+)
+
+ANSWERS = ("report.accepted.v1", "report.rejected.v1")
+
+
+@dataclass
+class Listener:
+    """A partner that writes down what it gets, and answers as the test says."""
+
+    answer: Callable[[Request], Awaitable[Response]]
+    url: str = ""
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def listening(answer: Callable[[Request], Awaitable[Response]]) -> AsyncIterator[Listener]:
+    """Let a partner listen."""
+    listener = Listener(answer)
+    app = FastAPI()
+
+    @app.post("/{path:path}")
+    async def take(path: str, request: Request) -> Response:
+        listener.requests.append((path, dict(request.headers), await request.body()))
+        return await listener.answer(request)
+
+    async with serving(app) as listener.url:
+        yield listener
+
+
+def always(status: int, body: bytes = b"", **headers: str) -> Callable[[Request], Any]:
+    """Answer everything the same."""
+
+    async def answer(_: Request) -> Response:
+        return Response(body, status, headers)
+
+    return answer
+
+
+async def serve(gateway: Gateway, partner: Partner) -> None:
+    """Send a partner what it is owed now."""
+    recipient = store.Recipient(partner.tenant_id, partner.partner_id)
+    await deliver.serve(gateway.context, partner_api, recipient)
+
+
+async def delivery_of(gateway: Gateway, partner: Partner) -> dict[str, Any]:
+    """Return the only delivery to a partner, as staff see it."""
+    path = f"/v1/partners/{partner.partner_id}/deliveries"
+    answer = await gateway.call("GET", path, **bearer(partner.tenant_id))
+    (delivery,) = answer.json()["items"]
+    shown: dict[str, Any] = delivery
+    return shown
+
+
+async def test_a_run_goes_out_in_pages_and_every_answer_comes_back_once(
+    gateway: Gateway, simulator: Simulator
+) -> None:
+    partner = await gateway.set_up(simulator.url)
+    await simulator.connect(gateway, partner, answer="ACCEPT_NOW", reject_every=4)
+    run = handed_over(partner, 450)
+    await gateway.receive(run)
+    await serve(gateway, partner)
+    state = await simulator.state()
+    assert (state["requests"], state["cases"]) == (3, 450)
+    reports = await gateway.published(*ANSWERS)
+    accepted = [each for each in reports if isinstance(each, ReportAcceptedV1)]
+    rejected = [each for each in reports if isinstance(each, ReportRejectedV1)]
+    assert (len(accepted), len(rejected)) == (338, 112)
+    assert {each.case_id: each.member_id for each in accepted + rejected} == {
+        case.case_id: case.member_id for case in run
+    }
+    assert all(each.file_number for each in accepted)
+    path = f"/v1/partners/{partner.partner_id}/deliveries"
+    shown = (await gateway.call("GET", path)).json()["items"]
+    assert sorted(each["cases"] for each in shown) == [50, 200, 200]
+    assert {each["status"] for each in shown} == {"DONE"}
+    assert await gateway.rows("SELECT 1 FROM cases WHERE item IS NOT NULL") == []
+
+
+async def test_answers_may_come_by_callback_and_twice(
+    gateway: Gateway, simulator: Simulator
+) -> None:
+    """R54."""
+    partner = await gateway.set_up(simulator.url)
+    await simulator.connect(gateway, partner, reject_every=3, pay_percent=50, answer_twice=True)
+    run = handed_over(partner, 6)
+    await gateway.receive(run)
+
+    async def all_is_told() -> bool:
+        state = await simulator.state()
+        return bool(state["callbacks"]["delivered"] == 20 and not state["callbacks"]["waiting"])
+
+    async def all_is_translated() -> bool:
+        return not await gateway.rows("SELECT 1 FROM callbacks WHERE status = 'RECEIVED'")
+
+    async with gateway.working():
+        await until(all_is_told)
+        await until(all_is_translated)
+    assert len(await gateway.published("report.accepted.v1")) == 4
+    assert len(await gateway.published("report.rejected.v1")) == 2
+    payments = await gateway.published("report.payment-received.v1")
+    assert [each.model_dump(mode="json")["amount"]["amount"] for each in payments] == ["25.00"] * 4
+
+
+async def test_a_request_is_signed_and_holds_the_handover(gateway: Gateway) -> None:
+    async with listening(always(202)) as listener:
+        partner = await gateway.set_up(f"{listener.url}/agency/", api_token="token-1")
+        (case,) = handed_over(partner, 1)
+        await gateway.receive([case])
+        await serve(gateway, partner)
+    ((path, headers, body),) = listener.requests
+    assert path == "agency/v1/handovers"
+    assert headers["authorization"] == "Bearer token-1"
+    assert verify([partner.secret], headers, body, datetime.now(UTC))
+    request = json.loads(body)
+    assert request["request_id"] == headers["webhook-id"]
+    assert request["run"] == {
+        "run_id": str(case.run_id),
+        "booking_number": "2026-000001",
+        "collection_date": "2026-03-01",
+    }
+    assert request["items"] == [case.model_dump(mode="json")]
+    delivery = await delivery_of(gateway, partner)
+    assert (delivery["status"], delivery["tries"]) == ("DONE", 1)
+    assert await gateway.published(*ANSWERS) == []
+
+
+@pytest.mark.parametrize("fault", ["before the request", "after the answer", "while storing"])
+async def test_a_kill_at_any_step_doubles_nothing(
+    gateway: Gateway, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The request is sent again under its id; the partner knows it, and answers the same."""
+    partner = await gateway.set_up(simulator.url)
+    await simulator.connect(gateway, partner, answer="ACCEPT_NOW", reject_every=2)
+    run = handed_over(partner, 4)
+    await gateway.receive(run)
+
+    async def killed(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        target = {
+            "before the request": "partner_gateway.deliveries.deliver.post",
+            "after the answer": "partner_gateway.deliveries.deliver.record_outcome",
+            "while storing": "kit.outbox.publish",
+        }[fault]
+        patched.setattr(target, killed)
+        with pytest.raises(ExceptionGroup):
+            await serve(gateway, partner)
+    assert await gateway.published(*ANSWERS) == []
+    assert (await delivery_of(gateway, partner))["status"] == "OPEN"
+    await serve(gateway, partner)
+    assert await gateway.published(*ANSWERS) == [], "nobody else tries while the first may live"
+    await gateway.let_time_pass()
+    await serve(gateway, partner)
+    state = await simulator.state()
+    assert state["cases"] == 4
+    assert state["requests"] == 1
+    assert state["repeated_requests"] == (0 if fault == "before the request" else 1)
+    assert state["conflicting_requests"] == 0
+    reports = await gateway.published(*ANSWERS)
+    assert sorted(str(each.model_dump()["case_id"]) for each in reports) == sorted(
+        str(case.case_id) for case in run
+    )
+    assert (await delivery_of(gateway, partner))["tries"] == 2
+
+
+async def test_a_late_answer_and_a_second_one_are_reported_once(
+    gateway: Gateway, simulator: Simulator
+) -> None:
+    """Two instances send the same request because the first was slow: one of them reports."""
+    partner = await gateway.set_up(simulator.url)
+    await simulator.connect(gateway, partner, answer="ACCEPT_NOW")
+    await gateway.receive(handed_over(partner, 2))
+    recipient = store.Recipient(partner.tenant_id, partner.partner_id)
+    slow = await deliver._begin_turn(gateway.context, recipient)
+    assert slow is not None
+    await gateway.let_time_pass()
+    await serve(gateway, partner)
+    async with deliver.client() as http:
+        sender = deliver.Sender(gateway.context, partner_api, http, slow.route)
+        await sender.deliver(slow.deliveries[0])
+    assert len(await gateway.published(*ANSWERS)) == 2
+    assert (await simulator.state())["repeated_requests"] == 1
+
+
+async def test_passing_trouble_is_tried_again_under_the_same_id(gateway: Gateway) -> None:
+    statuses = iter([503, 500, 429, 408, 425, 302, 202])
+
+    async def answer(_: Request) -> Response:
+        return Response(status_code=next(statuses), headers={"Location": "http://127.0.0.1:9/"})
+
+    async with listening(answer) as listener:
+        partner = await gateway.set_up(listener.url)
+        await gateway.receive(handed_over(partner, 1))
+        for _ in range(7):
+            await gateway.let_time_pass()
+            await serve(gateway, partner)
+    assert {headers["webhook-id"] for _, headers, _ in listener.requests} == {
+        (await delivery_of(gateway, partner))["request_id"]
+    }
+    assert len({body for _, _, body in listener.requests}) == 1
+    delivery = await delivery_of(gateway, partner)
+    assert (delivery["status"], delivery["tries"]) == ("DONE", 7)
+
+
+async def test_what_comes_back_wrong_counts_as_unknown(gateway: Gateway) -> None:
+    async def drip(_: Request) -> Response:
+        await asyncio.sleep(5)
+        return Response()
+
+    too_large = b" " * (MAX_ANSWER_BYTES + 1)
+    wrong_result = json.dumps({"results": [{"case_id": "x", "status": "ACCEPTED"}]}).encode()
+    for answer, error in (
+        (drip, "time-out"),
+        (always(200, too_large), "answer too large"),
+        (always(200, b"", **{"Content-Encoding": "gzip"}), "answer in an encoding"),
+        (always(200, b"<html>"), "answer unreadable: body: json_invalid"),
+        (always(200, wrong_result), "answer unreadable: results.0.ACCEPTED.case_id: uuid_parsing"),
+    ):
+        async with listening(answer) as listener:
+            partner = await gateway.set_up(listener.url)
+            await gateway.receive(handed_over(partner, 1))
+            await serve(gateway, partner)
+        delivery = await delivery_of(gateway, partner)
+        assert delivery["status"] == "OPEN", error
+        assert delivery["last_error"].startswith(error)
+        assert delivery["next_try_at"] is not None
+    partner = await gateway.set_up("http://127.0.0.1:9")
+    await gateway.receive(handed_over(partner, 1))
+    await serve(gateway, partner)
+    delivery = await delivery_of(gateway, partner)
+    assert delivery["last_error"] == "connection: ConnectError"
+    assert await gateway.published(*ANSWERS) == []
+
+
+async def test_a_refusal_stops_the_delivery_and_says_why(gateway: Gateway) -> None:
+    async with listening(always(403)) as listener:
+        partner = await gateway.set_up(listener.url)
+        await gateway.receive(handed_over(partner, 1))
+        await serve(gateway, partner)
+        await gateway.let_time_pass()
+        await serve(gateway, partner)
+    assert len(listener.requests) == 1
+    delivery = await delivery_of(gateway, partner)
+    assert (delivery["status"], delivery["last_error"]) == ("STOPPED", "HTTP 403")
+    assert delivery["next_try_at"] is None
+
+
+async def test_a_partner_answers_only_for_the_cases_it_was_asked_about(gateway: Gateway) -> None:
+    other = await gateway.set_up("http://127.0.0.1:9")
+    (foreign,) = handed_over(other, 1)
+    result = {"case_id": str(foreign.case_id), "status": "ACCEPTED"}
+    async with listening(always(200, json.dumps({"results": [result]}).encode())) as listener:
+        partner = await gateway.set_up(listener.url)
+        await gateway.receive([foreign, *handed_over(partner, 1)])
+        await serve(gateway, partner)
+    assert (await delivery_of(gateway, partner))["status"] == "DONE"
+    assert await gateway.published(*ANSWERS) == []
+
+
+async def test_a_dead_partner_slows_no_other(gateway: Gateway, simulator: Simulator) -> None:
+    async def hang(_: Request) -> Response:
+        await asyncio.sleep(30)
+        return Response()
+
+    async with listening(hang) as dead:
+        dead_partner = await gateway.set_up(dead.url)
+        partner = await gateway.set_up(simulator.url)
+        await simulator.connect(gateway, partner, answer="ACCEPT_NOW")
+        await gateway.receive(handed_over(dead_partner, 1))
+        async with gateway.working():
+            await until(lambda: bool(dead.requests))
+            began = asyncio.get_running_loop().time()
+            await gateway.receive(handed_over(partner, 3))
+
+            async def is_answered() -> bool:
+                return len(await gateway.published(*ANSWERS)) == 3
+
+            await until(is_answered)
+            assert asyncio.get_running_loop().time() - began < 1.5
+            assert (await delivery_of(gateway, dead_partner))["status"] == "OPEN"
+
+
+async def test_what_is_for_a_partner_by_hand_is_not_sent(gateway: Gateway) -> None:
+    made = await gateway.call(
+        "POST", "/v1/partners", {"name": "Kanzlei Beispiel", "channel": "BY_HAND"}
+    )
+    partner = Partner(made.json()["partner_id"], "")
+    await gateway.receive(handed_over(partner, 2))
+    assert await gateway.rows("SELECT 1 FROM cases") == []
+    assert await gateway.rows("SELECT 1 FROM outbox WHERE type = 'dead-letter'") == []
+
+
+async def test_a_handover_to_an_unknown_partner_is_a_dead_letter(gateway: Gateway) -> None:
+    """R63: neither is the partner of another tenant known."""
+    stranger = await gateway.set_up("http://127.0.0.1:9", tenant=new_id())
+    await gateway.receive(handed_over(stranger, 1))
+    assert await gateway.rows("SELECT 1 FROM cases") == []
+    assert len(await gateway.rows("SELECT 1 FROM outbox WHERE type = 'dead-letter'")) == 1
+
+
+def test_only_some_refusals_are_final() -> None:
+    verdicts = {status: judge(status) for status in range(100, 600)}
+    assert all(verdicts[status] is Verdict.ANSWERED for status in range(200, 300))
+    assert all(verdicts[status] is Verdict.TRY_AGAIN for status in range(500, 600))
+    assert [s for s in range(400, 500) if verdicts[s] is Verdict.TRY_AGAIN] == [408, 425, 429]
+    assert all(verdicts[status] is Verdict.TRY_AGAIN for status in (100, 301, 302, 307))
+
+
+def test_pauses_follow_the_schedule_with_a_little_chance() -> None:
+    import random
+
+    chance = random.Random(1)
+    delays = (5.0, 300.0, 1800.0)
+    for tries, seconds in ((1, 5), (2, 300), (3, 1800), (4, 1800), (900, 1800)):
+        pause = pause_after(delays, tries, timedelta(), chance).total_seconds()
+        assert seconds <= pause <= seconds * 1.1
+    assert pause_after(delays, 1, timedelta(hours=1), chance) == timedelta(hours=1)
+    assert pause_after(delays, 1, timedelta(days=30), chance) == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("120", 120),
+        ("9" * 400, 86_400),
+        ("-5", 0),
+        ("soon", 0),
+        ("²", 0),
+        ("Sun, 01 Mar 2026 12:01:00 GMT", 60),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
+        ("Sun, 99 Mar 2026 11:00:00 GMT", 0),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(header: str | None, seconds: int) -> None:
+    now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    assert retry_after(header, now) == timedelta(seconds=seconds)
