@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from case_service.allocation import (
+from case_service.payments.allocation import (
     Allocation,
     OpenClaim,
     Share,

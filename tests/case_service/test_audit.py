@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import text
 
-from case_service import audit as audit_module
-from case_service.audit import audit
+from case_service.ledger import audit as audit_module
+from case_service.ledger.audit import audit
 from tests.case_service.world import World, claim, closed, corrected, paid
 
 FAULTS = {

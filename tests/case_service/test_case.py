@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from case_service.case import (
+from case_service.cases.case import (
     Case,
     Claim,
     CloseReason,

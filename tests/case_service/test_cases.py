@@ -6,6 +6,7 @@ from contracts import (
     CaseOpenedV1,
     CaseRejectedV1,
     MemberDunningLevelResetV1,
+    MemberHandedOverV1,
     MemberReleasedV1,
 )
 from kit.ids import new_id
@@ -205,7 +206,7 @@ async def test_a_handover_that_comes_twice_makes_one_case(world: World) -> None:
     assert await world.differences() == []
 
 
-def _same_run(case, count):  # type: ignore[no-untyped-def]
+def _same_run(case: MemberHandedOverV1, count: int) -> list[MemberHandedOverV1]:
     return [
         handover(run_id=case.run_id, partner_id=case.partner_id, partner_channel="API")
         for _ in range(count)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from case_service import reverse_runs as worker
-from case_service.reverse_runs import reverse_runs
+from case_service.runs import store as run_store
+from case_service.runs.reverse_runs import reverse_runs
 from contracts import (
     CaseClosedV1,
     CaseOpenedV1,
@@ -80,7 +80,7 @@ async def test_a_handover_that_comes_after_the_reversal_closes_at_once(
 async def test_it_goes_on_after_a_crash_and_in_several_instances(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "BATCH", 3)
+    monkeypatch.setattr(run_store, "CASES_AT_A_TIME", 3)
     runs = [_run(10), _run(10)]
     for cases in runs:
         await world.deliver(*cases)

@@ -10,9 +10,9 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
-from case_service.answer_cases import answer_runs
-from case_service.audit import differences
-from case_service.reverse_runs import reverse_runs
+from case_service.ledger.audit import differences
+from case_service.runs.answer_runs import answer_runs
+from case_service.runs.reverse_runs import reverse_runs
 from case_service.settings import Settings
 from case_service.subscribers import subscriptions
 from contracts import (

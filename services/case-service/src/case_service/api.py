@@ -9,15 +9,15 @@ from pydantic import StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import queries, store
-from case_service.allocation import age
-from case_service.book_payment import book_payment
-from case_service.cancel_case import cancel_case
-from case_service.case import Case, Status
-from case_service.close_case import close_case
-from case_service.journal import Journal
-from case_service.ledger import ActorKind, Occasion
+from case_service.cases.cancel_case import cancel_case
+from case_service.cases.case import Case, Status
+from case_service.cases.close_case import close_case
+from case_service.cases.set_file_number import set_file_number
+from case_service.ledger.entry import ActorKind, Occasion
+from case_service.ledger.journal import Journal
+from case_service.payments.allocation import age
+from case_service.payments.book_payment import book_payment
 from case_service.queries import CaseFilter
-from case_service.set_file_number import set_file_number
 from case_service.settings import Settings
 from case_service.views import (
     CaseDetails,

@@ -2,10 +2,10 @@
 
 import sys
 
-from case_service.answer_cases import ANSWER_RUNS, answer_runs
 from case_service.api import router
-from case_service.audit import audit
-from case_service.reverse_runs import REVERSE_RUNS, reverse_runs
+from case_service.ledger.audit import audit
+from case_service.runs.answer_runs import ANSWER_RUNS, answer_runs
+from case_service.runs.reverse_runs import REVERSE_RUNS, reverse_runs
 from case_service.settings import Settings
 from case_service.subscribers import subscriptions
 from kit.service import Service

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from case_service.case import Case, Status
+from case_service.cases.case import Case, Status
 from kit.problems import define, problem
 
 CASE_NOT_OPEN: Final = define(

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.allocation import NOTHING
-from case_service.case import Status
+from case_service.cases.case import Status
+from case_service.payments.allocation import NOTHING
 from case_service.tables import case_claims, cases, entries, history, members, payments
 from case_service.views import (
     CaseDetails,

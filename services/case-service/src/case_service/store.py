@@ -15,10 +15,10 @@ from sqlalchemy import Row, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.allocation import Allocation, Share
-from case_service.case import Case, Claim, CloseReason, Key, Result, Status
-from case_service.journal import Journal
-from case_service.ledger import ActorKind, Entry, HistoryItem, Occasion, Payment
+from case_service.cases.case import Case, Claim, CloseReason, Key, Result, Status
+from case_service.ledger.entry import ActorKind, Entry, HistoryItem, Occasion, Payment
+from case_service.ledger.journal import Journal
+from case_service.payments.allocation import Allocation, Share
 from case_service.rows import Values, given, insert_rows, same
 from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
 from kit import outbox

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from case_service import store_runs
-from case_service.answer import Answer
-from case_service.answer_cases import ANSWER_RUNS, answer_cases
-from case_service.book_payment import book_reported_payments
-from case_service.close_case import close_reported_cases
-from case_service.correct_payments import correct_payments
-from case_service.open_cases import open_cases
-from case_service.reports import (
+from case_service.cases.answer import Answer
+from case_service.cases.answer_cases import answer_cases
+from case_service.cases.close_case import close_reported_cases
+from case_service.cases.open_cases import open_cases
+from case_service.cases.reports import (
     TooEarly,
     Unacceptable,
     Verdict,
@@ -18,9 +15,13 @@ from case_service.reports import (
     case_thing,
     payment_thing,
 )
-from case_service.reverse_runs import REVERSE_RUNS
-from case_service.set_file_number import set_reported_file_numbers
-from case_service.store_runs import Reversal
+from case_service.cases.set_file_number import set_reported_file_numbers
+from case_service.payments.book_payment import book_reported_payments
+from case_service.payments.correct_payments import correct_payments
+from case_service.runs import store as run_store
+from case_service.runs.answer_runs import ANSWER_RUNS
+from case_service.runs.reverse_runs import REVERSE_RUNS
+from case_service.runs.store import Reversal
 from contracts import (
     Event,
     MemberHandedOverV1,
@@ -51,7 +52,7 @@ async def handed_over(batch: Batch[MemberHandedOverV1]) -> None:
 @subscriptions.handles(RunReversalRequestedV1)
 async def reversal_requested(batch: Batch[RunReversalRequestedV1]) -> None:
     """The order is noted here; a worker closes the cases, many as they may be."""
-    await store_runs.record_reversals(
+    await run_store.record_reversals(
         batch.connection,
         [
             Reversal(
@@ -118,7 +119,7 @@ async def _answered(batch: Batch[A]) -> None:
         done = _settle(batch, single, verdicts)
         batch.arrived(answer_thing(each.case_id) for each in done if each.case_id)
     if whole:
-        await store_runs.record_answers(
+        await run_store.record_answers(
             batch.connection, [(_answer(message.event), message.cause) for message in whole]
         )
         batch.context.wake(ANSWER_RUNS)

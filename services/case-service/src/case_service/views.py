@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from case_service.case import CloseReason, Result, Status
-from case_service.ledger import ActorKind, HistoryKind
+from case_service.cases.case import CloseReason, Result, Status
+from case_service.ledger.entry import ActorKind, HistoryKind
 from contracts import Money
 
 

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
-from case_service.allocation import NOTHING
-from case_service.case import Case
-from case_service.journal import Journal
-from case_service.ledger import Occasion, Payment
+from case_service.cases.case import Case
+from case_service.cases.reports import Unacceptable, Verdict, apply_reports, lock_reported
+from case_service.ledger.entry import Occasion, Payment
+from case_service.ledger.journal import Journal
+from case_service.payments.allocation import NOTHING
 from case_service.problems import require_open
-from case_service.reports import Unacceptable, Verdict, apply_reports, lock_reported
 from contracts import Money, ReportPaymentReceivedV1
 from kit.ids import new_id
 from kit.problems import unprocessable

@@ -6,15 +6,16 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service import store, store_runs
-from case_service.allocation import NOTHING
-from case_service.answer import apply_answer
-from case_service.case import Case, Claim, Status
-from case_service.journal import Journal
-from case_service.ledger import ActorKind, Occasion
-from case_service.reports import partners_occasion
-from case_service.reverse_runs import reverse_case
+from case_service import store
+from case_service.cases.answer import apply_answer
+from case_service.cases.case import Case, Claim, Status
+from case_service.cases.reports import partners_occasion
+from case_service.ledger.entry import ActorKind, Occasion
+from case_service.ledger.journal import Journal
+from case_service.payments.allocation import NOTHING
 from case_service.rows import Values
+from case_service.runs import store as run_store
+from case_service.runs.reverse_runs import reverse_case
 from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
 from kit.clock import now
 from kit.trace import Cause
@@ -33,8 +34,8 @@ async def open_cases(connection: AsyncConnection, handovers: Sequence[Handover])
     if not new:
         return
     run_keys = [(cause.tenant_id, event.run_id) for event, cause in new]
-    reversals = await store_runs.share_runs(connection, run_keys)
-    answers = await store_runs.answers_of_runs(connection, run_keys)
+    reversals = await run_store.share_runs(connection, run_keys)
+    answers = await run_store.answers_of_runs(connection, run_keys)
     await store.enter_members(connection, _member_rows(new))
     claims = [(cause.tenant_id, claim.claim_id) for event, cause in new for claim in event.claims]
     collected = await store.collected_before(connection, claims)

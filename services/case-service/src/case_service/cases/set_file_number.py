@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
-from case_service.case import Case
-from case_service.journal import Journal
-from case_service.ledger import Occasion
-from case_service.reports import Verdict, apply_reports, lock_reported
+from case_service.cases.case import Case
+from case_service.cases.reports import Verdict, apply_reports, lock_reported
+from case_service.ledger.entry import Occasion
+from case_service.ledger.journal import Journal
 from contracts import ReportFileNumberAssignedV1
 from kit.trace import Cause
 

@@ -10,9 +10,8 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from case_service.allocation import NOTHING, Allocation
-from case_service.case import Case, CloseReason, Key
-from case_service.ledger import (
+from case_service.cases.case import Case, CloseReason, Key
+from case_service.ledger.entry import (
     Entry,
     EntryKind,
     HistoryItem,
@@ -20,6 +19,7 @@ from case_service.ledger import (
     Occasion,
     Payment,
 )
+from case_service.payments.allocation import NOTHING, Allocation
 from contracts import (
     CaseCancelledV1,
     CaseClosedV1,

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from case_service.case import Case, Status
-from case_service.journal import Journal
-from case_service.ledger import Occasion
+from case_service.cases.case import Case, Status
+from case_service.ledger.entry import Occasion
+from case_service.ledger.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from case_service.allocation import Allocation
+from case_service.payments.allocation import Allocation
 from kit.trace import Cause
 
 

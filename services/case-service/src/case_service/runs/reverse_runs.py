@@ -2,12 +2,13 @@
 
 from typing import Any, Final
 
-from case_service import store, store_runs
-from case_service.case import Case, Status
-from case_service.journal import Journal
-from case_service.ledger import ActorKind, Occasion
-from case_service.reports import answer_thing
-from case_service.store_runs import Reversal
+from case_service import store
+from case_service.cases.case import Case, Status
+from case_service.cases.reports import answer_thing
+from case_service.ledger.entry import ActorKind, Occasion
+from case_service.ledger.journal import Journal
+from case_service.runs import store as run_store
+from case_service.runs.store import Reversal
 from kit import parking
 from kit.clock import now
 from kit.context import Context
@@ -16,9 +17,6 @@ from kit.inbox import RETRY_PARKED
 REVERSE_RUNS: Final = "reverse-runs"
 """The worker's name."""
 
-BATCH: Final = 500
-"""Cases that are closed in one transaction; a run may have a hundred thousand."""
-
 
 async def reverse_runs(context: Context[Any]) -> bool:
     """Close some cases of one run that is to be reversed; say whether there was such a run.
@@ -26,14 +24,14 @@ async def reverse_runs(context: Context[Any]) -> bool:
     After a crash it goes on with the cases that are left. Several instances work at different runs.
     """
     async with context.database.begin() as connection:
-        reversal = await store_runs.next_reversal(connection)
+        reversal = await run_store.next_reversal(connection)
         if reversal is None:
             return False
-        cases = await store_runs.lock_live_cases(
-            connection, reversal.cause.tenant_id, reversal.run_id, BATCH
+        cases = await run_store.lock_live_cases(
+            connection, reversal.cause.tenant_id, reversal.run_id
         )
         if not cases:
-            await store_runs.finish_reversal(connection, reversal)
+            await run_store.finish_reversal(connection, reversal)
             return True
         unanswered = [case for case in cases if case.status is Status.PENDING]
         journal = Journal()

@@ -8,19 +8,22 @@ or its opening will know what was said.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.answer import Answer
-from case_service.case import Case, Status
+from case_service.cases.answer import Answer
+from case_service.cases.case import Case, Status
 from case_service.rows import Values, given, same
 from case_service.store import with_claims
 from case_service.tables import cases, is_live, run_answers, runs
 from kit.trace import Cause
+
+CASES_AT_A_TIME: Final = 500
+"""Cases that are locked in one transaction; a run may have a hundred thousand."""
 
 RunKey = tuple[UUID, UUID]
 """Tenant and run."""
@@ -171,14 +174,13 @@ async def lock_live_cases(
     connection: AsyncConnection,
     tenant_id: UUID,
     run_id: UUID,
-    limit: int,
     *,
     waiting_for: UUID | None = None,
 ) -> list[Case]:
-    """Load and lock up to `limit` cases of a run that have not ended.
+    """Load and lock some cases of a run that have not ended.
 
-    With `waiting_for` only those that wait for the answer of this partner. There may be more even
-    when fewer than `limit` come: some may have ended while their lock was waited for.
+    With `waiting_for` only those that wait for the answer of this partner. Come none, there is
+    none: fewer than `CASES_AT_A_TIME` may mean that some ended while their lock was waited for.
     """
     statement = select(cases).where(
         cases.c.tenant_id == tenant_id, cases.c.run_id == run_id, is_live
@@ -188,7 +190,7 @@ async def lock_live_cases(
             cases.c.status == Status.PENDING, cases.c.partner_id == waiting_for
         )
     result = await connection.execute(
-        statement.order_by(cases.c.case_id).limit(limit).with_for_update(key_share=True)
+        statement.order_by(cases.c.case_id).limit(CASES_AT_A_TIME).with_for_update(key_share=True)
     )
     return list((await with_claims(connection, result.all())).values())
 

@@ -6,12 +6,8 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
-from case_service.allocation import NOTHING, Allocation, Share
-from case_service.book_payment import OTHER_CURRENCY, enter_payment
-from case_service.case import Case
-from case_service.journal import Journal
-from case_service.ledger import Occasion, Payment
-from case_service.reports import (
+from case_service.cases.case import Case
+from case_service.cases.reports import (
     TooEarly,
     Unacceptable,
     Verdict,
@@ -19,6 +15,10 @@ from case_service.reports import (
     lock_reported,
     payment_thing,
 )
+from case_service.ledger.entry import Occasion, Payment
+from case_service.ledger.journal import Journal
+from case_service.payments.allocation import NOTHING, Allocation, Share
+from case_service.payments.book_payment import OTHER_CURRENCY, enter_payment
 from contracts import ReportPaymentCorrectedV1
 from kit.trace import Cause
 

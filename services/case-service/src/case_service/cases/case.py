@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from case_service.allocation import (
+from case_service.payments.allocation import (
     NOTHING,
     Allocation,
     OpenClaim,

@@ -1,0 +1,1 @@
+"""Cases: opened, answered, numbered, closed, cancelled."""

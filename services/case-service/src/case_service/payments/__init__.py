@@ -1,0 +1,1 @@
+"""Payments: how they are spread, booked, corrected."""

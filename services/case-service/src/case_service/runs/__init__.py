@@ -1,0 +1,1 @@
+"""What is said of a run as a whole: its reversal, and answers to all of it."""
