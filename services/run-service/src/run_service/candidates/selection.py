@@ -18,6 +18,7 @@ from sqlalchemy import (
     Date,
     FromClause,
     Integer,
+    Select,
     Text,
     Uuid,
     and_,
@@ -60,8 +61,8 @@ class Scope:
     studio_ids: Collection[UUID] | None = None
 
 
-def candidate_claims(scope: Scope, only: CTE | None = None) -> CTE:
-    """Return the claims that can be handed over; `only` narrows to the members it names."""
+def candidate_claims(scope: Scope, only: Select[tuple[UUID]] | None = None) -> CTE:
+    """Return the claims that can be handed over; `only` narrows to the members it selects."""
     to_collect = claims.c.amount - claims.c.paid_directly - func.coalesce(collected.c.amount, 0)
     reserved = exists().where(
         same(reservations, claims, "tenant_id", "claim_id"), reservations.c.released_at.is_(None)
@@ -96,7 +97,7 @@ def candidate_claims(scope: Scope, only: CTE | None = None) -> CTE:
         wanted = bindparam("studio_ids", list(scope.studio_ids), ARRAY(Uuid))
         statement = statement.where(members.c.studio_id == any_(wanted))
     if only is not None:
-        statement = statement.where(members.c.member_id.in_(select(only.c.member_id)))
+        statement = statement.where(members.c.member_id.in_(only))
     return statement.cte("candidate_claims")
 
 

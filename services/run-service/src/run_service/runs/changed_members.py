@@ -1,9 +1,10 @@
 """Compare a preview with today: a run hands over exactly what was looked at (R4)."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, except_, exists, or_, select, union
+from sqlalchemy import Select, and_, exists, func, or_, select, union, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from run_service.candidates.selection import LeftOut, Scope, candidate_claims, candidates, same
@@ -29,83 +30,67 @@ async def changed_members(
     in the same version and with the same amount open. Its name or address may change: what is
     handed over is what the preview shows.
     """
-    included = (
-        select(
-            preview_members.c.tenant_id,
-            preview_members.c.preview_id,
-            preview_members.c.member_id,
-            preview_members.c.name,
-            preview_members.c.studio_id,
-            preview_members.c.minor,
-        )
-        .where(
-            preview_members.c.tenant_id == scope.tenant_id,
-            preview_members.c.preview_id == preview_id,
-            ~preview_members.c.left_out,
-        )
-        .cte("included")
+    is_included = and_(
+        preview_members.c.tenant_id == scope.tenant_id,
+        preview_members.c.preview_id == preview_id,
+        ~preview_members.c.left_out,
     )
-    frozen = _as_frozen(included)
-    present = _as_it_is_now(included, scope)
+    present_claims = candidate_claims(
+        scope, only=select(preview_members.c.member_id).where(is_included)
+    )
+    present = candidates(present_claims, scope)
+    # Each side is put below the other and grouped, never joined to it: the tables of a preview
+    # that was just made have no statistics, and a join of such sets may take for ever.
     differing = union(
-        select(except_(select(frozen), select(present)).subquery().c.member_id),
-        select(except_(select(present), select(frozen)).subquery().c.member_id),
+        _standing_alone(
+            select(
+                preview_members.c.member_id, preview_members.c.studio_id, preview_members.c.minor
+            ).where(is_included),
+            select(present.c.member_id, present.c.studio_id, present.c.minor).where(
+                or_(
+                    present.c.left_out_reason.is_(None),
+                    present.c.left_out_reason == LeftOut.MINOR_WITHOUT_GUARDIAN.value,
+                )
+            ),
+        ),
+        _standing_alone(
+            select(
+                preview_claims.c.member_id,
+                preview_claims.c.claim_id,
+                preview_claims.c.sequence,
+                preview_claims.c.to_collect,
+            )
+            .join(
+                preview_members,
+                same(preview_members, preview_claims, "tenant_id", "preview_id", "member_id"),
+            )
+            .where(is_included),
+            select(
+                present_claims.c.member_id,
+                present_claims.c.claim_id,
+                present_claims.c.sequence,
+                present_claims.c.to_collect,
+            ),
+        ),
+    )
+    in_collection = exists().where(
+        same(preview_claims, preview_members, "tenant_id", "preview_id", "member_id"),
+        same(reservations, preview_claims, "tenant_id", "claim_id"),
+        reservations.c.released_at.is_(None),
     )
     rows = await connection.execute(
         select(
-            included.c.member_id, included.c.name, _in_collection(included).label("in_collection")
+            preview_members.c.member_id,
+            preview_members.c.name,
+            in_collection.label("in_collection"),
         )
-        .where(included.c.member_id.in_(differing))
-        .order_by(included.c.name, included.c.member_id)
+        .where(is_included, preview_members.c.member_id.in_(differing))
+        .order_by(preview_members.c.place)
     )
     return [ChangedMember(**row._mapping) for row in rows]
 
 
-def _in_collection(included: CTE) -> ColumnElement[bool]:
-    return exists().where(
-        same(preview_claims, included, "tenant_id", "preview_id", "member_id"),
-        same(reservations, preview_claims, "tenant_id", "claim_id"),
-        reservations.c.released_at.is_(None),
-    )
-
-
-def _as_frozen(included: CTE) -> CTE:
-    """Select what the preview shows of the claims that are to go into the run."""
-    return (
-        select(
-            included.c.member_id,
-            included.c.studio_id,
-            included.c.minor,
-            preview_claims.c.claim_id,
-            preview_claims.c.sequence,
-            preview_claims.c.to_collect,
-        )
-        .join(
-            preview_claims, same(preview_claims, included, "tenant_id", "preview_id", "member_id")
-        )
-        .cte("frozen")
-    )
-
-
-def _as_it_is_now(included: CTE, scope: Scope) -> CTE:
-    """Select the same of today's candidates among the `included` members."""
-    found_claims = candidate_claims(scope, only=included)
-    found = candidates(found_claims, scope)
-    return (
-        select(
-            found.c.member_id,
-            found.c.studio_id,
-            found.c.minor,
-            found_claims.c.claim_id,
-            found_claims.c.sequence,
-            found_claims.c.to_collect,
-        )
-        .join(found_claims, same(found_claims, found, "tenant_id", "member_id"))
-        .where(
-            or_(
-                found.c.left_out_reason.is_(None),
-                found.c.left_out_reason == LeftOut.MINOR_WITHOUT_GUARDIAN.value,
-            )
-        )
-        .cte("present")
-    )
+def _standing_alone(frozen: Select[Any], present: Select[Any]) -> Select[tuple[UUID]]:
+    """Select the members of rows that are on one side only; each side has a row once."""
+    rows = union_all(frozen, present).subquery()
+    return select(rows.c.member_id).group_by(*rows.c).having(func.count() == 1)
