@@ -1,19 +1,23 @@
 """A run is reversed: each case that has not ended closes in the status it has (R10, R24)."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
+from case_service.cases.open_cases import open_cases
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_runs
 from contracts import (
     CaseClosedV1,
     CaseOpenedV1,
+    Event,
     MemberDunningLevelResetV1,
     MemberHandedOverV1,
     MemberReleasedV1,
 )
 from kit.ids import new_id
+from kit.trace import Cause
 from tests.case_service.world import (
     World,
     claim,
@@ -132,6 +136,31 @@ async def test_an_answer_to_a_run_and_late_handovers_at_the_same_time_miss_no_ca
     states = await world.rows("SELECT status, count(*) FROM cases GROUP BY 1")
     assert [tuple(row) for row in states] == [("OPEN", 12)]
     assert len(await world.published(CaseOpenedV1)) == 12
+
+
+@pytest.mark.parametrize("said", [reversal, run_accepted])
+async def test_what_is_said_of_a_run_waits_for_the_cases_that_are_just_being_opened(
+    world: World, said: Callable[[MemberHandedOverV1], Event]
+) -> None:
+    """Or a case could be opened that knows nothing of it, after all others were worked through."""
+    early, late = _run(2, "API")
+    await world.deliver(early)
+    key = (world.tenant_id, early.run_id)
+    async with world.context.database.begin() as connection:
+        assert await run_store.share_runs(connection, [key]) == {}
+        saying = asyncio.create_task(world.deliver(said(early)))
+        await _until_somebody_waits_for_a_lock(world)
+        await open_cases(connection, [(late, Cause(world.tenant_id, "request-2", None))])
+    await saying
+    await world.work()
+
+    assert (await world.case(late))["status"] == (await world.case(early))["status"] != "PENDING"
+
+
+async def _until_somebody_waits_for_a_lock(world: World) -> None:
+    async with asyncio.timeout(5):
+        while not (await world.rows("SELECT 1 FROM pg_locks WHERE NOT granted")):
+            await asyncio.sleep(0.01)
 
 
 async def _crash_in_the_middle_of_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
