@@ -216,9 +216,7 @@ async def test_a_callback_that_is_too_large_is_not_read_to_its_end(gateway: Gate
     # Straight at the program: a server in between reads ahead.
     transport = httpx.ASGITransport(gateway.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        refused = await http.post(
-            f"/v1/partners/{partner.partner_id}/callbacks", content=endless()
-        )
+        refused = await http.post(f"/v1/partners/{partner.partner_id}/callbacks", content=endless())
     assert refused.status_code == 413
     assert sent <= MAX_BODY_BYTES + 2 * 65_536
     assert len(await gateway.rows("SELECT 1 FROM callbacks")) == 1

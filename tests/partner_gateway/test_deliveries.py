@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from kit.ids import new_id
 from partner_gateway import partner_api
 from partner_gateway.deliveries import deliver, store
 from partner_gateway.deliveries.delivery import Verdict, judge, pause_after, retry_after
-from partner_gateway.deliveries.post import MAX_ANSWER_BYTES
+from partner_gateway.deliveries.post import MAX_ANSWER_BYTES, client
 from partner_gateway.standard_webhooks import verify
 from tests.partner_gateway.world import (
     Gateway,
@@ -204,7 +205,7 @@ async def test_a_late_answer_and_a_second_one_are_reported_once(
     assert slow is not None
     await gateway.let_time_pass()
     await serve(gateway, partner)
-    async with deliver.client() as http:
+    async with client() as http:
         sender = deliver.Sender(gateway.context, partner_api, http, slow.route)
         await sender.deliver(slow.deliveries[0])
     assert len(await gateway.published(*ANSWERS)) == 2
@@ -336,8 +337,6 @@ def test_only_some_refusals_are_final() -> None:
 
 
 def test_pauses_follow_the_schedule_with_a_little_chance() -> None:
-    import random
-
     chance = random.Random(1)
     delays = (5.0, 300.0, 1800.0)
     for tries, seconds in ((1, 5), (2, 300), (3, 1800), (4, 1800), (900, 1800)):

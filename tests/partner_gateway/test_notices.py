@@ -78,7 +78,9 @@ async def test_a_partner_with_an_api_is_told_once_and_acknowledges(
         assert (event.case_id, event.run_id) == (case.case_id, case.run_id)
         assert (event.member_id, event.partner_id) == (case.member_id, partner.partner_id)
         assert event.notice_id == due.notice_id
-    stopped = [c["case_id"] for c in (await simulator.call("GET", "/cases"))["items"] if c["stopped"]]
+    stopped = [
+        c["case_id"] for c in (await simulator.call("GET", "/cases"))["items"] if c["stopped"]
+    ]
     assert stopped == [str(case.case_id)]
     assert str(kept.case_id) not in stopped
     (shown,) = (await gateway.call("GET", f"/v1/notices?case_id={case.case_id}")).json()["items"]
@@ -103,12 +105,12 @@ async def test_a_notice_is_repeated_until_it_is_acknowledged(
     (shown,) = (await gateway.call("GET", "/v1/notices?status=SENT")).json()["items"]
     assert (shown["last_error"], shown["tries"]) == ("HTTP 503", 1)
     assert shown["next_try_at"] is not None
-    await simulator.call(
-        "POST", "/behaviour", {"answer": "CALLBACK", "acknowledge_notices": False}
-    )
+    await simulator.call("POST", "/behaviour", {"answer": "CALLBACK", "acknowledge_notices": False})
     await gateway.let_time_pass()
     await serve(gateway, partner)
-    assert (await gateway.call("POST", f"/v1/notices/{shown['notice_id']}/done", {})).status_code == 409
+    assert (
+        await gateway.call("POST", f"/v1/notices/{shown['notice_id']}/done", {})
+    ).status_code == 409
     await simulator.call("POST", "/behaviour", {"acknowledge_notices": True})
     await gateway.let_time_pass()
     await serve(gateway, partner)
@@ -150,7 +152,7 @@ async def test_a_notice_that_the_api_refuses_becomes_a_duty_of_staff(
     partner, (case,) = await held_by(gateway, simulator, 1)
     unknown = case.model_copy(update={"case_id": new_id()})
     await gateway.receive([unknown])
-    await gateway.execute("UPDATE cases SET request_id = (SELECT max(request_id) FROM deliveries)")
+    await gateway.execute("UPDATE cases SET request_id = (SELECT request_id FROM deliveries)")
     await gateway.receive([closed(unknown)])
     await serve(gateway, partner)
     failed = (await gateway.published(*NOTICES))[-1]

@@ -55,9 +55,7 @@ def test_malformed_headers_are_wrong_and_never_an_error(
 
 
 @given(st.text(), bodies)
-def test_the_library_never_accepts_a_signature_that_we_refuse(
-    signature: str, body: bytes
-) -> None:
+def test_the_library_never_accepts_a_signature_that_we_refuse(signature: str, body: bytes) -> None:
     now = datetime.now(UTC)
     headers = {**sign([SECRET], "msg_1", now, body), "webhook-signature": signature}
     if verify([SECRET], headers, body, now):
@@ -91,9 +89,7 @@ def test_each_header_is_needed_and_signed(name: str) -> None:
         (-TOLERANCE - timedelta(seconds=1), False),
     ],
 )
-def test_a_timestamp_counts_for_five_minutes_before_and_after(
-    shift: timedelta, fits: bool
-) -> None:
+def test_a_timestamp_counts_for_five_minutes_before_and_after(shift: timedelta, fits: bool) -> None:
     headers = sign([SECRET], "msg_1", NOW + shift, b"{}")
     assert verify([SECRET], headers, b"{}", NOW) is fits
 

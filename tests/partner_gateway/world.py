@@ -271,7 +271,9 @@ def record_of(event: Event, tenant: UUID = TENANT) -> Record:
     return Record(event.TOPIC, 0, 0, event.key().encode(), value, tuple(envelope.to_headers()))
 
 
-def handed_over(partner: Partner, count: int, run_id: UUID | None = None) -> list[MemberHandedOverV1]:
+def handed_over(
+    partner: Partner, count: int, run_id: UUID | None = None
+) -> list[MemberHandedOverV1]:
     """Return a run of so many members."""
     run_id = run_id or new_id()
     return [_handed_over(partner, run_id, number) for number in range(1, count + 1)]
@@ -354,9 +356,7 @@ def closed(case: MemberHandedOverV1, reason: str = "RUN_REVERSED") -> CaseClosed
 
 def cancelled(case: MemberHandedOverV1) -> CaseCancelledV1:
     """Return the cancellation of a case."""
-    return CaseCancelledV1.model_validate_json(
-        json.dumps({**_end(case), "cancelled_by": "STAFF"})
-    )
+    return CaseCancelledV1.model_validate_json(json.dumps({**_end(case), "cancelled_by": "STAFF"}))
 
 
 def _end(case: MemberHandedOverV1) -> dict[str, object]:

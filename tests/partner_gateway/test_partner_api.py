@@ -1,0 +1,168 @@
+"""The Partner API is what its document in `contracts/partner-api` says (R50, R51, R52)."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from contracts.event import Contract
+from kit.ids import new_id
+from partner_gateway import partner_api
+from partner_gateway.adapter import PAGE_SIZE, HandoverPage, Notice, UnreadableError
+from partner_gateway.callbacks.api import MAX_BODY_BYTES
+from partner_gateway.standard_webhooks import verify
+from partner_gateway.statement import CaseAccepted, CaseRejected
+from partner_simulator.signatures import verify as simulator_verify
+from tests.partner_gateway.world import Partner, handed_over
+
+CONTRACTS = Path(__file__).parents[2] / "contracts"
+DOCUMENT = json.loads((CONTRACTS / "partner-api" / "openapi.json").read_text())
+VECTOR = json.loads((CONTRACTS / "partner-api" / "signature-test-vector.json").read_text())
+BASE = "https://contracts.example/partner-api/openapi.json"
+
+
+def _resources() -> Registry[Any]:
+    handover = json.loads((CONTRACTS / "schemas" / "member.handed-over.v1.json").read_text())
+    return Registry().with_resources(
+        [
+            (BASE, Resource.from_contents(DOCUMENT, default_specification=_dialect())),
+            (
+                "https://contracts.example/schemas/member.handed-over.v1.json",
+                Resource.from_contents(handover),
+            ),
+        ]
+    )
+
+
+def _dialect() -> Any:
+    from referencing.jsonschema import DRAFT202012
+
+    return DRAFT202012
+
+
+def validator(name: str) -> Draft202012Validator:
+    """Return what checks against a schema of the document."""
+    schema = {"$ref": f"{BASE}#/components/schemas/{name}"}
+    return Draft202012Validator(schema, registry=_resources())
+
+
+def test_the_document_is_openapi_3_1_with_schemas_that_are_schemas() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert set(DOCUMENT["paths"]) == {
+        "/v1/handovers",
+        "/v1/notices",
+        "/v1/partners/{partner_id}/callbacks",
+    }
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_a_page_of_cases_is_as_documented() -> None:
+    cases = handed_over(Partner(new_id(), ""), 3)
+    items = [case.model_dump_json().encode() for case in cases]
+    page = HandoverPage(cases[0].run_id, "2026-000001", date(2026, 3, 1), items)
+    request = partner_api.handover_request(new_id(), page)
+    assert request.path in DOCUMENT["paths"]
+    validator("Handover").validate(json.loads(request.body))
+    assert DOCUMENT["components"]["schemas"]["Handover"]["properties"]["items"]["maxItems"] == (
+        PAGE_SIZE
+    )
+
+
+def test_a_notice_is_as_documented() -> None:
+    request = partner_api.notice_request(new_id(), Notice(new_id(), "STOP", new_id()))
+    assert request.path in DOCUMENT["paths"]
+    validator("Notice").validate(json.loads(request.body))
+
+
+def _examples() -> dict[str, Any]:
+    operation = DOCUMENT["paths"]["/v1/partners/{partner_id}/callbacks"]["post"]
+    examples: dict[str, Any] = operation["requestBody"]["content"]["application/json"]["examples"]
+    return examples
+
+
+@pytest.mark.parametrize("type_", sorted(partner_api.STATEMENTS))
+def test_each_callback_is_documented_with_the_fields_that_are_read(type_: str) -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    name = schemas["Callback"]["discriminator"]["mapping"][type_].rpartition("/")[2]
+    data = schemas[name]["properties"]["data"]
+    model: type[Contract] = partner_api.STATEMENTS[type_]
+    assert set(data["properties"]) == set(model.model_fields)
+    assert set(data["required"]) == {
+        field for field, info in model.model_fields.items() if info.is_required()
+    }
+    example = _examples()[type_]["value"]
+    validator("Callback").validate(example)
+    statement = partner_api.callback(json.dumps(example).encode())
+    assert type(statement) is model
+
+
+def test_only_documented_callbacks_are_read() -> None:
+    mapping = DOCUMENT["components"]["schemas"]["Callback"]["discriminator"]["mapping"]
+    assert set(mapping) == set(partner_api.STATEMENTS) == set(_examples())
+    body = DOCUMENT["paths"]["/v1/partners/{partner_id}/callbacks"]["post"]["requestBody"]
+    assert f"{MAX_BODY_BYTES:,}" in body["description"]
+
+
+def test_results_are_read_as_documented() -> None:
+    answers = DOCUMENT["paths"]["/v1/handovers"]["post"]["responses"]
+    content = answers["200"]["content"]["application/json"]
+    example = content["examples"]["results"]["value"]
+    validator("HandoverAnswer").validate(example)
+    accepted, rejected = partner_api.handover_answer(json.dumps(example).encode())
+    assert isinstance(accepted, CaseAccepted)
+    assert accepted.file_number == "AZ-2026-17"
+    assert isinstance(rejected, CaseRejected)
+    assert rejected.reason_code == "DEBTOR_UNKNOWN"
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"{}", b'{"results": null}', b'{"results": []}'])
+def test_no_results_mean_later_by_callback(body: bytes) -> None:
+    assert partner_api.handover_answer(body) == []
+
+
+@pytest.mark.parametrize("body", [b"[]", b"ok", b'{"results": {}}', b'{"results": [{}]}'])
+def test_an_answer_of_another_form_cannot_be_read(body: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        partner_api.handover_answer(body)
+
+
+def test_only_true_acknowledges_a_notice() -> None:
+    assert partner_api.notice_acknowledged(b'{"acknowledged": true}')
+    for body in (b"", b"{}", b'{"acknowledged": false}'):
+        assert not partner_api.notice_acknowledged(body)
+    for body in (b'{"acknowledged": "yes"}', b"OK"):
+        with pytest.raises(UnreadableError):
+            partner_api.notice_acknowledged(body)
+
+
+def test_what_cannot_be_read_is_told_without_its_values() -> None:
+    body = json.dumps(
+        {"type": "case.rejected", "data": {"case_id": "Erika", "reason_code": "Mustermann"}}
+    ).encode()
+    with pytest.raises(UnreadableError) as error:
+        partner_api.callback(body)
+    assert error.value.reason == (
+        "data.case_id: uuid_parsing; data.reason_code: string_pattern_mismatch"
+    )
+
+
+@pytest.mark.parametrize("case", VECTOR["cases"], ids=lambda case: case["name"])
+def test_the_test_vector_is_right(case: dict[str, Any]) -> None:
+    clock = datetime.fromtimestamp(int(case["headers"]["webhook-timestamp"]), UTC)
+    body = case["body"].encode()
+    assert verify(case["secrets"], case["headers"], body, clock) is case["valid"]
+
+
+@pytest.mark.parametrize("case", VECTOR["cases"], ids=lambda case: case["name"])
+def test_the_simulator_agrees_with_the_test_vector(
+    case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: float(case["headers"]["webhook-timestamp"]))
+    body = case["body"].encode()
+    taken = any(simulator_verify(secret, case["headers"], body) for secret in case["secrets"])
+    assert taken is case["valid"]

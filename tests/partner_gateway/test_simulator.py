@@ -1,0 +1,188 @@
+"""The simulator is an agency that anyone building a connection can run (R54)."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+
+from kit.clock import now
+from kit.ids import new_id
+from local_stack.ports import free_port
+from partner_gateway.standard_webhooks import new_secret, sign
+from partner_simulator.agency import Agency
+from partner_simulator.behaviour import Behaviour, Handover
+from tests.partner_gateway.test_deliveries import always, listening
+from tests.partner_gateway.world import Partner, Simulator, handed_over, until
+
+SECRET = new_secret()
+
+
+def handover(count: int = 3) -> dict[str, Any]:
+    """Return a request with so many cases."""
+    cases = handed_over(Partner(new_id(), ""), count)
+    return {
+        "request_id": str(new_id()),
+        "run": {
+            "run_id": str(cases[0].run_id),
+            "booking_number": "2026-000001",
+            "collection_date": "2026-03-01",
+        },
+        "items": [case.model_dump(mode="json") for case in cases],
+    }
+
+
+async def send(
+    simulator: Simulator, request: dict[str, Any], path: str = "/v1/handovers"
+) -> httpx.Response:
+    """Send it a signed request."""
+    body = json.dumps(request).encode()
+    headers = sign([SECRET], request["request_id"], now(), body)
+    async with httpx.AsyncClient(base_url=simulator.url, trust_env=False) as http:
+        return await http.post(path, content=body, headers=headers)
+
+
+async def test_it_takes_nothing_that_is_not_signed_with_its_secret(simulator: Simulator) -> None:
+    request = handover()
+    assert (await send(simulator, request)).status_code == 401
+    await simulator.call("POST", "/behaviour", {"secret": new_secret()})
+    assert (await send(simulator, request)).status_code == 401
+    await simulator.call("POST", "/behaviour", {"secret": SECRET})
+    assert (await send(simulator, request)).status_code == 202
+    assert (await simulator.state())["wrong_signatures"] == 2
+
+
+async def test_it_acts_once_for_a_request_and_answers_the_same_again(
+    simulator: Simulator,
+) -> None:
+    await simulator.call("POST", "/behaviour", {"secret": SECRET, "answer": "ACCEPT_NOW"})
+    request = handover()
+    first, again = await send(simulator, request), await send(simulator, request)
+    assert first.status_code == again.status_code == 200
+    assert first.json() == again.json()
+    assert len(first.json()["results"]) == 3
+    other = await send(simulator, {**handover(), "request_id": request["request_id"]})
+    assert other.status_code == 422
+    state = await simulator.state()
+    assert (state["cases"], state["repeated_requests"]) == (3, 1)
+    assert state["conflicting_requests"] == 1
+
+
+async def test_it_goes_silent_and_away(simulator: Simulator) -> None:
+    await simulator.call("POST", "/behaviour", {"secret": SECRET, "answer": "SILENT"})
+    assert (await send(simulator, handover())).status_code == 202
+    await simulator.call("POST", "/behaviour", {"answer": "UNAVAILABLE"})
+    assert (await send(simulator, handover())).status_code == 503
+    state = await simulator.state()
+    assert state["cases"] == 3
+    assert state["callbacks"]["waiting"] == 0
+
+
+async def test_it_repeats_a_callback_unchanged_until_it_is_taken(simulator: Simulator) -> None:
+    async with listening(always(503)) as gateway:
+        await simulator.call(
+            "POST",
+            "/behaviour",
+            {"secret": SECRET, "callback_url": gateway.url, "answer_twice": True},
+        )
+        request = handover(1)
+        await send(simulator, request)
+        await until(lambda: len(gateway.requests) >= 2)
+        gateway.answer = always(202)
+
+        async def is_delivered() -> bool:
+            return bool((await simulator.state())["callbacks"]["delivered"] == 2)
+
+        await until(is_delivered)
+    assert len({body for _, _, body in gateway.requests}) == 1
+    assert len({headers["webhook-id"] for _, headers, _ in gateway.requests}) == 1
+    assert len(gateway.requests) >= 4
+
+
+async def test_it_pays_and_reports_what_it_is_told_to(simulator: Simulator) -> None:
+    async with listening(always(202)) as gateway:
+        await simulator.call("POST", "/behaviour", {"secret": SECRET, "callback_url": gateway.url})
+        request = handover(1)
+        await send(simulator, request)
+        case_id = request["items"][0]["case_id"]
+        paid = await simulator.call(
+            "POST",
+            "/payments",
+            {"case_id": case_id, "amount": "12.3", "own_fees": "1", "paid_on": "2026-03-05"},
+        )
+        await simulator.call(
+            "POST", "/callbacks", {"type": "case.closed", "data": {"case_id": case_id}}
+        )
+        await until(lambda: len(gateway.requests) == 3)
+    assert paid["data"]["amount"] == {"amount": "12.30", "currency": "EUR"}
+    assert paid["data"]["own_fees"] == {"amount": "1.00", "currency": "EUR"}
+    assert paid["data"]["partner_reference"] == f"{case_id}-1"
+    assert {json.loads(body)["type"] for _, _, body in gateway.requests} == {
+        "case.accepted",
+        "payment.received",
+        "case.closed",
+    }
+
+
+async def test_notices_stop_cases_that_it_holds(simulator: Simulator) -> None:
+    await simulator.call("POST", "/behaviour", {"secret": SECRET, "answer": "SILENT"})
+    request = handover(1)
+    await send(simulator, request)
+    for case_id, status in ((request["items"][0]["case_id"], 200), (str(new_id()), 404)):
+        notice = {
+            "request_id": str(new_id()),
+            "notice_id": str(new_id()),
+            "kind": "STOP",
+            "case_id": case_id,
+        }
+        assert (await send(simulator, notice, "/v1/notices")).status_code == status
+    assert [case["stopped"] for case in (await simulator.call("GET", "/cases"))["items"]] == [True]
+
+
+def test_the_same_seed_decides_the_same() -> None:
+    request = Handover.model_validate_json(json.dumps(handover(20)))
+
+    def decided(seed: int) -> list[dict[str, Any]]:
+        return [case.result() for case in Agency(Behaviour(reject_every=3), seed).take(request)]
+
+    assert decided(1) == decided(1) != decided(2)
+    assert [each["status"] for each in decided(1)].count("REJECTED") == 6
+
+
+async def test_it_runs_as_a_program_of_its_own() -> None:
+    port = free_port()
+    environment = {**os.environ, "SIMULATOR_REJECT_EVERY": "5", "SIMULATOR_ANSWER": "SILENT"}
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "partner_simulator", "--port", str(port), env=environment
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+
+            async def answers() -> bool:
+                try:
+                    return (await http.get("/state")).is_success
+                except httpx.ConnectError:
+                    return False
+
+            await until(answers)
+            behaviour = (await http.post("/behaviour", json={"pay_percent": 10})).json()
+    finally:
+        program.terminate()
+        await asyncio.wait_for(program.wait(), 10)
+    assert behaviour["reject_every"] == 5
+    assert behaviour["answer"] == "SILENT"
+    assert behaviour["pay_percent"] == 10
+
+
+def test_it_loads_nothing_of_ours() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, partner_simulator.main; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    ours = {"kit", "contracts", "partner_gateway"}
+    assert not ours & {module.partition(".")[0] for module in loaded}
