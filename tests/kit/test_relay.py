@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -91,9 +92,9 @@ async def test_two_relays_keep_the_order_for_each_key_while_leaders_die(
         assert sequences == sorted(sequences)
 
 
-def id_of(record: object) -> str:
+def id_of(record: Any) -> str:
     """Return the ce_id of a record."""
-    return dict(record.headers)["ce_id"].decode()  # type: ignore[attr-defined]
+    return str(dict(record.headers)["ce_id"].decode())
 
 
 async def make_counters(database: Database, keys: list[UUID]) -> None:

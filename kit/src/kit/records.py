@@ -9,6 +9,7 @@ ever. Here such a record comes out as an ordinary one that says what is wrong wi
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import unpack_from
+from typing import Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
@@ -54,10 +55,10 @@ class ReadableBatch:
         """Always true: a wrong checksum comes out as an unreadable record instead."""
         return True
 
-    def __next__(self) -> object:
+    def __next__(self) -> Any:
         return next(self._batch)
 
-    def __iter__(self) -> Iterator[object]:
+    def __iter__(self) -> Iterator[Any]:
         if not self._batch.validate_crc():
             return iter([self._unreadable(self.base_offset, "checksum does not match")])
         try:

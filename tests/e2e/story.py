@@ -1,0 +1,166 @@
+"""What staff and partners do, in the words of the tests: set up, hand over, wait, look."""
+
+import asyncio
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+
+from local_stack.data import Population
+from local_stack.figures import candidates
+from local_stack.http_client import Answer, RefusedError, ServiceClient, until
+from local_stack.publish import publish, snapshots
+from local_stack.stack import SIMULATOR, Stack
+
+TODAY = date(2026, 11, 2)
+LIMIT = 120.0
+_seeds = count(1000)
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A partner as staff set it up; `secret` signs what it calls back."""
+
+    partner_id: str
+    secret: str | None
+
+
+class Tenant:
+    """A tenant of its own for one test, with the members that it needs."""
+
+    def __init__(self, stack: Stack, members: int) -> None:
+        self.stack = stack
+        self.tenant_id = uuid4()
+        self.population = Population(members=members, today=TODAY, seed=next(_seeds))
+        self.token = stack.token(tenant_id=self.tenant_id)
+        self.runs = self.client("run-service")
+        self.cases = self.client("case-service")
+        self.exports = self.client("export-service")
+        self.gateway = self.client("partner-gateway")
+        self.simulator = ServiceClient(stack.service(SIMULATOR).url)
+
+    @cached_property
+    def candidates(self) -> list[Any]:
+        """The members that can be handed over, worked out from the seeded data alone."""
+        return list(candidates(self.population))
+
+    def client(self, service: str, *roles: str) -> ServiceClient:
+        """Return a client of a service, with all roles unless some are named."""
+        token = self.stack.token(*roles, tenant_id=self.tenant_id)
+        return ServiceClient(self.stack.service(service).url, token)
+
+    def publish_members(self) -> None:
+        """Let the owning systems publish all snapshots; wait until all are candidates."""
+        kafka = self.stack.kafka.bootstrap_servers
+        asyncio.run(publish(kafka, self.tenant_id, snapshots(self.population)))
+        self.wait_for(
+            lambda: self.runs.get("/v1/candidates/summary"),
+            lambda summary: summary["members"] == len(self.candidates),
+            "all candidates",
+        )
+
+    def partner_by_hand(self) -> Partner:
+        """Set up a partner that works from files."""
+        body = {"name": "Inkasso Süd", "channel": "BY_HAND"}
+        return Partner(self.gateway.post("/v1/partners", body)["partner_id"], None)
+
+    def partner_by_api(self, **behaviour: Any) -> Partner:
+        """Set up the simulator as this tenant's partner."""
+        body = {
+            "name": "Agentur Nord",
+            "channel": "API",
+            "base_url": self.stack.service(SIMULATOR).url,
+        }
+        partner_id = self.gateway.post("/v1/partners", body)["partner_id"]
+        secret = self.gateway.post(f"/v1/partners/{partner_id}/secrets")["secret"]
+        gateway = self.stack.service("partner-gateway").url
+        normal = {"answer": "CALLBACK", "answer_twice": False, "reject_every": 0, "pay_percent": 0}
+        callback_url = f"{gateway}/v1/partners/{partner_id}/callbacks"
+        told = normal | {"secret": secret, "callback_url": callback_url} | behaviour
+        self.simulator.post("/behaviour", told)
+        return Partner(partner_id, secret)
+
+    def start_run(self, partner: Partner) -> str:
+        """Preview everybody and hand over; return the id of the run."""
+
+        def preview() -> Answer:
+            try:
+                return self.runs.post("/v1/previews", {"partner_id": partner.partner_id})
+            except RefusedError:  # the partner is not known to run-service yet
+                return {}
+
+        made = self.wait_for(preview, bool, "a preview")
+        run = self.runs.post("/v1/runs", {"preview_id": made["preview_id"]})
+        assert run["members"] == len(self.candidates)
+        return str(run["run_id"])
+
+    def run(self, run_id: str) -> Answer:
+        """Return a run as staff see it."""
+        return self.runs.get(f"/v1/runs/{run_id}")
+
+    def await_run(self, run_id: str, status: str) -> Answer:
+        """Wait until the run has a status."""
+        return self.wait_for(
+            lambda: self.run(run_id), lambda run: run["status"] == status, f"run {status}"
+        )
+
+    def all_cases(self, run_id: str, **filters: str) -> list[Answer]:
+        """Return every case of a run."""
+        return list(self.cases.all("/v1/cases", run_id=run_id, **filters))
+
+    def export_rows(self, run_id: str) -> int:
+        """Export a run as CSV and return how many rows it has."""
+        order = {"run_id": run_id, "format": "csv"}
+        path = f"/v1/exports/{self.exports.post('/v1/exports', order)['export_id']}"
+        done = self.wait_for(
+            lambda: self.exports.get(path),
+            lambda export: export["status"] in ("COMPLETED", "FAILED"),
+            "the export",
+        )
+        assert done["status"] == "COMPLETED"
+        content = self.exports.file(f"{path}/file").decode()
+        return sum(1 for _ in csv.reader(io.StringIO(content))) - 1
+
+    def wait_for(
+        self, ask: Callable[[], Answer], is_right: Callable[[Answer], Any], what: str
+    ) -> Answer:
+        """Ask until the answer is right; a service that is just away is asked again."""
+
+        def ask_patiently() -> Answer:
+            try:
+                return ask()
+            except (RefusedError, httpx.TransportError) as error:
+                return {"error": str(error)}
+
+        return until(
+            ask_patiently,
+            lambda answer: "error" not in answer and bool(is_right(answer)),
+            limit=LIMIT,
+            what=what,
+        )
+
+
+def rows(stack: Stack, service: str, query: str, *arguments: Any) -> Sequence[Any]:
+    """Ask a service's database; for what no interface shows."""
+
+    async def ask() -> Sequence[Any]:
+        connection = await asyncpg.connect(stack.database_url(service))
+        try:
+            return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def ids(values: Sequence[str]) -> list[UUID]:
+    """Return texts as ids."""
+    return [UUID(value) for value in values]

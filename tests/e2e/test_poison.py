@@ -1,0 +1,156 @@
+"""Poison in each subscribed topic: the good messages around it act, each bad one is set aside."""
+
+import asyncio
+import importlib
+import time
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.producer import message_accumulator
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+
+from contracts import EVENTS, TOPICS, Topic
+from contracts.examples import load_examples
+from local_stack.stack import SERVICES, Stack
+from tests.e2e.story import LIMIT, rows
+from tests.kit.test_records import RawName
+
+Headers = list[tuple[str, bytes | None]]
+
+
+def readers(topic: Topic) -> list[str]:
+    """Return which of our services read a topic."""
+    return [service for service in SERVICES if service in topic.readers]
+
+
+SUBSCRIBED = [topic for topic in TOPICS.values() if readers(topic)]
+
+
+def example(type_: str) -> tuple[bytes, bytes, Headers]:
+    """Return key, value and headers of a golden example, under ids of its own."""
+    first = load_examples(type_)[0]
+    own = {"ce_id": str(uuid4()).encode(), "ce_tenantid": str(uuid4()).encode()}
+    key = EVENTS[type_].model_validate_json(first.value).key().encode()
+    headers = [(name, own.get(name, content)) for name, content in first.kafka_headers]
+    return key, first.value, headers
+
+
+def poison(type_: str) -> dict[str, tuple[bytes, bytes | None, Headers]]:
+    """Return what nobody can use, by what is wrong with it."""
+    key, value, headers = example(type_)
+
+    def changed(name: str, content: bytes | None) -> Headers:
+        return [(each, content if each == name else old) for each, old in headers]
+
+    base, _, _ = type_.rpartition(".")
+    return {
+        "not-json": (key, b"{no json", changed("ce_id", b"p1")),
+        "schema": (key, b'{"wrong": 1}', changed("ce_id", b"p2")),
+        "unknown-type": (key, value, changed("ce_type", b"weather.changed.v1")),
+        "unknown-version": (key, value, changed("ce_type", f"{base}.v9".encode())),
+        "headers missing": (key, value, [pair for pair in headers if pair[0] != "ce_source"]),
+        "headers null": (key, value, changed("ce_time", None)),
+        "headers not UTF-8": (key, value, changed("ce_source", b"\xff\xfe")),
+        "headers name": (key, value, [*headers, (RawName("xx"), b"1")]),
+        "tombstone": (key, None, changed("ce_id", b"p3")),
+        "too-large": (key, value[:-1] + b" " * 1_010_000 + b"}", changed("ce_id", b"p4")),
+    }
+
+
+async def publish(bootstrap_servers: str, topic: Topic, type_: str) -> list[str]:
+    """Publish good, bad, good, bad …; return the ids of the good ones."""
+    good: list[str] = []
+    bad = list(poison(type_).values())
+    async with (
+        AIOKafkaProducer(bootstrap_servers=bootstrap_servers, max_request_size=1 << 22) as plain,
+        AIOKafkaProducer(
+            bootstrap_servers=bootstrap_servers, compression_type="zstd"
+        ) as compressed,
+    ):
+        for number in range(len(bad) + 1):
+            key, value, headers = example(type_)
+            good.append(dict(headers)["ce_id"].decode())  # type: ignore[union-attr]
+            headers.append(("reply_to", b"collection.export.v1"))
+            producer = compressed if number % 2 else plain
+            await producer.send(topic.name, value, key=key, headers=headers, partition=0)
+            if number < len(bad):
+                bad_key, bad_value, bad_headers = bad[number]
+                await plain.send(
+                    topic.name, bad_value, key=bad_key, headers=bad_headers, partition=0
+                )
+    return good
+
+
+@pytest.mark.parametrize("topic", SUBSCRIBED, ids=lambda topic: topic.name)
+def test_poison_harms_nobody_else(
+    stack: Stack, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(  # the only way to write a header name that is not UTF-8
+        message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy
+    )
+    kafka = stack.kafka.bootstrap_servers
+    dead_topic = TopicPartition(topic.dead_letter_name, 0)
+    start = asyncio.run(end_of(kafka, dead_topic))
+    replies = asyncio.run(end_of(kafka, TopicPartition("collection.export.v1", 0)))
+    handled_by = {
+        service: next(type_ for type_ in topic.types if handles(service, type_))
+        for service in readers(topic)
+    }
+    for service, type_ in handled_by.items():
+        good = asyncio.run(publish(kafka, topic, type_))
+        wait_for_dead_letters(kafka, dead_topic, start, service, Counter(reasons(type_)))
+        known = "SELECT count(*) FROM inbox WHERE id = ANY ($1)"
+        assert rows(stack, service, known, good)[0][0] == len(good)
+        start = asyncio.run(end_of(kafka, dead_topic))
+    assert asyncio.run(end_of(kafka, TopicPartition("collection.export.v1", 0))) == replies
+
+
+def handles(service: str, type_: str) -> bool:
+    """Tell whether a service has a handler for a type."""
+    main = importlib.import_module(service.replace("-", "_") + ".main")
+    return type_ in main.service.subscriptions.handlers
+
+
+def reasons(type_: str) -> list[str]:
+    """Return the reason that each kind of poison must be set aside for."""
+    return [name.split(" ")[0] for name in poison(type_)]
+
+
+def wait_for_dead_letters(
+    kafka: str, place: TopicPartition, start: int, service: str, expected: Counter[str]
+) -> None:
+    """Wait until the dead letters of a service since `start` are those that were expected."""
+    ends_at = time.monotonic() + LIMIT
+    found: Counter[str] = Counter()
+    while found != expected:
+        assert time.monotonic() < ends_at, f"dead letters: {found}, expected: {expected}"
+        found = Counter(asyncio.run(read_reasons(kafka, place, start, service)))
+        assert found <= expected, f"dead letters: {found}, expected: {expected}"
+
+
+async def read_reasons(kafka: str, place: TopicPartition, start: int, service: str) -> list[str]:
+    """Return the reasons of a service's dead letters from an offset on."""
+    found = []
+    async with AIOKafkaConsumer(
+        bootstrap_servers=kafka, enable_auto_commit=False, max_partition_fetch_bytes=1 << 22
+    ) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, start)
+        end = (await consumer.end_offsets([place]))[place]
+        while await consumer.position(place) < end:
+            for record in (await consumer.getmany(timeout_ms=500)).get(place, []):
+                about: dict[str, Any] = dict(record.headers)
+                if about["dlq_consumer"] == service.encode():
+                    assert about["dlq_topic"] == place.topic.removesuffix(".dlq").encode()
+                    assert int(about["dlq_offset"]) >= 0
+                    found.append(about["dlq_reason"].decode())
+    return found
+
+
+async def end_of(kafka: str, place: TopicPartition) -> int:
+    """Return the end of a partition."""
+    async with AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False) as consumer:
+        return int((await consumer.end_offsets([place]))[place])
