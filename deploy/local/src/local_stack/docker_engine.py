@@ -1,6 +1,7 @@
 """The Docker engine of this machine, where there is one."""
 
 import functools
+from contextlib import closing
 
 import docker
 from docker.errors import DockerException
@@ -8,12 +9,16 @@ from testcontainers.core.container import DockerContainer
 
 from local_stack.ports import HOST
 
+_OLDEST_API = "1.41"
+
 
 @functools.cache
 def engine_answers() -> bool:
     """Whether a Docker engine answers; asked once."""
     try:
-        docker.from_env(timeout=5).ping()
+        # With the version given nothing is asked before `with` can close the connection.
+        with closing(docker.from_env(version=_OLDEST_API, timeout=5)) as client:
+            client.ping()
     except (DockerException, OSError):
         return False
     return True

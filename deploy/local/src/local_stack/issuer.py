@@ -28,14 +28,16 @@ class Issuer:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._key_id = secrets.token_hex(8)
         self._server = ThreadingHTTPServer((HOST, port), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self.url = f"http://{HOST}:{self._server.server_port}"
         self.jwks_url = f"{self.url}/jwks.json"
 
     def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, name="issuer", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
         self._server.server_close()
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@ import argparse
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -78,13 +78,11 @@ def _stay_up(population: Population, console: Console) -> None:
 @contextmanager
 def _started(console: Console) -> Iterator[Stack]:
     """The stack, with the ports that people know."""
-    stack = Stack(known_ports=True)
-    with console.status("everything starts"):
-        stack.__enter__()
-    try:
+    with ExitStack() as at_the_end:
+        stack = Stack(known_ports=True)
+        with console.status("everything starts"):
+            at_the_end.enter_context(stack)
         yield stack
-    finally:
-        stack.stop()
 
 
 def _today() -> date:

@@ -31,6 +31,9 @@ for group in groups:
 """
 
 
+_PAUSE = 0.1
+
+
 class LocalStackError(Exception):
     """Something that the reader of the message can mend: it says what, and how."""
 
@@ -151,4 +154,4 @@ def wait_until(is_ready: Callable[[], bool], *, limit: float, what: str) -> None
     while not is_ready():
         if time.monotonic() > ends_at:
             raise LocalStackError(f"{what} was not ready after {limit:.0f} seconds")
-        time.sleep(0.05)
+        time.sleep(_PAUSE)

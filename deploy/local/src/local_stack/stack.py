@@ -26,7 +26,8 @@ from local_stack.processes import ChildProcess, LocalStackError
 SERVICES = ("run-service", "case-service", "export-service", "partner-gateway")
 SIMULATOR = "partner-simulator"
 _FIRST_PORT = 8001
-_SECONDS_TO_GET_READY = 60
+_SECONDS_TO_GET_READY = 120
+_http = httpx.Client(timeout=5, trust_env=False)
 
 
 class Program(ChildProcess):
@@ -52,7 +53,7 @@ class Program(ChildProcess):
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(self._ready_url, timeout=5).is_success
+            return _http.get(self._ready_url).is_success
         except httpx.TransportError:
             return False
 
@@ -130,18 +131,21 @@ class Stack:
     def start(self) -> None:
         """Starts everything and waits until it can be used."""
         self.issuer.start()
-        _at_once(self.postgres.start, self.kafka.start)
+        self.postgres.start()
         for service in SERVICES:
             self.postgres.create_database(_role(service))
             self._programs[service] = self._service(service)
         self._programs[SIMULATOR] = self._simulator()
-        services = [self._programs[service] for service in SERVICES]
         _at_once(
-            partial(services[0].run_or_fail, "topics", "--replication", "1"),
-            *[partial(service.run_or_fail, "migrate") for service in services],
+            self._start_kafka,
+            *[partial(self._programs[service].run_or_fail, "migrate") for service in SERVICES],
         )
         _at_once(*[program.start for program in self._programs.values()])
         self._describe()
+
+    def _start_kafka(self) -> None:
+        self.kafka.start()
+        self._programs[SERVICES[0]].run_or_fail("topics", "--replication", "1")
 
     def stop(self) -> None:
         """Stops everything; what was not started is left alone."""
