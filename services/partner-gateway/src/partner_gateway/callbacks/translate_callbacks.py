@@ -1,6 +1,7 @@
 """Turn what partners called back into reports (R51), in order for each partner, each once.
 
 A callback is marked in the transaction that publishes its report, so a crash does both or neither.
+What names a case or run that the tenant never sent to anybody waits, for as long as that is so.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from typing import TypeVar
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,16 +39,13 @@ async def stop_cases(
     def channel(message: Message[E]) -> Channel | None:
         return known.get((message.tenant_id, message.event.partner_id))
 
-    by_hand = [message for message in messages if channel(message) is Channel.BY_HAND]
-    by_api = [message for message in messages if channel(message) is Channel.API]
     # One end for each case: the same row cannot be written twice by one statement.
-    ends = {(message.tenant_id, message.event.case_id): message for message in by_api}
+    ends = {_case(message): message for message in messages if channel(message) is Channel.API}
     sent = await store.end_cases(connection, list(ends.values())) if ends else set()
     taken = [
         message
         for message in messages
-        if _is_taken(message)
-        and (message in by_hand or (message.tenant_id, message.event.case_id) in sent)
+        if _is_taken(message) and (channel(message) is Channel.BY_HAND or _case(message) in sent)
     ]
     time = now()
     notices = [_stop(message, due_on, is_api=channel(message) is Channel.API) for message in taken]
@@ -57,6 +55,10 @@ async def stop_cases(
         [(notice.due(time), notice.cause) for notice in notices if notice.notice_id in new],
     )
     return [message for message in messages if channel(message) is None]
+
+
+def _case(message: Ended) -> tuple[UUID, UUID]:
+    return message.tenant_id, message.event.case_id
 
 
 def _is_taken(message: Ended) -> bool:

@@ -78,7 +78,7 @@ async def lock_partner(
     """Return a tenant's partner and keep others from changing it until the transaction ends."""
     parameters = {"tenant_id": tenant_id, "partner_id": partner_id}
     row = (await connection.execute(_LOCK, parameters)).one_or_none()
-    return None if row is None else to_partner(row)
+    return None if row is None else _partner(row)
 
 
 async def insert_secret(
@@ -119,7 +119,7 @@ async def secrets_for_callback(
     return [(row.tenant_id, row.sealed_secret) for row in rows]
 
 
-def to_partner(row: Any) -> Partner:
+def _partner(row: Any) -> Partner:
     """Return the partner in a row that has all the columns of the table."""
     columns = row._asdict()
     columns["channel"] = Channel(columns["channel"])
