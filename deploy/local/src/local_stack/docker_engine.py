@@ -1,6 +1,8 @@
 """The Docker engine of this machine, where there is one."""
 
 import functools
+import os
+import socket
 from contextlib import closing
 
 import docker
@@ -10,18 +12,28 @@ from testcontainers.core.container import DockerContainer
 from local_stack.ports import HOST
 
 _OLDEST_API = "1.41"
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
 @functools.cache
 def engine_answers() -> bool:
     """Whether a Docker engine answers; asked once."""
     try:
+        _knock()
         # With the version given nothing is asked before `with` can close the connection.
         with closing(docker.from_env(version=_OLDEST_API, timeout=5)) as client:
             client.ping()
     except (DockerException, OSError):
         return False
     return True
+
+
+def _knock() -> None:
+    """Raises OSError where no engine listens; the client would leave its socket open then."""
+    scheme, _, path = os.environ.get("DOCKER_HOST", _DEFAULT_HOST).partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(path)
 
 
 def engine_host(container: DockerContainer) -> str:

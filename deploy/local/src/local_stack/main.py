@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from local_stack.data import Population
-from local_stack.demo import Demo
+from local_stack.demo import tell
 from local_stack.places import WORKING_DIRECTORY
 from local_stack.processes import LocalStackError
+from local_stack.scene import Scene
 from local_stack.seeding import publish_population
 from local_stack.stack import SERVICES, SIMULATOR, Stack
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell_demo(population: Population, console: Console) -> str:
     with _started(console) as stack:
-        return Demo(stack, population, console).tell()
+        return tell(Scene(stack, population, console), population)
 
 
 def _stay_up(population: Population, console: Console) -> None:

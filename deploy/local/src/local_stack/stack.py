@@ -1,5 +1,6 @@
 """The whole system on one machine: PostgreSQL, Kafka, an issuer, four services, a partner."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 from uuid import UUID, uuid4
 
 import httpx
@@ -98,6 +99,7 @@ class Stack:
         self.description = self.directory / "stack.json"
         self.tenant_id = uuid4()
         self._data = self.directory / "data"
+        self._lock = _lock(self.directory)
         self._more_settings = settings or {}
         shutil.rmtree(self._data, ignore_errors=True)
         shutil.rmtree(self.logs, ignore_errors=True)
@@ -152,6 +154,7 @@ class Stack:
         self.description.unlink(missing_ok=True)
         _at_once(*[program.stop for program in self._programs.values()])
         _at_once(self.kafka.remove, self.postgres.remove, self.issuer.stop)
+        self._lock.close()
 
     def service(self, name: str) -> Program:
         """A service by its name, such as `run-service`, or the partner simulator."""
@@ -223,6 +226,18 @@ class Stack:
         }
         self.description.touch(mode=0o600)
         self.description.write_text(json.dumps(description, indent=2) + "\n")
+
+
+def _lock(directory: Path) -> TextIO:
+    """Holds the directory until the file is closed, or this program has ended."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise LocalStackError(f"another local stack runs in {directory}: stop it first") from None
+    return lock
 
 
 def _role(service: str) -> str:
