@@ -6,10 +6,17 @@ from contracts.parts import LongText
 from kit import outbox
 from kit.clock import now
 from kit.http import Body
-from kit.problems import conflict
+from kit.problems import define, problem
 from kit.trace import Cause
 from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
+
+NOTICE_IS_SENT = define(
+    "notice-is-sent",
+    409,
+    "The partner's API is being told",
+    "Wait: the notice becomes ACKNOWLEDGED, or FAILED and can then be ticked off.",
+)
 
 
 class Done(Body):
@@ -29,7 +36,7 @@ async def mark_notice_done(
     if notice.status is Status.ACKNOWLEDGED:
         return
     if not notice.is_ticked_off_by_staff:
-        raise conflict("notice-is-sent", "The partner has an API, which is being told.")
+        raise problem(NOTICE_IS_SENT)
     time = now()
     await store.acknowledge(connection, notice, "STAFF", time, done_by, done.comment)
     await outbox.publish(connection, [(notice.acknowledged(time, "STAFF"), cause)])
