@@ -1,6 +1,6 @@
 """One stack of real processes for all tests by users; its logs must hold no personal data."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -25,15 +25,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory, tenants: list[Tenant]) -> It
 
 
 @pytest.fixture
-def make_tenant(stack: Stack, tenants: list[Tenant]) -> type[Tenant]:
+def make_tenant(stack: Stack, tenants: list[Tenant]) -> Iterator[Callable[[int], Tenant]]:
     """Make a tenant with so many members."""
+    made: list[Tenant] = []
 
-    class Made(Tenant):
-        def __init__(self, members: int) -> None:
-            super().__init__(stack, members)
-            tenants.append(self)
+    def make(members: int) -> Tenant:
+        tenant = Tenant(stack, members)
+        made.append(tenant)
+        tenants.append(tenant)
+        return tenant
 
-    return Made
+    yield make
+    for tenant in made:
+        tenant.close()
 
 
 def _leaks(stack: Stack, service: str, tenants: list[Tenant]) -> list[str]:

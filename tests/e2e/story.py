@@ -41,11 +41,13 @@ class Tenant:
         self.tenant_id = uuid4()
         self.population = Population(members=members, today=TODAY, seed=next(_seeds))
         self.token = stack.token(tenant_id=self.tenant_id)
+        self._clients: list[ServiceClient] = []
         self.runs = self.client("run-service")
         self.cases = self.client("case-service")
         self.exports = self.client("export-service")
         self.gateway = self.client("partner-gateway")
         self.simulator = ServiceClient(stack.service(SIMULATOR).url)
+        self._clients.append(self.simulator)
 
     @cached_property
     def candidates(self) -> list[Any]:
@@ -55,7 +57,14 @@ class Tenant:
     def client(self, service: str, *roles: str) -> ServiceClient:
         """Return a client of a service, with all roles unless some are named."""
         token = self.stack.token(*roles, tenant_id=self.tenant_id)
-        return ServiceClient(self.stack.service(service).url, token)
+        client = ServiceClient(self.stack.service(service).url, token)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients:
+            client.close()
 
     def publish_members(self) -> None:
         """Let the owning systems publish all snapshots; wait until all are candidates."""

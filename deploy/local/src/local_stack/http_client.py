@@ -26,6 +26,10 @@ class ServiceClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=30)
 
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
     def get(self, path: str, **parameters: str) -> Answer:
         return self._json("GET", path, params=parameters)
 
