@@ -97,16 +97,17 @@ class Tenant:
         self.simulator.post("/behaviour", told)
         return Partner(partner_id, secret)
 
+    def preview(self, partner: Partner, studio_ids: Sequence[UUID] | None = None) -> Answer:
+        """Freeze everybody who can be handed over, of some studios or of all."""
+        order: dict[str, Any] = {"partner_id": partner.partner_id}
+        if studio_ids is not None:
+            order["studio_ids"] = [str(studio_id) for studio_id in studio_ids]
+        # Refused as long as run-service does not know the partner.
+        return self.wait_for(lambda: self.runs.post("/v1/previews", order), bool, "a preview")
+
     def start_run(self, partner: Partner) -> str:
         """Preview everybody and hand over; return the id of the run."""
-
-        def preview() -> Answer:
-            try:
-                return self.runs.post("/v1/previews", {"partner_id": partner.partner_id})
-            except RefusedError:  # the partner is not known to run-service yet
-                return {}
-
-        made = self.wait_for(preview, bool, "a preview")
+        made = self.preview(partner)
         run = self.runs.post("/v1/runs", {"preview_id": made["preview_id"]})
         assert run["members"] == len(self.candidates)
         return str(run["run_id"])
