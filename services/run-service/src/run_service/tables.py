@@ -160,7 +160,6 @@ preview_members: Final = Table(
     Column("decided_by", Text, comment="who left the member out or took it in"),
     Column("decision_reason", Text),
     Column("snapshot", JSONB, nullable=False),
-    Index("preview_members_place", "tenant_id", "preview_id", "place", unique=True),
     CheckConstraint("left_out = (left_out_reason IS NOT NULL)", name="left_out_has_reason"),
 )
 
@@ -284,11 +283,12 @@ reservations: Final = Table(
     Column("voucher_id", Uuid, nullable=False, comment="id of the claim within the run"),
     Column("to_collect", AMOUNT, nullable=False),
     Column("released_at", DateTime(timezone=True)),
-    # The invariant of the whole product: a claim stands in one handover at a time.
+    # The invariant of the whole product: a claim stands in one handover at a time. The claim
+    # comes first, so that nobody reads all of a tenant by this index.
     Index(
         "reservations_one_at_a_time",
-        "tenant_id",
         "claim_id",
+        "tenant_id",
         unique=True,
         postgresql_where=text("released_at IS NULL"),
     ),

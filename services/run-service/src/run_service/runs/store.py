@@ -25,7 +25,7 @@ _RESERVE = text(
     FROM preview_claims JOIN preview_members USING (tenant_id, preview_id, member_id)
     WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
     ORDER BY claim_id
-    ON CONFLICT (tenant_id, claim_id) WHERE released_at IS NULL DO NOTHING
+    ON CONFLICT (claim_id, tenant_id) WHERE released_at IS NULL DO NOTHING
     """
 )
 _MEMBERS_NOT_RESERVED = text(

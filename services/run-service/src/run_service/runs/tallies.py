@@ -46,8 +46,7 @@ _ANSWER = text(
         UPDATE run_members AS member
         SET status = locked.status, reason_code = locked.reason_code
         FROM locked
-        WHERE member.tenant_id = locked.tenant_id AND member.run_id = locked.run_id
-          AND member.member_id = locked.member_id
+        WHERE member.tenant_id = locked.tenant_id AND member.case_id = locked.case_id
           AND (locked.before = 'PENDING' AND locked.status <> 'PENDING'
                OR locked.before = 'ACCEPTED' AND locked.status = 'ENDED')
         RETURNING locked.*

@@ -147,10 +147,6 @@ _CREATE: Final = (
         CONSTRAINT left_out_has_reason CHECK (left_out = (left_out_reason IS NOT NULL))
     )
     """,
-    """
-    CREATE UNIQUE INDEX preview_members_place
-        ON preview_members (tenant_id, preview_id, place)
-    """,
     "COMMENT ON COLUMN preview_members.place IS 'from 1 on, by studio and name'",
     "COMMENT ON COLUMN preview_members.currency IS 'none where the claims have several'",
     "COMMENT ON COLUMN preview_members.minor IS 'a minor without a legal guardian'",
@@ -288,7 +284,7 @@ _CREATE: Final = (
     """,
     """
     CREATE UNIQUE INDEX reservations_one_at_a_time
-        ON reservations (tenant_id, claim_id)
+        ON reservations (claim_id, tenant_id)
         WHERE released_at IS NULL
     """,
     "COMMENT ON COLUMN reservations.voucher_id IS 'id of the claim within the run'",
