@@ -155,7 +155,7 @@ async def test_an_expired_preview_is_gone_and_loses_its_members(world: World) ->
     assert not await discard_previews(world.context)
     async with world.context.database.connect() as connection:
         for table in ("preview_members", "preview_claims", "preview_studios"):
-            rows = f"SELECT count(*) FROM {table}"  # noqa: S608 - names of tables
+            rows = f"SELECT count(*) FROM {table}"
             assert await connection.scalar(text(rows)) == 0
 
 
