@@ -28,19 +28,17 @@ _RESERVE = text(
     ON CONFLICT (claim_id, tenant_id) WHERE released_at IS NULL DO NOTHING
     """
 )
+# Counts each member by key: a join of tables that were filled just now would be planned blindly.
 _MEMBERS_NOT_RESERVED = text(
     """
     SELECT member_id, name FROM preview_members AS member
     WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
-      AND EXISTS (
-          SELECT FROM preview_claims AS claim
-          WHERE claim.tenant_id = member.tenant_id AND claim.preview_id = member.preview_id
-            AND claim.member_id = member.member_id
-            AND NOT EXISTS (
-                SELECT FROM reservations AS reserved
-                WHERE reserved.tenant_id = claim.tenant_id AND reserved.run_id = :run_id
-                  AND reserved.member_id = claim.member_id
-                  AND reserved.claim_id = claim.claim_id))
+      AND (SELECT count(*) FROM preview_claims AS claim
+           WHERE claim.tenant_id = member.tenant_id AND claim.preview_id = member.preview_id
+             AND claim.member_id = member.member_id)
+        > (SELECT count(*) FROM reservations AS reserved
+           WHERE reserved.tenant_id = member.tenant_id AND reserved.run_id = :run_id
+             AND reserved.member_id = member.member_id)
     ORDER BY name, member_id
     """
 )
