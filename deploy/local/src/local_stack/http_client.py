@@ -59,7 +59,11 @@ class ServiceClient:
         return answer
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        response = self._http.request(method, path, **request)
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            what = f"{method} {self._http.base_url.join(path)}"
+            raise LocalStackError(f"{what} was not answered: {error!r}") from error
         if not response.is_success:
             raise RefusedError(
                 f"{method} {response.url} was answered {response.status_code}: {response.text}"
