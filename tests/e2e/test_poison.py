@@ -2,45 +2,56 @@
 
 import asyncio
 import importlib
+import json
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.producer import message_accumulator
+from aiokafka.producer import message_accumulator, producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from contracts import EVENTS, TOPICS, Topic
 from contracts.examples import load_examples
 from local_stack.stack import SERVICES, Stack
-from tests.e2e.story import LIMIT, rows
+from tests.e2e.story import LIMIT, Partner, Tenant, rows
 from tests.kit.test_records import RawName
 
 Headers = list[tuple[str, bytes | None]]
+Message = tuple[bytes, bytes | None, Headers]
 
 
-def readers(topic: Topic) -> list[str]:
-    """Return which of our services read a topic."""
-    return [service for service in SERVICES if service in topic.readers]
+def handled_types(topic: Topic) -> dict[str, str]:
+    """Return a type of the topic that is handled, for each service that reads it."""
+    found: dict[str, str] = {}
+    for service in SERVICES:
+        main = importlib.import_module(service.replace("-", "_") + ".main")
+        for type_ in topic.types:
+            if type_ in main.service.subscriptions.handlers:
+                found.setdefault(service, type_)
+    return found
 
 
-SUBSCRIBED = [topic for topic in TOPICS.values() if readers(topic)]
+SUBSCRIBED = [topic for topic in TOPICS.values() if handled_types(topic)]
 
 
-def example(type_: str) -> tuple[bytes, bytes, Headers]:
-    """Return key, value and headers of a golden example, under ids of its own."""
+def example(type_: str, tenant_id: UUID, partner: Partner) -> tuple[bytes, bytes, Headers]:
+    """Return key, value and headers of a golden example, as of a tenant and its partner."""
     first = load_examples(type_)[0]
-    own = {"ce_id": str(uuid4()).encode(), "ce_tenantid": str(uuid4()).encode()}
-    key = EVENTS[type_].model_validate_json(first.value).key().encode()
+    own = {"ce_id": str(uuid4()).encode(), "ce_tenantid": str(tenant_id).encode()}
     headers = [(name, own.get(name, content)) for name, content in first.kafka_headers]
-    return key, first.value, headers
+    known = {"partner_id": partner.partner_id} if "partner_id" in first.data else {}
+    value = json.dumps(first.data | known).encode()
+    return EVENTS[type_].model_validate_json(value).key().encode(), value, headers
 
 
-def poison(type_: str) -> dict[str, tuple[bytes, bytes | None, Headers]]:
+def poison(good: tuple[bytes, bytes, Headers], type_: str) -> dict[str, Message]:
     """Return what nobody can use, by what is wrong with it."""
-    key, value, headers = example(type_)
+    key, value, headers = good
 
     def changed(name: str, content: bytes | None) -> Headers:
         return [(each, content if each == name else old) for each, old in headers]
@@ -60,10 +71,13 @@ def poison(type_: str) -> dict[str, tuple[bytes, bytes | None, Headers]]:
     }
 
 
-async def publish(bootstrap_servers: str, topic: Topic, type_: str) -> list[str]:
+async def publish(
+    bootstrap_servers: str, type_: str, make: Callable[[], tuple[bytes, bytes, Headers]]
+) -> list[str]:
     """Publish good, bad, good, bad …; return the ids of the good ones."""
+    topic = EVENTS[type_].TOPIC
     good: list[str] = []
-    bad = list(poison(type_).values())
+    bad = list(poison(make(), type_).values())
     async with (
         AIOKafkaProducer(bootstrap_servers=bootstrap_servers, max_request_size=1 << 22) as plain,
         AIOKafkaProducer(
@@ -71,52 +85,47 @@ async def publish(bootstrap_servers: str, topic: Topic, type_: str) -> list[str]
         ) as compressed,
     ):
         for number in range(len(bad) + 1):
-            key, value, headers = example(type_)
+            key, value, headers = make()
             good.append(dict(headers)["ce_id"].decode())  # type: ignore[union-attr]
             headers.append(("reply_to", b"collection.export.v1"))
-            producer = compressed if number % 2 else plain
-            await producer.send(topic.name, value, key=key, headers=headers, partition=0)
+            await (compressed if number % 2 else plain).send(
+                topic, value, key=key, headers=headers, partition=0
+            )
             if number < len(bad):
                 bad_key, bad_value, bad_headers = bad[number]
-                await plain.send(
-                    topic.name, bad_value, key=bad_key, headers=bad_headers, partition=0
-                )
+                await plain.send(topic, bad_value, key=bad_key, headers=bad_headers, partition=0)
     return good
 
 
 @pytest.mark.parametrize("topic", SUBSCRIBED, ids=lambda topic: topic.name)
 def test_poison_harms_nobody_else(
-    stack: Stack, topic: Topic, monkeypatch: pytest.MonkeyPatch
+    stack: Stack,
+    make_tenant: Callable[[int], Tenant],
+    topic: Topic,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(  # the only way to write a header name that is not UTF-8
-        message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy
-    )
+    for module in (producer, message_accumulator):  # to write a header name that is not UTF-8
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
     kafka = stack.kafka.bootstrap_servers
     dead_topic = TopicPartition(topic.dead_letter_name, 0)
     start = asyncio.run(end_of(kafka, dead_topic))
     replies = asyncio.run(end_of(kafka, TopicPartition("collection.export.v1", 0)))
-    handled_by = {
-        service: next(type_ for type_ in topic.types if handles(service, type_))
-        for service in readers(topic)
-    }
-    for service, type_ in handled_by.items():
-        good = asyncio.run(publish(kafka, topic, type_))
-        wait_for_dead_letters(kafka, dead_topic, start, service, Counter(reasons(type_)))
+    tenant = make_tenant(0)
+    partner = tenant.partner_by_api(answer="SILENT")
+    for service, type_ in handled_types(topic).items():
+        assert service in topic.readers
+        make = partial(example, type_, tenant.tenant_id, partner)
+        good = asyncio.run(publish(kafka, type_, make))
+        wait_for_dead_letters(kafka, dead_topic, start, service, Counter(reasons(make(), type_)))
         known = "SELECT count(*) FROM inbox WHERE id = ANY ($1)"
         assert rows(stack, service, known, good)[0][0] == len(good)
         start = asyncio.run(end_of(kafka, dead_topic))
     assert asyncio.run(end_of(kafka, TopicPartition("collection.export.v1", 0))) == replies
 
 
-def handles(service: str, type_: str) -> bool:
-    """Tell whether a service has a handler for a type."""
-    main = importlib.import_module(service.replace("-", "_") + ".main")
-    return type_ in main.service.subscriptions.handlers
-
-
-def reasons(type_: str) -> list[str]:
+def reasons(good: tuple[bytes, bytes, Headers], type_: str) -> list[str]:
     """Return the reason that each kind of poison must be set aside for."""
-    return [name.split(" ")[0] for name in poison(type_)]
+    return [name.split(" ")[0] for name in poison(good, type_)]
 
 
 def wait_for_dead_letters(

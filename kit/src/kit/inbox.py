@@ -73,7 +73,8 @@ class Inbox:
         """Handle parked messages whose next try is due; tell whether there were any."""
         async with self._context.database.begin() as connection:
             due = await parking.take_due(connection, _PARKED_BATCH)
-            await self._retry(connection, due)
+            wakes = await self._retry(connection, due)
+        self._wake(wakes)
         return bool(due)
 
     def _is_wanted(self, record: Record) -> bool:
@@ -85,7 +86,8 @@ class Inbox:
         try:
             async with self._context.database.begin() as connection:
                 before = await parking.take_same_keys(connection, records)
-                await self._dispatch(connection, records, before)
+                wakes = await self._dispatch(connection, records, before)
+            self._wake(wakes)
         except Exception as error:
             if is_temporary(error):
                 raise
@@ -100,31 +102,33 @@ class Inbox:
     async def _handle_alone(self, record: Record) -> None:
         """Find out whether the record is to blame, or what is parked under its key or for it."""
         async with self._context.database.begin() as connection:
-            await self._retry(connection, await parking.take_same_keys(connection, [record]))
+            parked = await parking.take_same_keys(connection, [record])
+            wakes = await self._retry(connection, parked)
         async with self._context.database.begin() as connection:
-            await self._handle_or_bury(connection, [record], [])
+            wakes |= await self._handle_or_bury(connection, [record], [])
+        self._wake(wakes)
 
-    async def _retry(self, connection: AsyncConnection, due: Sequence[ParkedRecord]) -> None:
+    async def _retry(self, connection: AsyncConnection, due: Sequence[ParkedRecord]) -> set[str]:
         if not due:
-            return
+            return set()
         try:
             async with connection.begin_nested():
-                await self._dispatch(connection, [], due)
+                return await self._dispatch(connection, [], due)
         except Exception as error:
             if is_temporary(error):
                 raise
-            for parked in due:
-                await self._handle_or_bury(connection, [], [parked])
+            wakes = [await self._handle_or_bury(connection, [], [parked]) for parked in due]
+            return set().union(*wakes)
 
     async def _handle_or_bury(
         self,
         connection: AsyncConnection,
         records: Sequence[Record],
         before: Sequence[ParkedRecord],
-    ) -> None:
+    ) -> set[str]:
         try:
             async with connection.begin_nested():
-                await self._dispatch(connection, records, before, release=False)
+                return await self._dispatch(connection, records, before, release=False)
         except Exception as error:
             if is_temporary(error):
                 raise
@@ -132,6 +136,7 @@ class Inbox:
                 log.error("a handler failed", exc_info=error, **_origin(record))
                 unusable = UnusableError("handler-failed", type(error).__name__)
                 await self._bury(connection, [DeadLetter(record, unusable)])
+            return set()
 
     async def _dispatch(
         self,
@@ -140,11 +145,12 @@ class Inbox:
         before: Sequence[ParkedRecord],
         *,
         release: bool = True,
-    ) -> None:
+    ) -> set[str]:
         """Handle, within the transaction, what was parked `before` and then new `records`.
 
         What waits for a thing that arrives is handled right after it, before anything later:
-        with `release` in this transaction, without it in one of its own, soon.
+        with `release` in this transaction, without it in one of its own, soon. Returns the
+        workers to wake after the commit.
         """
         work = _Work(list(before))
         new = work.read(records)
@@ -163,7 +169,13 @@ class Inbox:
             work.letters.append(DeadLetter(record, UnusableError("waited-too-long")))
         await self._bury(connection, work.letters)
         if not release and await parking.make_due(connection, sorted(work.arrivals)):
-            self._context.wake(RETRY_PARKED)
+            work.wakes.add(RETRY_PARKED)
+        return work.wakes
+
+    def _wake(self, workers: set[str]) -> None:
+        """Wake workers; after the commit, for before it they would find nothing to do."""
+        for worker in workers:
+            self._context.wake(worker)
 
     async def _bury(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -183,6 +195,7 @@ class _Work:
         self.letters: list[DeadLetter] = []
         self.early: list[tuple[Message[Event], str]] = []
         self.arrivals: set[str] = set()
+        self.wakes: set[str] = set()
 
     def read(self, records: Sequence[Record]) -> list[Message[Event]]:
         """Parse each record alone; what is no message becomes a dead letter."""
@@ -194,6 +207,7 @@ class _Work:
         """Take what a handler said of its messages."""
         self.early += batch.parked
         self.arrivals |= batch.arrivals
+        self.wakes |= batch.wakes
         self.letters += [
             DeadLetter(message.record, UnusableError("rejected", reason))
             for message, reason in batch.rejected

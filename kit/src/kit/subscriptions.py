@@ -33,6 +33,7 @@ class Batch(Generic[E]):
     parked: list[tuple[Message[E], str]] = field(default_factory=list)
     rejected: list[tuple[Message[E], str]] = field(default_factory=list)
     arrivals: set[str] = field(default_factory=set)
+    wakes: set[str] = field(default_factory=set)
 
     async def publish(self, outgoing: Iterable[tuple[Event, Cause]]) -> None:
         """Add events to the outbox, in the batch's transaction."""
@@ -45,6 +46,10 @@ class Batch(Generic[E]):
     def arrived(self, things: Iterable[str]) -> None:
         """Say what is there now; what was parked for it is handled after this batch."""
         self.arrivals.update(things)
+
+    def wake(self, worker: str) -> None:
+        """Let a worker look for work as soon as the batch is committed."""
+        self.wakes.add(worker)
 
     def reject(self, message: Message[E], reason: str) -> None:
         """Dead-letter a message that can never work; `reason` holds no personal data."""

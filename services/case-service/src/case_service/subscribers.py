@@ -65,7 +65,7 @@ async def reversal_requested(batch: Batch[RunReversalRequestedV1]) -> None:
             for message in batch.messages
         ],
     )
-    batch.context.wake(REVERSE_RUNS)
+    batch.wake(REVERSE_RUNS)
 
 
 @subscriptions.handles(ReportAcceptedV1)
@@ -122,7 +122,7 @@ async def _answered(batch: Batch[A]) -> None:
         await run_store.record_answers(
             batch.connection, [(_answer(message.event), message.cause) for message in whole]
         )
-        batch.context.wake(ANSWER_RUNS)
+        batch.wake(ANSWER_RUNS)
 
 
 def _answer(event: ReportAcceptedV1 | ReportRejectedV1) -> Answer:

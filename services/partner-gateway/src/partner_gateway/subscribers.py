@@ -19,7 +19,7 @@ async def on_member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
     """Queue what goes to partners with an API."""
     for message in await queue_handovers(batch.connection, batch.messages):
         batch.reject(message, _UNKNOWN_PARTNER)
-    batch.context.wake(deliver.WORKER)
+    batch.wake(deliver.WORKER)
 
 
 @subscriptions.handles(CaseClosedV1)
@@ -28,7 +28,7 @@ async def on_case_closed(batch: Batch[CaseClosedV1]) -> None:
     due_on = today(batch.context.settings.time_zone)
     for message in await stop_cases(batch.connection, batch.messages, due_on):
         batch.reject(message, _UNKNOWN_PARTNER)
-    batch.context.wake(deliver.WORKER)
+    batch.wake(deliver.WORKER)
 
 
 @subscriptions.handles(CaseCancelledV1)
@@ -37,4 +37,4 @@ async def on_case_cancelled(batch: Batch[CaseCancelledV1]) -> None:
     due_on = today(batch.context.settings.time_zone)
     for message in await stop_cases(batch.connection, batch.messages, due_on):
         batch.reject(message, _UNKNOWN_PARTNER)
-    batch.context.wake(deliver.WORKER)
+    batch.wake(deliver.WORKER)
