@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.members < FEWEST_MEMBERS:
         parser.error(f"--members must be at least {FEWEST_MEMBERS}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C
+    # A program in the background of a script ignores Ctrl-C's signal unless it asks for it.
+    for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked_to_stop, signal.default_int_handler)
     console = Console()
     population = Population(members=given.members, today=_today(), seed=given.seed)
     try:
@@ -69,7 +71,11 @@ def _stay_up(population: Population, console: Console) -> None:
         )
         for name in (*SERVICES, SIMULATOR):
             console.print(f"{name:18} {stack.service(name).url}", highlight=False)
-        console.print(f"Addresses and tokens are in {stack.description}; Ctrl-C stops everything.")
+        console.print(
+            f"Addresses and tokens are in {stack.description}; Ctrl-C stops everything.",
+            highlight=False,
+            soft_wrap=True,
+        )
         while not stack.dead:
             time.sleep(0.5)
         dead = ", ".join(f"{program.name} (its log: {program.log})" for program in stack.dead)
