@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/ready
 MEMBER_PACKAGES := contracts kit deploy/local $(sort $(wildcard services/*))
 SERVICES := $(notdir $(sort $(wildcard services/*)))
-TYPED := $(MEMBER_PACKAGES:%=%/src) tests
+TYPED := $(MEMBER_PACKAGES:%=%/src) docs tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check bench format lock openapi test-containers
@@ -33,6 +33,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
 	$(BIN)/python -m contracts.compatibility
+	$(BIN)/python docs/problems.py --check
 	@for service in $(SERVICES); do \
 		$(BIN)/$$service openapi | diff contracts/openapi/$$service.json - \
 		|| { echo "contracts/openapi/$$service.json is old: make openapi"; exit 1; }; \
