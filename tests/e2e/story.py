@@ -54,9 +54,11 @@ class Tenant:
         """The members that can be handed over, worked out from the seeded data alone."""
         return list(candidates(self.population))
 
-    def client(self, service: str, *roles: str) -> ServiceClient:
-        """Return a client of a service, with all roles unless some are named."""
-        token = self.stack.token(*roles, tenant_id=self.tenant_id)
+    def client(
+        self, service: str, *roles: str, studio_ids: Sequence[UUID] | None = None
+    ) -> ServiceClient:
+        """Return a client of a service, with all roles and studios unless some are named."""
+        token = self.stack.token(*roles, tenant_id=self.tenant_id, studio_ids=studio_ids)
         client = ServiceClient(self.stack.service(service).url, token)
         self._clients.append(client)
         return client

@@ -1,0 +1,145 @@
+"""Every route of every service, and how to ask it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from local_stack.issuer import ROLES
+from local_stack.stack import Stack
+
+READ, MANAGE, FINANCE, ADMIN = ROLES
+CALLBACKS = ("partner-gateway", "POST", "/v1/partners/{partner_id}/callbacks")
+"""Has a signature instead of a token: test_callbacks.py."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route, the role it needs, and a body that its owner is not refused with."""
+
+    service: str
+    method: str
+    path: str
+    role: str
+    body: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.method} {self.path}"
+
+
+ONE_CENT = {"amount": "0.01", "currency": "{currency}"}
+
+# In an order in which each can be done: the reversal, which ends the cases, is the last.
+ROUTES = [
+    Route("run-service", "GET", "/v1/candidates/summary", READ),
+    Route("run-service", "POST", "/v1/previews", MANAGE, {"partner_id": "{partner_id}"}),
+    Route("run-service", "GET", "/v1/previews/{preview_id}", READ),
+    Route("run-service", "GET", "/v1/previews/{preview_id}/members", READ),
+    Route(
+        "run-service",
+        "PUT",
+        "/v1/previews/{preview_id}/members/{member_id}",
+        MANAGE,
+        {"left_out": True},
+    ),
+    Route("run-service", "POST", "/v1/runs", MANAGE, {"preview_id": "{preview_id}"}),
+    Route("run-service", "GET", "/v1/runs", READ),
+    Route("run-service", "GET", "/v1/runs/{run_id}", READ),
+    Route("run-service", "GET", "/v1/runs/{run_id}/members", READ),
+    Route("run-service", "GET", "/v1/runs/{run_id}/studios", READ),
+    Route("run-service", "GET", "/v1/runs/{run_id}/reversal", READ),
+    Route("case-service", "GET", "/v1/cases", READ),
+    Route("case-service", "GET", "/v1/cases/{case_id}", READ),
+    Route("case-service", "GET", "/v1/cases/{case_id}/history", READ),
+    Route(
+        "case-service", "PUT", "/v1/cases/{case_id}/file-number", MANAGE, {"file_number": "AZ-9"}
+    ),
+    Route(
+        "case-service",
+        "POST",
+        "/v1/cases/{case_id}/payments",
+        FINANCE,
+        {"amount": ONE_CENT, "booking_date": "{collection_date}"},
+    ),
+    Route("case-service", "POST", "/v1/cases/{case_id}/closure", FINANCE, {"comment": "Ende"}),
+    Route(
+        "case-service", "POST", "/v1/cases/{case_id}/cancellation", MANAGE, {"comment": "zurück"}
+    ),
+    Route("case-service", "GET", "/v1/members", READ),
+    Route("case-service", "GET", "/v1/files/{partner_id}/{file_number}", READ),
+    Route("export-service", "GET", "/v1/exports", READ),
+    Route("export-service", "GET", "/v1/exports/{export_id}", READ),
+    Route("export-service", "GET", "/v1/exports/{export_id}/file", READ),
+    Route("export-service", "POST", "/v1/exports", READ, {"run_id": "{run_id}", "format": "csv"}),
+    Route(
+        "partner-gateway",
+        "POST",
+        "/v1/partners",
+        ADMIN,
+        {"name": "Inkasso West", "channel": "BY_HAND"},
+    ),
+    Route("partner-gateway", "GET", "/v1/partners", ADMIN),
+    Route("partner-gateway", "GET", "/v1/partners/{partner_id}", ADMIN),
+    Route("partner-gateway", "PATCH", "/v1/partners/{partner_id}", ADMIN, {"name": "Inkasso Ost"}),
+    Route("partner-gateway", "POST", "/v1/partners/{partner_id}/secrets", ADMIN, {}),
+    Route("partner-gateway", "GET", "/v1/partners/{partner_id}/deliveries", ADMIN),
+    Route("partner-gateway", "GET", "/v1/notices", READ),
+    Route("partner-gateway", "POST", "/v1/notices/{notice_id}/done", MANAGE, {}),
+    Route(
+        "run-service",
+        "POST",
+        "/v1/runs/{run_id}/reversal",
+        MANAGE,
+        {"confirmed": True, "reason": "falsche Auswahl"},
+    ),
+]
+NEW_PARTNER = next(route for route in ROUTES if route.body and "channel" in route.body)
+"""The only route that names nothing that exists."""
+
+SOME_IDS: Mapping[str, str] = {
+    **{
+        name: str(uuid4())
+        for name in (
+            "preview_id",
+            "member_id",
+            "run_id",
+            "case_id",
+            "partner_id",
+            "export_id",
+            "notice_id",
+        )
+    },
+    "file_number": "AZ-0",
+    "currency": "EUR",
+    "collection_date": "2026-11-02",
+}
+"""Ids of nothing at all."""
+
+
+def ask(
+    http: httpx.Client,
+    stack: Stack,
+    route: Route,
+    authorization: str | None,
+    ids: Mapping[str, str] = SOME_IDS,
+    key: str | None = None,
+) -> httpx.Response:
+    """Send a request that is right but for who sends it."""
+    headers = {"Idempotency-Key": key or str(uuid4())}
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    return http.request(
+        route.method,
+        stack.service(route.service).url + route.path.format_map(ids),
+        headers=headers,
+        json=filled(route.body, ids),
+    )
+
+
+def filled(value: Any, ids: Mapping[str, str]) -> Any:
+    """Put ids into a body."""
+    if isinstance(value, Mapping):
+        return {name: filled(each, ids) for name, each in value.items()}
+    return value.format_map(ids) if isinstance(value, str) else value
