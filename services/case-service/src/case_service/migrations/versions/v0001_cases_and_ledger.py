@@ -224,6 +224,7 @@ def upgrade() -> None:
     plumbing.create_v1()
     for statement in (*_TABLES, *_APPEND_ONLY):
         op.execute(statement)
+    plumbing.expect_new_tenants()
 
 
 def downgrade() -> None:

@@ -5,7 +5,7 @@ Revision ID: 0001
 
 from alembic import op
 
-from kit.plumbing import create_v1, drop_v1
+from kit.plumbing import create_v1, drop_v1, expect_new_tenants
 
 revision = "0001"
 down_revision = None
@@ -179,6 +179,7 @@ def upgrade() -> None:
     create_v1()
     for statement in _CREATE:
         op.execute(statement)
+    expect_new_tenants()
 
 
 def downgrade() -> None:

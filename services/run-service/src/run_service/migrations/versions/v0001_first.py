@@ -334,6 +334,7 @@ def upgrade() -> None:
     plumbing.create_v1()
     for statement in _CREATE:
         op.execute(statement)
+    plumbing.expect_new_tenants()
 
 
 def downgrade() -> None:
