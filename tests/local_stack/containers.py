@@ -3,6 +3,7 @@
 Not part of the ordinary tests, for not every machine has one: `make test-containers`.
 """
 
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -50,11 +51,12 @@ async def test_the_whole_stack_runs_on_containers(tmp_path: Path) -> None:
         assert isinstance(stack.kafka, KafkaInContainer)
         population = Population(members=20, today=date(2026, 11, 22))
         await publish(stack.kafka.bootstrap_servers, stack.tenant_id, snapshots(population))
-        run_service = ServiceClient(stack.service("run-service").url, stack.token())
         expected = figures_of(candidates(population))
-        until(
-            lambda: run_service.get("/v1/candidates/summary"),
-            lambda summary: Figures.of_answer(summary) == expected,
-            limit=30,
-            what="run-service finds the candidates",
-        )
+        url = stack.service("run-service").url
+        with closing(ServiceClient(url, stack.token())) as run_service:
+            until(
+                lambda: run_service.get("/v1/candidates/summary"),
+                lambda summary: Figures.of_answer(summary) == expected,
+                limit=60,
+                what="run-service finds the candidates",
+            )

@@ -10,6 +10,7 @@ from docker.errors import DockerException
 from testcontainers.core.container import DockerContainer
 
 from local_stack.ports import HOST
+from local_stack.processes import LocalStackError
 
 _OLDEST_API = "1.41"
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -40,3 +41,14 @@ def engine_host(container: DockerContainer) -> str:
     """Where the ports are that the engine publishes."""
     host = container.get_docker_client().host()
     return HOST if host == "localhost" else host
+
+
+def start_container(container: DockerContainer) -> None:
+    """Starts a new container; its image is pulled where it is missing."""
+    try:
+        container.start()
+    except DockerException as error:
+        raise LocalStackError(
+            f"the Docker engine cannot run {container.image}: docker pull {container.image}"
+            f" (or do without it: LOCAL_STACK_ENGINE=processes); it says: {error}"
+        ) from error

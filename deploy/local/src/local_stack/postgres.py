@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from testcontainers.community.postgres import PostgresContainer
 
-from local_stack.docker_engine import engine_host
+from local_stack.docker_engine import engine_host, start_container
 from local_stack.ports import HOST, free_port
 from local_stack.processes import ChildProcess, LocalStackError, wait_until
 
@@ -194,7 +194,7 @@ class PostgresInContainer(Postgres):
         if self._was_started:
             self._container.get_wrapped_container().start()
         else:
-            self._container.start()
+            start_container(self._container)
             self._was_started = True
         wait_until(self._answers, limit=60, what=self.description)
 

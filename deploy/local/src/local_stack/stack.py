@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 from uuid import UUID, uuid4
 
-import httpx
 from cryptography.fernet import Fernet
 
 from local_stack import engines
@@ -28,17 +29,23 @@ SERVICES = ("run-service", "case-service", "export-service", "partner-gateway")
 SIMULATOR = "partner-simulator"
 _FIRST_PORT = 8001
 _SECONDS_TO_GET_READY = 120
-_http = httpx.Client(timeout=5, trust_env=False)
 
 
 class Program(ChildProcess):
     """A service of ours, or the partner simulator: `start` waits until it is ready."""
 
     def __init__(
-        self, name: str, *arguments: str, ready_url: str, log: Path, settings: Mapping[str, str]
+        self,
+        name: str,
+        *arguments: str,
+        port: int,
+        ready_path: str,
+        log: Path,
+        settings: Mapping[str, str],
     ) -> None:
-        self.url = ready_url[: ready_url.index("/", len("http://"))]
-        self._ready_url = ready_url
+        self.url = f"http://{HOST}:{port}"
+        self._port = port
+        self._ready_path = ready_path
         self._settings = dict(settings)
         self._command_line = [sys.executable, "-m", name.replace("-", "_")]
         super().__init__(
@@ -53,10 +60,14 @@ class Program(ChildProcess):
         self.wait_until(self.is_ready, limit=_SECONDS_TO_GET_READY)
 
     def is_ready(self) -> bool:
+        connection = HTTPConnection(HOST, self._port, timeout=5)
         try:
-            return _http.get(self._ready_url).is_success
-        except httpx.TransportError:
+            connection.request("GET", self._ready_path)
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs another command of it, such as `audit`, to its end."""
@@ -200,7 +211,8 @@ class Stack:
         return Program(
             name,
             "serve",
-            ready_url=f"http://{HOST}:{port}/health/ready",
+            port=port,
+            ready_path="/health/ready",
             log=self.logs / f"{name}.log",
             settings=settings | dict(self._more_settings.get(name, {})),
         )
@@ -210,7 +222,8 @@ class Stack:
         settings = {"SIMULATOR_HOST": HOST, "SIMULATOR_PORT": str(port)}
         return Program(
             SIMULATOR,
-            ready_url=f"http://{HOST}:{port}/state",
+            port=port,
+            ready_path="/state",
             log=self.logs / f"{SIMULATOR}.log",
             settings=settings | dict(self._more_settings.get(SIMULATOR, {})),
         )
