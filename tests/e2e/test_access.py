@@ -3,6 +3,7 @@
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -42,45 +43,45 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def world(stack: Stack, tenants: list[Tenant]) -> Iterator[World]:
-    """Make one, and wait until nothing in it changes by itself any more."""
-    tenant = Tenant(stack, members=40)
-    tenants.append(tenant)
+    """One for all tests here."""
+    with closing(Tenant(stack, members=40)) as tenant:
+        tenants.append(tenant)
+        yield make_world(tenant)
+
+
+def make_world(tenant: Tenant) -> World:
+    """Hand over two of four studios; wait until nothing changes by itself any more."""
     tenant.publish_members()
-    by_size = sorted(
-        {candidate.studio_id for candidate in tenant.candidates},
-        key=lambda studio_id: sum(each.studio_id == studio_id for each in tenant.candidates),
-    )
-    *waiting, other, seen = by_size
+    sizes = Counter(candidate.studio_id for candidate in tenant.candidates)
+    (seen, _), (other, _), *rest = sizes.most_common()
     partner = tenant.partner_by_hand()
     first = tenant.preview(partner, [seen, other])
     run_id = tenant.runs.post("/v1/runs", {"preview_id": first["preview_id"]})["run_id"]
     tenant.await_run(run_id, "HANDED_OVER")
-    case = {studio: work_on_cases(tenant, run_id, studio) for studio in (seen, other)}
-    tenant.wait_for(
-        lambda: tenant.run(run_id), lambda run: run["ended"] == 2, "the cancelled cases"
+    work_on_cases(tenant, run_id, seen)
+    case = work_on_cases(tenant, run_id, other)
+    tenant.wait_for(lambda: tenant.run(run_id), lambda run: run["ended"] == 2, "two ended cases")
+    notices = tenant.wait_for(
+        lambda: {str(each["studio_id"]): each for each in tenant.gateway.all("/v1/notices")},
+        lambda by_studio: len(by_studio) == 2,
+        "the notices",
     )
-    tenant.wait_for(
-        lambda: tenant.gateway.get("/v1/notices"), lambda page: len(page["items"]) == 2, "notices"
-    )
-    (notice_of_other,) = [
-        notice for notice in tenant.gateway.all("/v1/notices") if notice["studio_id"] == str(other)
-    ]
     tenant.export_rows(run_id)
+    waiting = tuple(studio_id for studio_id, _ in rest)
     preview_id = tenant.preview(partner, waiting)["preview_id"]
     ids = {
         "preview_id": preview_id,
-        "member_id": tenant.runs.get(f"/v1/previews/{preview_id}/members")["items"][0]["member_id"],
+        "member_id": next(tenant.runs.all(f"/v1/previews/{preview_id}/members"))["member_id"],
         "run_id": run_id,
-        "case_id": case[other]["case_id"],
+        "case_id": case["case_id"],
         "partner_id": partner.partner_id,
-        "export_id": tenant.exports.get("/v1/exports")["items"][0]["export_id"],
-        "notice_id": notice_of_other["notice_id"],
+        "export_id": next(tenant.exports.all("/v1/exports"))["export_id"],
+        "notice_id": notices[str(other)]["notice_id"],
         "file_number": "AZ-1",
-        "currency": case[other]["open"]["currency"],
-        "collection_date": case[other]["collection_date"],
+        "currency": case["open"]["currency"],
+        "collection_date": case["collection_date"],
     }
-    yield World(tenant, ids, seen, other, tuple(waiting))
-    tenant.close()
+    return World(tenant, ids, seen, other, waiting)
 
 
 def work_on_cases(tenant: Tenant, run_id: str, studio_id: UUID) -> Answer:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -12,7 +13,7 @@ from standardwebhooks import Webhook
 
 from local_stack.http_client import Answer
 from local_stack.stack import Stack
-from tests.e2e.story import Tenant, rows
+from tests.e2e.story import Partner, Tenant, rows
 
 LIMIT_BYTES = 256 * 1024
 NOBODYS_SECRET = "whsec_bm9ib2R5IGhhcyB0aGlzIHNlY3JldA=="
@@ -62,24 +63,24 @@ class Agency:
     """An agency that has taken the cases of a run."""
 
     tenant: Tenant
-    partner_id: str
-    secret: str
-    other_partner_id: str
+    partner: Partner
+    other: Partner
     """Another partner of the same tenant, which holds nothing."""
-    other_secret: str
     cases: Sequence[Answer]
 
     def signed(
         self, webhook_id: str, now: datetime, body: str, secret: str | None = None
     ) -> Callback:
         """Sign a body, with the agency's secret unless another is given."""
-        signature = Webhook(secret or self.secret).sign(webhook_id, now, body)
+        secret = secret or self.partner.secret
+        assert secret is not None
+        signature = Webhook(secret).sign(webhook_id, now, body)
         headers = {
             "webhook-id": webhook_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signature,
         }
-        return Callback(self.partner_id, headers, body)
+        return Callback(self.partner.partner_id, headers, body)
 
     def payment(
         self,
@@ -126,18 +127,14 @@ class Agency:
 @pytest.fixture(scope="module")
 def agency(stack: Stack, tenants: list[Tenant]) -> Iterator[Agency]:
     """Hand over a few members to an agency that accepts them all."""
-    tenant = Tenant(stack, members=12)
-    tenants.append(tenant)
-    tenant.publish_members()
-    other = tenant.partner_by_api()
-    partner = tenant.partner_by_api(answer="ACCEPT_NOW")
-    run_id = tenant.start_run(partner)
-    tenant.await_run(run_id, "HANDED_OVER")
-    cases = tenant.all_cases(run_id, status="OPEN")
-    assert partner.secret is not None
-    assert other.secret is not None
-    yield Agency(tenant, partner.partner_id, partner.secret, other.partner_id, other.secret, cases)
-    tenant.close()
+    with closing(Tenant(stack, members=12)) as tenant:
+        tenants.append(tenant)
+        tenant.publish_members()
+        other = tenant.partner_by_api()
+        partner = tenant.partner_by_api(answer="ACCEPT_NOW")
+        run_id = tenant.start_run(partner)
+        tenant.await_run(run_id, "HANDED_OVER")
+        yield Agency(tenant, partner, other, tenant.all_cases(run_id, status="OPEN"))
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +186,7 @@ def test_each_secret_of_a_partner_is_good_and_each_signature_is_tried(
     agency: Agency, http: httpx.Client
 ) -> None:
     case = agency.cases[2]
-    agency.tenant.gateway.post(f"/v1/partners/{agency.partner_id}/secrets")
+    agency.tenant.gateway.post(f"/v1/partners/{agency.partner.partner_id}/secrets")
     callback = agency.payment(case)
     unknown_first = "v1a,bm90IG91cnM= v1,AAAA"
     signature = f"{unknown_first} {callback.headers['webhook-signature']}"
@@ -203,7 +200,7 @@ def wrong(agency: Agency, case: Answer) -> dict[str, Callback]:
     nine_seconds_ago = agency.payment(case, now=later(-9))
     of_another_version = right.headers["webhook-signature"].replace("v1,", "v2,")
     return {
-        "another secret": agency.payment(case, secret=agency.other_secret),
+        "another secret": agency.payment(case, secret=agency.other.secret),
         "a secret of nobody": agency.payment(case, secret=NOBODYS_SECRET),
         "six minutes old": agency.payment(case, now=later(-360)),
         "six minutes early": agency.payment(case, now=later(360)),
@@ -223,7 +220,7 @@ def wrong(agency: Agency, case: Answer) -> dict[str, Callback]:
         "no id": right.having("webhook-id"),
         "no timestamp": right.having("webhook-timestamp"),
         "unknown partner": replace(right, partner_id=str(uuid4())),
-        "another partner": replace(right, partner_id=agency.other_partner_id),
+        "another partner": replace(right, partner_id=agency.other.partner_id),
     }
 
 
@@ -247,7 +244,7 @@ def test_what_is_not_signed_right_is_refused_in_one_way_and_not_kept(
 def test_a_partner_cannot_speak_of_what_another_holds(agency: Agency, http: httpx.Client) -> None:
     case = agency.cases[4]
     stolen = replace(
-        agency.payment(case, secret=agency.other_secret), partner_id=agency.other_partner_id
+        agency.payment(case, secret=agency.other.secret), partner_id=agency.other.partner_id
     )
     assert stolen.send(http).status_code == 202  # signed right: stored, and judged later
     query = "SELECT status, reason FROM callbacks WHERE webhook_id = $1"
