@@ -71,7 +71,7 @@ $(READY): requirements.lock pyproject.toml $(MEMBER_PACKAGES:%=%/pyproject.toml)
 	@awk '/^uv==/ { on = 1 } on { print; if ($$0 !~ /\\$$/) exit }' requirements.lock > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 		-r .venv/uv.txt
-	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation \
 		$(foreach member,$(MEMBER_PACKAGES),-e ./$(member))
 	@touch $@
