@@ -157,13 +157,13 @@ class Service(Generic[S]):
             task.add_done_callback(_report_end)
 
         def troubles() -> list[str]:
-            stuck = {worker.name: worker.last_turn for worker in workers} | {
-                "relay": relay.last_turn
-            }
+            stuck = [worker.name for worker in workers if worker.is_stuck]
+            if is_stuck(relay.last_turn):
+                stuck.append("relay")
             return [
                 *consumer.troubles(),
                 *(f"{name} ended" for name, task in tasks.items() if task.done()),
-                *(f"{name} is stuck" for name, turn in stuck.items() if is_stuck(turn)),
+                *(f"{name} is stuck" for name in stuck),
             ]
 
         async def no_migration_is_pending() -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from kit import metrics
 from kit.context import Context
+from kit.health import is_stuck
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -38,20 +39,24 @@ class RunningWorker:
     def __init__(self, worker: Worker, context: Context[Any]) -> None:
         self._worker = worker
         self._context = context
-        self.last_turn = time.monotonic()
-        """When the loop last proved to be alive (monotonic seconds)."""
+        self._busy_since: float | None = None
 
     @property
     def name(self) -> str:
         """The worker's name."""
         return self._worker.name
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its round takes too long; waiting for the next one may take as long as it is."""
+        return self._busy_since is not None and is_stuck(self._busy_since)
+
     async def run(self) -> None:
         """Work until cancelled; an error is logged and the work tried again after a pause."""
         bell = self._context.bell(self._worker.name)
         pause = _FIRST_PAUSE
         while True:
-            self.last_turn = started = time.monotonic()
+            self._busy_since = started = time.monotonic()
             bell.clear()
             try:
                 more = await self._worker.work(self._context)
@@ -61,6 +66,8 @@ class RunningWorker:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
                 continue
+            finally:
+                self._busy_since = None
             pause = _FIRST_PAUSE
             metrics.worker_seconds.labels(self._worker.name).observe(time.monotonic() - started)
             if more:

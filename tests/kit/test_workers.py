@@ -1,0 +1,66 @@
+"""A worker works again and again, and is told from one that hangs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from kit import health
+from kit.context import Context
+from kit.database import Database
+from kit.settings import ServiceSettings
+from kit.workers import RunningWorker, Worker
+
+NEVER = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
+"""A database that nothing here asks."""
+
+
+@asynccontextmanager
+async def running(
+    work: Callable[[Context[Any]], Awaitable[bool]], interval: float
+) -> AsyncIterator[RunningWorker]:
+    """Run a worker for as long as the block lasts."""
+    settings = ServiceSettings.model_construct()
+    worker = RunningWorker(Worker("a worker", work, interval), Context(settings, Database(NEVER)))
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_worker_that_waits_for_its_next_round_is_not_stuck(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some rounds are an hour apart: longer than a round may take."""
+    monkeypatch.setattr(health, "STILL", 0.05)
+    worked = asyncio.Event()
+
+    async def work(_: Context[Any]) -> bool:
+        worked.set()
+        return False
+
+    async with running(work, interval=3600) as worker:
+        await worked.wait()
+        await asyncio.sleep(0.1)
+        assert not worker.is_stuck
+
+
+async def test_a_worker_whose_round_does_not_end_is_stuck(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "STILL", 0.05)
+
+    async def work(_: Context[Any]) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    async with running(work, interval=1) as worker:
+        assert not worker.is_stuck
+        async with asyncio.timeout(5):
+            while not worker.is_stuck:
+                await asyncio.sleep(0.01)
