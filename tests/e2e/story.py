@@ -59,7 +59,15 @@ class Tenant:
     ) -> ServiceClient:
         """Return a client of a service, with all roles and studios unless some are named."""
         token = self.stack.token(*roles, tenant_id=self.tenant_id, studio_ids=studio_ids)
-        client = ServiceClient(self.stack.service(service).url, token)
+        return self._connect(self.stack.service(service).url, token)
+
+    def turn_to(self, *, runs: str, cases: str) -> None:
+        """Speak to other processes of run-service and case-service from now on, by their URLs."""
+        self.runs = self._connect(runs, self.token)
+        self.cases = self._connect(cases, self.token)
+
+    def _connect(self, url: str, token: str) -> ServiceClient:
+        client = ServiceClient(url, token)
         self._clients.append(client)
         return client
 

@@ -2,28 +2,16 @@
 
 import json
 import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
 from uuid import uuid4
 
 import httpx
 import pytest
-from cloudevents.core.base import BaseCloudEvent
-from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
-from cloudevents.core.formats.json import JSONFormat
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    Message,
-    Producer,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from jsonschema import Draft202012Validator
@@ -32,30 +20,11 @@ from contracts import EVENTS, TOPICS
 from contracts.examples import FOLDER
 from local_stack.http_client import Answer
 from local_stack.stack import SERVICES, Stack
+from tests.e2e.kafka_reader import Received, place_of, read_everything
 from tests.e2e.story import LIMIT, Partner, Tenant, rows
 
 NOT_YET = {"case.claim-changed.v1"}
 """Types that no service publishes so far."""
-
-
-class Received(NamedTuple):
-    """A message as this team's client has it."""
-
-    topic: str
-    partition: int
-    key: bytes
-    headers: Mapping[str, bytes]
-    value: bytes
-
-    @property
-    def event(self) -> BaseCloudEvent:
-        """The message as a CloudEvent."""
-        return from_binary(KafkaMessage(dict(self.headers), self.key, self.value), JSONFormat())
-
-    @property
-    def type(self) -> str:
-        """The type of its event."""
-        return self.headers["ce_type"].decode()
 
 
 @dataclass(frozen=True)
@@ -198,56 +167,6 @@ def is_about(message: Received, tenant: Tenant, ids: frozenset[str]) -> bool:
     """Tell whether a message names a tenant, or has the id of one of its things for a key."""
     names_it = message.headers.get("ce_tenantid") == str(tenant.tenant_id).encode()
     return names_it or message.key.decode(errors="replace") in ids
-
-
-def read_everything(stack: Stack) -> list[Received]:
-    """Read each partition of each topic to its end, as any team would."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": stack.kafka.bootstrap_servers,
-            "group.id": f"team-{uuid4()}",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-    unread = {
-        (topic.name, number) for topic in TOPICS.values() for number in range(topic.partitions)
-    }
-    consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in sorted(unread)])
-    received = []
-    ends_at = time.monotonic() + LIMIT
-    try:
-        while unread:
-            assert time.monotonic() < ends_at, f"not read to the end: {unread}"
-            for message in consumer.consume(num_messages=1000, timeout=1):
-                if (error := message.error()) is None:
-                    received.append(as_received(message))
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    unread.discard(place_of(message))
-                else:
-                    raise AssertionError(error.str())
-    finally:
-        consumer.close()
-    return received
-
-
-def as_received(message: Message) -> Received:
-    """Return a message, without headers that this client cannot read (poison of other tests)."""
-    topic, partition = place_of(message)
-    try:
-        headers = dict(message.headers() or [])
-    except SystemError:
-        headers = {}
-    known = {name: value for name, value in headers.items() if isinstance(value, bytes)}
-    return Received(topic, partition, message.key() or b"", known, message.value() or b"")
-
-
-def place_of(message: Message) -> tuple[str, int]:
-    """Return topic and partition of a message that was read or written."""
-    topic, partition = message.topic(), message.partition()
-    assert topic is not None
-    assert partition is not None
-    return topic, partition
 
 
 def test_everything_that_is_published_was_read(story: Story) -> None:

@@ -46,13 +46,13 @@ class Program(ChildProcess):
         self.url = f"http://{HOST}:{port}"
         self._port = port
         self._ready_path = ready_path
-        self._settings = dict(settings)
+        self.settings = dict(settings)
         self._command_line = [sys.executable, "-m", name.replace("-", "_")]
         super().__init__(
             name,
             [*self._command_line, *arguments],
             log=log,
-            environment=os.environ | self._settings,
+            environment=os.environ | self.settings,
         )
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class Program(ChildProcess):
         """Runs another command of it, such as `audit`, to its end."""
         return subprocess.run(
             [*self._command_line, *arguments],
-            env=os.environ | self._settings,
+            env=os.environ | self.settings,
             capture_output=True,
             text=True,
             check=False,
