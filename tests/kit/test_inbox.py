@@ -93,6 +93,20 @@ async def test_parking_that_no_arrival_saw_is_tried_again(deliveries: Database) 
     assert await handled(deliveries, str(case_id)) == ["due"]
 
 
+async def test_what_is_due_again_does_not_overtake_what_was_parked_before_it(
+    deliveries: Database,
+) -> None:
+    """Who was tried more often waits longer: the other of the same key is due first."""
+    inbox, known, case_id = make_inbox(deliveries), partner(), new_id()
+    await inbox.handle([record_of(notice(NoticeDueV1, known.partner_id, case_id), "first")])
+    await inbox.handle([record_of(notice(NoticeSentV1, known.partner_id, case_id), "second")])
+    await bring_unseen(deliveries, known.key())
+    async with deliveries.begin() as connection:
+        await connection.execute(text("UPDATE parked SET next_try_at = now() WHERE tries = 0"))
+    assert await inbox.retry_parked()
+    assert await handled(deliveries, str(case_id)) == ["first", "second"]
+
+
 async def test_a_broken_message_is_buried_and_its_neighbours_act(deliveries: Database) -> None:
     inbox = make_inbox(deliveries)
     good = [partner() for _ in range(5)]

@@ -21,16 +21,20 @@ _LAST_RETRY = timedelta(minutes=10)
 
 _COLUMNS = 'seq, topic, partition, "offset", key, value, headers, parked_at, tries'
 
+# These wait for who has the rows locked: what was parked first must be handled before what came
+# later. So what is due is not taken alone either, but with all that is parked under its key.
 _TAKE_DUE = text(
     f"""
     DELETE FROM parked WHERE seq IN (
-        SELECT seq FROM parked WHERE next_try_at <= now() ORDER BY seq LIMIT :limit
-        FOR UPDATE SKIP LOCKED
+        SELECT seq FROM parked
+        WHERE (topic, key) IN (
+            SELECT topic, key FROM parked WHERE next_try_at <= now() ORDER BY seq LIMIT :limit
+        )
+        ORDER BY seq FOR UPDATE
     )
     RETURNING {_COLUMNS}
     """  # noqa: S608 - the columns are a constant
 )
-# Waits for who has them locked: what was parked first must be handled before what came later.
 _TAKE_SAME_KEYS = text(
     f"""
     DELETE FROM parked WHERE seq IN (
@@ -77,7 +81,10 @@ class ParkedRecord:
 
 
 async def take_due(connection: AsyncConnection, limit: int) -> list[ParkedRecord]:
-    """Take out the parked records whose next try is due, oldest first."""
+    """Take out records whose next try is due, at most `limit`, and all others of their keys.
+
+    Oldest first.
+    """
     rows = await connection.execute(_TAKE_DUE, {"limit": limit})
     return _parked_records(rows.all())
 
