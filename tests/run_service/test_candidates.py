@@ -36,6 +36,7 @@ async def test_summary_counts_members_and_sums_claims_by_studio_r1(world: World)
     "values",
     [
         {"passed_on": None},
+        {"passed_on": TODAY + timedelta(days=1)},
         {"block": CollectionBlock(reason="Instalments")},
         {"block": CollectionBlock(reason="Instalments", until=TODAY)},
     ],
@@ -45,6 +46,11 @@ async def test_who_has_not_passed_the_last_level_or_is_blocked_is_no_candidate_r
 ) -> None:
     await world.debtors(1, await world.studio(), **values)
     assert (await world.get("/candidates/summary"))["members"] == 0
+
+
+async def test_collection_may_begin_on_the_day_the_last_level_was_passed_r1(world: World) -> None:
+    await world.debtors(1, await world.studio(), passed_on=TODAY)
+    assert (await world.get("/candidates/summary"))["members"] == 1
 
 
 async def test_a_block_ends_after_its_last_day_r1(world: World) -> None:

@@ -1,8 +1,8 @@
 """Who can be handed over: the one selection behind summary, preview and the check before a run.
 
-A candidate has passed the last dunning level, has no collection block today, and owes at least one
-claim that is open, neither cancelled nor disputed, and in no other handover (R1, R11). A claim
-counts once its member and the member's studio are known, in whatever order they came (R12).
+A candidate has passed the last dunning level by today, has no collection block today, and owes at
+least one claim that is open, neither cancelled nor disputed, and in no other handover (R1, R11). A
+claim counts once its member and the member's studio are known, in whatever order they came (R12).
 """
 
 from collections.abc import Collection
@@ -86,7 +86,7 @@ def candidate_claims(scope: Scope, only: Select[tuple[UUID]] | None = None) -> C
         .join(claims, same(claims, members, "tenant_id", "member_id"))
         .where(
             members.c.tenant_id == scope.tenant_id,
-            members.c.last_level_passed_on.is_not(None),
+            members.c.last_level_passed_on <= scope.today,
             or_(members.c.blocked_until.is_(None), members.c.blocked_until < scope.today),
             known_studio.scalar_subquery(),
             ~claims.c.cancelled,
