@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from kit.topics import provision
-from local_stack.kafka import KafkaServer
+from local_stack import engines
 from local_stack.postgres import PostgresServer
 
 _numbers = count(1)
@@ -45,6 +45,7 @@ async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The address of a real Kafka with all topics, for all tests of the run."""
-    with KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
+    directory = tmp_path_factory.mktemp("kafka")
+    with engines.kafka(directory, log=directory / "kafka.log") as server:
         await provision(server.bootstrap_servers, replication=1)
         yield server.bootstrap_servers

@@ -57,8 +57,8 @@ async def missing() -> None:
 @router.get("/v1/changed")
 async def changed() -> None:
     raise conflict(
-        "members-changed",
-        "Two members changed.",
+        "things-changed",
+        "Two things changed.",
         [FieldError("preview_id", "Is out of date")],
         {"members": [{"member_id": UUID(int=1)}], "status": 200},
     )
@@ -155,8 +155,8 @@ async def test_a_problem_can_say_more_but_not_otherwise(app: FastAPI) -> None:
     async with client_of(app) as client:
         body = (await client.get("/v1/changed")).json()
     assert body["status"] == 409
-    assert body["title"] == "Members changed"
-    assert body["detail"] == "Two members changed."
+    assert body["title"] == "Things changed"
+    assert body["detail"] == "Two things changed."
     assert body["errors"] == [{"field": "preview_id", "message": "Is out of date"}]
     assert body["members"] == [{"member_id": str(UUID(int=1))}]
 

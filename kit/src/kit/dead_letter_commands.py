@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError
 
 from contracts import TOPICS
 from kit import records
@@ -96,6 +97,7 @@ async def _replay(bootstrap_servers: str, service: str, topic: str, numbers: lis
         bootstrap_servers=bootstrap_servers.split(","),
         acks="all",
         enable_idempotence=True,
+        compression_type="zstd",  # what was small on the wire only may come back
         max_request_size=8 * 1024 * 1024,
     )
     await producer.start()
@@ -112,13 +114,18 @@ async def _replay(bootstrap_servers: str, service: str, topic: str, numbers: lis
                 continue
             key, value, headers = found
             # One after the other, under the ids they had: the inbox drops what acted already.
-            await producer.send_and_wait(
-                topic,
-                value,
-                key=key,
-                headers=headers,
-                partition=partition_of(key or b"", partitions),
-            )
+            try:
+                await producer.send_and_wait(
+                    topic,
+                    value,
+                    key=key,
+                    headers=headers,
+                    partition=partition_of(key or b"", partitions),
+                )
+            except MessageSizeTooLargeError:
+                lost += 1
+                _say(f"{topic} {letter.number}: larger than the topic takes")
+                continue
             _say(f"{topic} {letter.number}: replayed")
     finally:
         await producer.stop()
