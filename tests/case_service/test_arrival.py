@@ -28,6 +28,22 @@ Story = Callable[[MemberHandedOverV1], list[Event]]
 STORIES: dict[str, Story] = {
     "taken and paid": lambda case: [case, accepted(case, "AZ 1"), paid(case, "10.00")],
     "taken with its run and paid": lambda case: [case, run_accepted(case), paid(case, "10.00")],
+    "taken, and taken with its run under a number": lambda case: [
+        case,
+        accepted(case),
+        run_accepted(case, "R 1"),
+    ],
+    "taken with its run under a number, and closed": lambda case: [
+        case,
+        accepted(case),
+        run_accepted(case, "R 1"),
+        closed(case),
+    ],
+    "taken with its run under a number, and reversed": lambda case: [
+        case,
+        run_accepted(case, "R 1"),
+        reversal(case),
+    ],
     "paid and corrected": lambda case: [
         case,
         accepted(case),

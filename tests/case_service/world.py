@@ -142,9 +142,9 @@ def rejected(case: MemberHandedOverV1) -> ReportRejectedV1:
     return ReportRejectedV1(**_on(case), reason_code="DEBTOR_UNKNOWN", reason_text="unbekannt")
 
 
-def run_accepted(case: MemberHandedOverV1) -> ReportAcceptedV1:
+def run_accepted(case: MemberHandedOverV1, file_number: str | None = None) -> ReportAcceptedV1:
     """Return the partner's yes to the whole run of a case."""
-    return ReportAcceptedV1(**_reported(case))
+    return ReportAcceptedV1(**_reported(case), file_number=file_number)
 
 
 def run_rejected(case: MemberHandedOverV1) -> ReportRejectedV1:

@@ -26,9 +26,7 @@ async def answer_runs(context: Context[Any]) -> bool:
         if said is None:
             return False
         answer, cause = said
-        cases = await run_store.lock_live_cases(
-            connection, cause.tenant_id, answer.run_id, waiting_for=answer.partner_id
-        )
+        cases = await run_store.lock_cases_to_answer(connection, answer, cause)
         if not cases:
             await run_store.finish_answer(connection, answer, cause)
             return True

@@ -27,9 +27,7 @@ async def reverse_runs(context: Context[Any]) -> bool:
         reversal = await run_store.next_reversal(connection)
         if reversal is None:
             return False
-        cases = await run_store.lock_live_cases(
-            connection, reversal.cause.tenant_id, reversal.run_id
-        )
+        cases = await run_store.lock_live_cases(connection, reversal)
         if not cases:
             await run_store.finish_reversal(connection, reversal)
             return True

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import ColumnElement, Row, TextClause, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -170,27 +170,43 @@ async def finish_answer(connection: AsyncConnection, answer: Answer, cause: Caus
     )
 
 
-async def lock_live_cases(
+async def lock_live_cases(connection: AsyncConnection, reversal: Reversal) -> list[Case]:
+    """Load and lock some cases that have not ended of a run that is to be reversed."""
+    return await _lock_some(connection, reversal.cause.tenant_id, reversal.run_id, is_live)
+
+
+async def lock_cases_to_answer(
+    connection: AsyncConnection, answer: Answer, cause: Cause
+) -> list[Case]:
+    """Load and lock some cases to which the answer to their whole run still says something.
+
+    Those that wait for it, and those that can take the file number that comes with it.
+    """
+    concerned = cases.c.status == Status.PENDING
+    if answer.file_number is not None:
+        takes_number = and_(cases.c.file_number.is_(None), cases.c.status != Status.REJECTED)
+        concerned = or_(concerned, takes_number)
+    of_partner = cases.c.partner_id == answer.partner_id
+    return await _lock_some(connection, cause.tenant_id, answer.run_id, and_(of_partner, concerned))
+
+
+async def _lock_some(
     connection: AsyncConnection,
     tenant_id: UUID,
     run_id: UUID,
-    *,
-    waiting_for: UUID | None = None,
+    which: ColumnElement[bool] | TextClause,
 ) -> list[Case]:
-    """Load and lock some cases of a run that have not ended.
+    """Load and lock some cases of a run.
 
-    With `waiting_for` only those that wait for the answer of this partner. Come none, there is
-    none: fewer than `CASES_AT_A_TIME` may mean that some ended while their lock was waited for.
+    Come none, there is none: fewer than `CASES_AT_A_TIME` may mean that some changed while their
+    lock was waited for.
     """
-    statement = select(cases).where(
-        cases.c.tenant_id == tenant_id, cases.c.run_id == run_id, is_live
-    )
-    if waiting_for is not None:
-        statement = statement.where(
-            cases.c.status == Status.PENDING, cases.c.partner_id == waiting_for
-        )
     result = await connection.execute(
-        statement.order_by(cases.c.case_id).limit(CASES_AT_A_TIME).with_for_update(key_share=True)
+        select(cases)
+        .where(cases.c.tenant_id == tenant_id, cases.c.run_id == run_id, which)
+        .order_by(cases.c.case_id)
+        .limit(CASES_AT_A_TIME)
+        .with_for_update(key_share=True)
     )
     return list((await with_claims(connection, result.all())).values())
 
