@@ -75,7 +75,7 @@ def retry_after(header: str | None, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(text[:9]), int(LONGEST_PAUSE.total_seconds())))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return timedelta()
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
