@@ -21,7 +21,7 @@ from partner_gateway.adapter import Adapter, UnreadableError
 from partner_gateway.callbacks import store
 from partner_gateway.callbacks.store import Callback, HeldCase
 from partner_gateway.settings import Settings
-from partner_gateway.statement import CaseStatement, Statement, to_report
+from partner_gateway.statement import CaseStatement, RunStatement, Statement, to_report
 
 WORKER: Final = "translate callbacks"
 """The worker that does this."""
@@ -83,7 +83,7 @@ async def _translate(
     read = [(callback, _read(adapter, callback.body)) for callback in callbacks]
     said = [statement for _, statement in read if isinstance(statement, Statement)]
     case_ids = [statement.case_id for statement in said if isinstance(statement, CaseStatement)]
-    run_ids = [statement.run_id for statement in said if statement.run_id is not None]
+    run_ids = [statement.run_id for statement in said if isinstance(statement, RunStatement)]
     cases = await store.held_cases(connection, tenant_id, case_ids)
     runs = await store.holders_of_runs(connection, tenant_id, run_ids)
     return [
@@ -118,7 +118,7 @@ def _judge(
             return Translation(callback, parked="the case is not of this run")
         holder, run_id, member_id = case.partner_id, case.run_id, case.member_id
     else:
-        assert statement.run_id is not None, "a statement about no case is about a run"
+        assert isinstance(statement, RunStatement), "what is about no case is about a run"
         if statement.run_id not in runs:
             return Translation(callback, waits_for=statement.run_id)
         holder, run_id = runs[statement.run_id], statement.run_id
