@@ -74,6 +74,8 @@ async def test_what_is_wrong_with_a_partner_is_named(gateway: Gateway) -> None:
         ({"name": "Ohne Adresse", "channel": "API"}, "body"),
         ({**API, "base_url": "ftp://127.0.0.1/"}, "base_url"),
         ({**API, "base_url": "http://user@127.0.0.1/"}, "base_url"),
+        ({**API, "base_url": "http://127.0.0.1/api?"}, "base_url"),
+        ({**API, "base_url": "http://127.0.0.1/api#"}, "base_url"),
         ({**API, "base_url": "http://10.0.0.1/"}, "base_url"),
         ({**API, "base_url": "https://10.0.0.1/"}, "base_url"),
         ({**API, "base_url": "https://127.0.0.1:x/"}, "base_url"),

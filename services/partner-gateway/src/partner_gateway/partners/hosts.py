@@ -25,7 +25,8 @@ async def check_base_url(base_url: str, trusted_hosts: AbstractSet[str]) -> None
         raise unprocessable(_FIELD, "Must be a URL") from None
     if parts.scheme not in {"http", "https"} or not host:
         raise unprocessable(_FIELD, "Must begin with https:// and a host")
-    if parts.username is not None or parts.query or parts.fragment:
+    # Also empty ones: what is put behind the address would become a part of them.
+    if parts.username is not None or "?" in base_url or "#" in base_url:
         raise unprocessable(_FIELD, "Must not hold a user, a query or a fragment")
     if host in trusted_hosts:
         return
