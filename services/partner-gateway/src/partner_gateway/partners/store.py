@@ -52,11 +52,11 @@ _CHANNELS = text(
     """
 )
 # A callback comes without a token: the partner's id alone says whose it is, and the signature,
-# checked next, that it is so.
+# checked next, that it is so. The partner's row leads to the tenant, by which secrets are indexed.
 _SECRETS_OF_UNKNOWN_TENANT = text(
     """
-    SELECT tenant_id, sealed_secret FROM secrets
-    WHERE partner_id = :partner_id
+    SELECT tenant_id, sealed_secret FROM partners JOIN secrets USING (tenant_id, partner_id)
+    WHERE partners.partner_id = :partner_id
     ORDER BY secret_id
     """
 )
