@@ -1,0 +1,79 @@
+"""Each service is installed without the others, with nothing but what it declares (R61)."""
+
+import os
+import subprocess
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pytest
+import uv
+
+ROOT = Path(__file__).parents[2]
+FIND = """
+import importlib.util, sys
+print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name)])
+"""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A service's folder, the Python packages that it ships, and the programs in them."""
+
+    folder: Path
+    packages: tuple[str, ...]
+    programs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Read what a service says of itself."""
+        content = tomllib.loads((folder / "pyproject.toml").read_text())
+        paths = content["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        packages = tuple(path.removeprefix("src/") for path in paths)
+        return cls(folder, packages, tuple(content["project"]["scripts"]))
+
+
+SERVICES = [Member.of(file.parent) for file in sorted(ROOT.glob("services/*/pyproject.toml"))]
+
+
+def run(command: Sequence[str | Path], directory: Path) -> str:
+    """Run a program that has nothing from here, and return what it prints."""
+    ours = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.folder.name)
+def test_a_service_is_installed_and_starts_alone(service: Member, tmp_path: Path) -> None:
+    assert service.folder.name in service.programs
+    everybodys = {package for each in SERVICES for package in each.packages}
+    tool = uv.find_uv_bin()
+    run([tool, "venv", "alone"], tmp_path)
+    python = tmp_path / "alone" / "bin" / "python"
+    ours = [ROOT / "contracts", ROOT / "kit", service.folder]
+    install = [tool, "pip", "install", "--constraints", ROOT / "requirements.lock"]
+    run([*install, "--python", python, *ours], tmp_path)
+    run([tool, "pip", "check", "--python", python], tmp_path)
+    found = run([python, "-I", "-c", FIND, *everybodys, "local_stack"], tmp_path).split()
+    assert {*found} == {*service.packages}
+    for package in service.packages:
+        (installed,) = tmp_path.glob(f"alone/lib/*/site-packages/{package}")
+        assert files_of(installed) == files_of(service.folder / "src" / package)
+    for program in service.programs:
+        # Imports all that the program is made of.
+        assert run([python.with_name(program), "--help"], tmp_path).startswith(f"usage: {program}")
+
+
+def files_of(package: Path) -> set[Path]:
+    """Return what a package consists of, migrations too."""
+    return {
+        path.relative_to(package)
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
