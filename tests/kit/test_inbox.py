@@ -3,6 +3,7 @@
 from sqlalchemy import text
 
 from contracts import NoticeDueV1, NoticeSentV1
+from kit import metrics
 from kit.database import Database
 from kit.ids import new_id
 from kit.messages import Record
@@ -120,6 +121,22 @@ async def test_a_broken_message_is_buried_and_its_neighbours_act(deliveries: Dat
     assert len(await dead_letters(deliveries)) == 3
     await inbox.handle(records)
     assert len(await dead_letters(deliveries)) == 3, "read again after a crash: buried once"
+
+
+async def test_only_what_is_committed_is_counted(deliveries: Database) -> None:
+    """What was parked breaks after the arrival was handled: both are rolled back and tried alone."""
+    inbox, known = make_inbox(deliveries), partner()
+    early = record_of(notice(NoticeDueV1, known.partner_id, new_id()), "due")
+    async with deliveries.begin() as connection:
+        await connection.execute(text("ALTER TABLE handled ADD CHECK (id <> 'due')"))
+    before = counted(known.TYPE)
+    await inbox.handle([early, record_of(known, offset=1)])
+    assert counted(known.TYPE) - before == 1
+
+
+def counted(type_: str) -> float:
+    """Return how many messages of a type are counted as handled."""
+    return metrics.registry.get_sample_value("messages_handled_total", {"type": type_}) or 0
 
 
 async def test_a_buried_message_acts_when_it_comes_back_after_a_fix(deliveries: Database) -> None:

@@ -5,7 +5,7 @@ what it left done is recognised by the inbox. So nothing is lost and nothing act
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -73,8 +73,8 @@ class Inbox:
         """Handle parked messages whose next try is due; tell whether there were any."""
         async with self._context.database.begin() as connection:
             due = await parking.take_due(connection, _PARKED_BATCH)
-            wakes = await self._retry(connection, due)
-        self._wake(wakes)
+            done = await self._retry(connection, due)
+        self._after_commit(done)
         return bool(due)
 
     def _is_wanted(self, record: Record) -> bool:
@@ -86,8 +86,8 @@ class Inbox:
         try:
             async with self._context.database.begin() as connection:
                 before = await parking.take_same_keys(connection, records)
-                wakes = await self._dispatch(connection, records, before)
-            self._wake(wakes)
+                done = await self._dispatch(connection, records, before)
+            self._after_commit([done])
         except Exception as error:
             if is_temporary(error):
                 raise
@@ -103,32 +103,35 @@ class Inbox:
         """Find out whether the record is to blame, or what is parked under its key or for it."""
         async with self._context.database.begin() as connection:
             parked = await parking.take_same_keys(connection, [record])
-            wakes = await self._retry(connection, parked)
+            done = await self._retry(connection, parked)
+        self._after_commit(done)
         async with self._context.database.begin() as connection:
-            wakes |= await self._handle_or_bury(connection, [record], [])
-        self._wake(wakes)
+            done = await self._handle_or_bury(connection, [record], [])
+        self._after_commit(done)
 
-    async def _retry(self, connection: AsyncConnection, due: Sequence[ParkedRecord]) -> set[str]:
+    async def _retry(
+        self, connection: AsyncConnection, due: Sequence[ParkedRecord]
+    ) -> list["_Work"]:
         if not due:
-            return set()
+            return []
         try:
             async with connection.begin_nested():
-                return await self._dispatch(connection, [], due)
+                return [await self._dispatch(connection, [], due)]
         except Exception as error:
             if is_temporary(error):
                 raise
-            wakes = [await self._handle_or_bury(connection, [], [parked]) for parked in due]
-            return set().union(*wakes)
+            alone = [await self._handle_or_bury(connection, [], [parked]) for parked in due]
+            return [work for works in alone for work in works]
 
     async def _handle_or_bury(
         self,
         connection: AsyncConnection,
         records: Sequence[Record],
         before: Sequence[ParkedRecord],
-    ) -> set[str]:
+    ) -> list["_Work"]:
         try:
             async with connection.begin_nested():
-                return await self._dispatch(connection, records, before, release=False)
+                return [await self._dispatch(connection, records, before, release=False)]
         except Exception as error:
             if is_temporary(error):
                 raise
@@ -136,7 +139,7 @@ class Inbox:
                 log.error("a handler failed", exc_info=error, **_origin(record))
                 unusable = UnusableError("handler-failed", type(error).__name__)
                 await self._bury(connection, [DeadLetter(record, unusable)])
-            return set()
+            return []
 
     async def _dispatch(
         self,
@@ -145,12 +148,11 @@ class Inbox:
         before: Sequence[ParkedRecord],
         *,
         release: bool = True,
-    ) -> set[str]:
+    ) -> "_Work":
         """Handle, within the transaction, what was parked `before` and then new `records`.
 
         What waits for a thing that arrives is handled right after it, before anything later:
-        with `release` in this transaction, without it in one of its own, soon. Returns the
-        workers to wake after the commit.
+        with `release` in this transaction, without it in one of its own, soon.
         """
         work = _Work(list(before))
         new = work.read(records)
@@ -160,7 +162,7 @@ class Inbox:
             group = groups.popleft()
             batch: Batch[Any] = Batch(connection, group, self._context)
             await self._handlers[group[0].type](batch)
-            metrics.messages_handled_total.labels(group[0].type).inc(len(group))
+            work.handled[group[0].type] += len(group)
             work.take_over(batch)
             if release and batch.arrivals:
                 released = await work.release(connection, batch.arrivals)
@@ -170,12 +172,15 @@ class Inbox:
         await self._bury(connection, work.letters)
         if not release and await parking.make_due(connection, sorted(work.arrivals)):
             work.wakes.add(RETRY_PARKED)
-        return work.wakes
+        return work
 
-    def _wake(self, workers: set[str]) -> None:
-        """Wake workers; after the commit, for before it they would find nothing to do."""
-        for worker in workers:
-            self._context.wake(worker)
+    def _after_commit(self, done: Sequence["_Work"]) -> None:
+        """Count what was handled and wake workers, who would have found nothing before."""
+        for work in done:
+            for type_, count in work.handled.items():
+                metrics.messages_handled_total.labels(type_).inc(count)
+            for worker in work.wakes:
+                self._context.wake(worker)
 
     async def _bury(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -196,6 +201,7 @@ class _Work:
         self.early: list[tuple[Message[Event], str]] = []
         self.arrivals: set[str] = set()
         self.wakes: set[str] = set()
+        self.handled: Counter[str] = Counter()
 
     def read(self, records: Sequence[Record]) -> list[Message[Event]]:
         """Parse each record alone; what is no message becomes a dead letter."""
