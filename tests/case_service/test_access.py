@@ -1,6 +1,7 @@
 """Who sees and changes what (R63), and file numbers (R21)."""
 
 import pytest
+from sqlalchemy import text
 
 from contracts import CaseFileNumberSetV1
 from kit.ids import new_id
@@ -16,6 +17,14 @@ CHANGES = {
         "collection:finance",
     ),
 }
+
+_COPY_CASES = text(
+    """
+    INSERT INTO cases
+    SELECT (jsonb_populate_record(cases, jsonb_build_object('case_id', uuidv7()))).*
+    FROM cases, generate_series(2, 33000)
+    """
+)
 
 
 async def test_a_file_number_is_set_and_changed(world: World) -> None:
@@ -58,6 +67,20 @@ async def test_cases_with_one_number_are_one_file(world: World) -> None:
         }
     ]
     assert (await world.ask("GET", f"/files/{partner_id}/nothing")).status_code == 404
+
+
+async def test_a_whole_large_run_can_be_one_file(world: World) -> None:
+    """R21: of more cases than a statement can have parameters."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(file_number_assigned(case, "R 1"))
+    async with world.context.database.begin() as connection:
+        await connection.execute(_COPY_CASES)
+
+    file = (await world.ask("GET", f"/files/{case.partner_id}/R 1")).json()
+
+    assert len(file["cases"]) == 33_000
+    (totals,) = file["totals"]
+    assert totals["open"] == totals["handed_over"] == {"amount": "990000.00", "currency": "EUR"}
 
 
 async def test_another_tenants_things_are_not_there(world: World) -> None:

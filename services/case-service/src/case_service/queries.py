@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select, true, tup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.case import Status
-from case_service.payments.allocation import NOTHING
 from case_service.tables import case_claims, cases, entries, history, members, payments
 from case_service.views import (
     CaseDetails,
@@ -175,20 +174,15 @@ async def find_file(
     connection: AsyncConnection, principal: Principal, partner_id: UUID, file_number: str
 ) -> File | None:
     """Return the cases of a partner under one number (R21), or None if there is none."""
-    statement = _case_rows(principal).where(
-        cases.c.partner_id == partner_id, cases.c.file_number == file_number
-    )
-    rows = (await connection.execute(statement.order_by(cases.c.case_id))).all()
+    in_file = and_(cases.c.partner_id == partner_id, cases.c.file_number == file_number)
+    statement = _case_rows(principal).where(in_file).order_by(cases.c.case_id)
+    rows = (await connection.execute(statement)).all()
     if not rows:
         return None
-    collected = await _collected(connection, rows)
     return File(
         partner_id=partner_id,
         file_number=file_number,
-        totals=[
-            _file_totals(currency, [row for row in rows if row.currency == currency], collected)
-            for currency in sorted({row.currency for row in rows})
-        ],
+        totals=await _file_totals(connection, and_(_visible(principal), in_file)),
         cases=[CaseSummary(**_summary(row)) for row in rows],
     )
 
@@ -293,30 +287,33 @@ async def _cases_of_members(
     return found
 
 
-async def _collected(connection: AsyncConnection, rows: "list[Row[Any]]") -> dict[UUID, Decimal]:
+async def _file_totals(
+    connection: AsyncConnection, in_file: ColumnElement[bool]
+) -> list[FileTotals]:
+    collected = select(func.sum(case_claims.c.collected)).where(
+        case_claims.c.tenant_id == cases.c.tenant_id, case_claims.c.case_id == cases.c.case_id
+    )
     result = await connection.execute(
-        select(case_claims.c.case_id, func.sum(case_claims.c.collected).label("amount"))
-        .where(
-            case_claims.c.tenant_id == rows[0].tenant_id,
-            case_claims.c.case_id.in_([row.case_id for row in rows]),
+        select(
+            cases.c.currency,
+            func.sum(cases.c.handed_over).label("handed_over"),
+            func.sum(collected.scalar_subquery()).label("collected"),
+            func.sum(cases.c.open).label("open"),
+            func.sum(cases.c.unallocated).label("unallocated"),
         )
-        .group_by(case_claims.c.case_id)
+        .where(in_file)
+        .group_by(cases.c.currency)
+        .order_by(cases.c.currency)
     )
-    return {row.case_id: row.amount for row in result}
-
-
-def _file_totals(
-    currency: str, rows: "list[Row[Any]]", collected: dict[UUID, Decimal]
-) -> FileTotals:
-    def total(amounts: "list[Decimal]") -> Money:
-        return Money(amount=sum(amounts, NOTHING), currency=currency)
-
-    return FileTotals(
-        handed_over=total([row.handed_over for row in rows]),
-        collected=total([collected[row.case_id] for row in rows]),
-        open=total([row.open for row in rows]),
-        unallocated=total([row.unallocated for row in rows]),
-    )
+    return [
+        FileTotals(
+            handed_over=_money(row.handed_over, row),
+            collected=_money(row.collected, row),
+            open=_money(row.open, row),
+            unallocated=_money(row.unallocated, row),
+        )
+        for row in result
+    ]
 
 
 def _summary(row: Row[Any]) -> dict[str, Any]:
