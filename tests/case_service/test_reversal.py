@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from case_service.cases.open_cases import open_cases
 from case_service.runs import store as run_store
@@ -20,6 +21,7 @@ from kit.ids import new_id
 from kit.trace import Cause
 from tests.case_service.world import (
     World,
+    accepted,
     claim,
     closed,
     handover,
@@ -155,6 +157,22 @@ async def test_what_is_said_of_a_run_waits_for_the_cases_that_are_just_being_ope
     await world.work()
 
     assert (await world.case(late))["status"] == (await world.case(early))["status"] != "PENDING"
+
+
+async def test_answers_to_a_run_that_is_being_reversed_wait_without_holding_its_cases(
+    world: World,
+) -> None:
+    """Or the two would wait for each other."""
+    (case,) = _run(1, "API")
+    await world.deliver(case, reversal(case))
+    async with world.context.database.begin() as connection:
+        ordered = await run_store.next_reversal(connection)
+        assert ordered is not None
+        answering = asyncio.create_task(world.deliver(accepted(case), run_accepted(case)))
+        await _until_somebody_waits_for_a_lock(world)
+        await connection.execute(text("SET LOCAL lock_timeout = '300ms'"))
+        assert len(await run_store.lock_live_cases(connection, ordered)) == 1
+    await answering
 
 
 async def _until_somebody_waits_for_a_lock(world: World) -> None:

@@ -112,17 +112,17 @@ async def case_closed(batch: Batch[ReportCaseClosedV1]) -> None:
 async def _answered(batch: Batch[A]) -> None:
     single = [message for message in batch.messages if message.event.case_id is not None]
     whole = [message for message in batch.messages if message.event.case_id is None]
+    if whole:  # first, as runs are locked before cases
+        await run_store.record_answers(
+            batch.connection, [(_answer(message.event), message.cause) for message in whole]
+        )
+        batch.wake(ANSWER_RUNS)
     if single:
         verdicts = await answer_cases(
             batch.connection, [(_answer(each.event), each.cause) for each in single]
         )
         done = _settle(batch, single, verdicts)
         batch.arrived(answer_thing(each.case_id) for each in done if each.case_id)
-    if whole:
-        await run_store.record_answers(
-            batch.connection, [(_answer(message.event), message.cause) for message in whole]
-        )
-        batch.wake(ANSWER_RUNS)
 
 
 def _answer(event: ReportAcceptedV1 | ReportRejectedV1) -> Answer:
