@@ -124,7 +124,7 @@ async def test_a_broken_message_is_buried_and_its_neighbours_act(deliveries: Dat
 
 
 async def test_only_what_is_committed_is_counted(deliveries: Database) -> None:
-    """What was parked breaks after the arrival was handled: both are rolled back and tried alone."""
+    """What was parked breaks after its arrival was handled: both are rolled back, tried alone."""
     inbox, known = make_inbox(deliveries), partner()
     early = record_of(notice(NoticeDueV1, known.partner_id, new_id()), "due")
     async with deliveries.begin() as connection:
