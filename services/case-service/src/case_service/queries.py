@@ -293,17 +293,15 @@ async def _file_totals(
     collected = select(func.sum(case_claims.c.collected)).where(
         case_claims.c.tenant_id == cases.c.tenant_id, case_claims.c.case_id == cases.c.case_id
     )
+    sums: Select[Any] = select(
+        cases.c.currency,
+        func.sum(cases.c.handed_over).label("handed_over"),
+        func.sum(collected.scalar_subquery()).label("collected"),
+        func.sum(cases.c.open).label("open"),
+        func.sum(cases.c.unallocated).label("unallocated"),
+    )
     result = await connection.execute(
-        select(
-            cases.c.currency,
-            func.sum(cases.c.handed_over).label("handed_over"),
-            func.sum(collected.scalar_subquery()).label("collected"),
-            func.sum(cases.c.open).label("open"),
-            func.sum(cases.c.unallocated).label("unallocated"),
-        )
-        .where(in_file)
-        .group_by(cases.c.currency)
-        .order_by(cases.c.currency)
+        sums.where(in_file).group_by(cases.c.currency).order_by(cases.c.currency)
     )
     return [
         FileTotals(
