@@ -57,9 +57,10 @@ def test_a_service_is_installed_and_starts_alone(service: Member, tmp_path: Path
     run([tool, "venv", "alone"], tmp_path)
     python = tmp_path / "alone" / "bin" / "python"
     ours = [ROOT / "contracts", ROOT / "kit", service.folder]
-    install = [tool, "pip", "install", "--constraints", ROOT / "requirements.lock"]
-    run([*install, "--python", python, *ours], tmp_path)
-    run([tool, "pip", "check", "--python", python], tmp_path)
+    into = ["--python", str(python)]
+    locked = ["--constraints", str(ROOT / "requirements.lock")]
+    run([tool, "pip", "install", *into, *locked, *ours], tmp_path)
+    run([tool, "pip", "check", *into], tmp_path)
     found = run([python, "-I", "-c", FIND, *everybodys, "local_stack"], tmp_path).split()
     assert {*found} == {*service.packages}
     for package in service.packages:
