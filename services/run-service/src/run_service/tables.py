@@ -160,6 +160,7 @@ preview_members: Final = Table(
     Column("decided_by", Text, comment="who left the member out or took it in"),
     Column("decision_reason", Text),
     Column("snapshot", JSONB, nullable=False),
+    Index("preview_members_place", "tenant_id", "preview_id", "place", unique=True),
     CheckConstraint("left_out = (left_out_reason IS NOT NULL)", name="left_out_has_reason"),
 )
 

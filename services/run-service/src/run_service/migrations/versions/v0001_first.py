@@ -147,6 +147,10 @@ _CREATE: Final = (
         CONSTRAINT left_out_has_reason CHECK (left_out = (left_out_reason IS NOT NULL))
     )
     """,
+    """
+    CREATE UNIQUE INDEX preview_members_place
+        ON preview_members (tenant_id, preview_id, place)
+    """,
     "COMMENT ON COLUMN preview_members.place IS 'from 1 on, by studio and name'",
     "COMMENT ON COLUMN preview_members.currency IS 'none where the claims have several'",
     "COMMENT ON COLUMN preview_members.minor IS 'a minor without a legal guardian'",
