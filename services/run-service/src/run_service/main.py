@@ -9,7 +9,7 @@ from run_service.candidates import api as candidates_api
 from run_service.previews import api as previews_api
 from run_service.previews.discard_previews import discard_previews
 from run_service.runs import api as runs_api
-from run_service.runs.publish_handovers import publish_handovers
+from run_service.runs.publish_handovers import PUBLISH_HANDOVERS, publish_handovers
 from run_service.runs.settle_runs import settle_runs
 from run_service.settings import Settings
 
@@ -20,7 +20,7 @@ service = Service(
     subscriptions=subscribers.subscriptions,
     migrations="run_service.migrations",
     workers=[
-        Worker(runs_api.PUBLISH_HANDOVERS, publish_handovers, interval=2.0),
+        Worker(PUBLISH_HANDOVERS, publish_handovers, interval=2.0),
         Worker("settle runs", settle_runs, interval=0.5),
         Worker("discard previews", discard_previews, interval=600.0),
     ],

@@ -63,9 +63,9 @@ def payment_thing(case_id: UUID, partner_reference: str) -> str:
     return f"payment:{case_id}:{partner_reference}"
 
 
-def partners_occasion(partner_id: UUID, cause: Cause, why: str | None = None) -> Occasion:
+def partners_occasion(partner_id: UUID, cause: Cause) -> Occasion:
     """Say that a partner does something now."""
-    return Occasion(ActorKind.PARTNER, str(partner_id), now(), cause, why)
+    return Occasion(ActorKind.PARTNER, str(partner_id), now(), cause)
 
 
 async def lock_reported(
@@ -79,7 +79,7 @@ async def lock_reported(
 def apply_reports(
     cases: dict[Key, Case],
     reports: Sequence[tuple[R, Cause]],
-    rule: "Rule[R]",
+    rule: Rule[R],
     journal: Journal,
     *,
     answered_only: bool = True,

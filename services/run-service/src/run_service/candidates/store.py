@@ -83,10 +83,8 @@ async def add_shares(connection: AsyncConnection, shares: Sequence[Share]) -> No
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A partner as run-service knows it."""
+    """What runs need to know of a partner."""
 
-    partner_id: UUID
-    name: str
     channel: Channel
     status: Literal["ACTIVE", "PAUSED"]
 
@@ -97,9 +95,9 @@ async def find_partner(
     """Return a partner of the tenant."""
     row = (
         await connection.execute(
-            select(
-                partners.c.partner_id, partners.c.name, partners.c.channel, partners.c.status
-            ).where(partners.c.tenant_id == tenant_id, partners.c.partner_id == partner_id)
+            select(partners.c.channel, partners.c.status).where(
+                partners.c.tenant_id == tenant_id, partners.c.partner_id == partner_id
+            )
         )
     ).one_or_none()
     return None if row is None else Partner(**row._mapping)

@@ -1,7 +1,7 @@
 """HTTP: runs, and their reversal."""
 
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,14 +23,12 @@ from run_service.resources import (
 )
 from run_service.runs import queries
 from run_service.runs.create_run import create_run
+from run_service.runs.publish_handovers import PUBLISH_HANDOVERS
 from run_service.runs.queries import Wanted
 from run_service.runs.request_reversal import request_reversal
 from run_service.runs.run import RunStatus, three_months_before
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
-
-PUBLISH_HANDOVERS: Final = "publish handovers"
-"""The worker that is woken when a run was made."""
 
 Reader = Annotated[Principal, requires("collection:read")]
 Manager = Annotated[Principal, requires("collection:manage")]

@@ -13,6 +13,9 @@ from kit.context import Context
 from run_service.runs.handover import FrozenClaim, FrozenMember, member_handed_over
 from run_service.runs.store import LockedRun, change_run, lock_run_to_publish
 
+PUBLISH_HANDOVERS: Final = "publish handovers"
+"""The worker's name."""
+
 BATCH: Final = 500
 """Members of one transaction."""
 

@@ -14,10 +14,8 @@ from kit.trace import Cause
 from run_service.problems import OTHER_STUDIOS, RUN_NOT_REVERSIBLE
 from run_service.resources import ReversalOrder
 from run_service.runs import store
-from run_service.runs.run import RunStatus
+from run_service.runs.run import OVER
 from run_service.runs.settle_runs import settle
-
-_OVER = frozenset({RunStatus.REJECTED, RunStatus.CANCELLED})
 
 
 async def request_reversal(
@@ -44,7 +42,7 @@ async def request_reversal(
         raise not_found()
     if not all(seen):
         raise problem(OTHER_STUDIOS)
-    if run.status in _OVER:
+    if run.status in OVER:
         raise problem(RUN_NOT_REVERSIBLE)
     if run.reversal_requested_at is not None:
         return

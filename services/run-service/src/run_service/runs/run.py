@@ -4,6 +4,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 
 class RunStatus(StrEnum):
@@ -22,6 +23,10 @@ class MemberStatus(StrEnum):
     ACCEPTED = "ACCEPTED"
     REJECTED = "REJECTED"
     ENDED = "ENDED"
+
+
+OVER: Final = frozenset({RunStatus.REJECTED, RunStatus.CANCELLED})
+"""The states that nothing leads out of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def next_status(status: RunStatus, progress: Progress, *, reversal_requested: bo
     Once its reversal is ordered, a run becomes CANCELLED and nothing else: the partner's yes to a
     member that is being taken back tells nobody that the run was handed over.
     """
-    if status in (RunStatus.REJECTED, RunStatus.CANCELLED):
+    if status in OVER:
         return status
     if reversal_requested:
         return status if progress.not_ended else RunStatus.CANCELLED

@@ -129,8 +129,8 @@ async def reserve_claims(
 ) -> list[ChangedMember]:
     """Reserve the claims of a preview's members for a run (R11).
 
-    Returns the members that another run was faster with. Waits for runs that
-    are made at this moment; takes claims in one order, so that two runs never wait for each other.
+    Returns the members that another run was faster with. Waits for runs that are made at this
+    moment; takes claims in one order, so that two runs never wait for each other.
     """
     keys = {"tenant_id": tenant_id, "run_id": run_id, "preview_id": preview_id}
     await connection.execute(_RESERVE, keys)
@@ -219,7 +219,6 @@ class LockedRun:
     trigger: Trigger
     status: RunStatus
     collection_date: date
-    created_at: datetime
     member_count: int
     published: int
     reversal_requested_at: datetime | None
@@ -294,7 +293,6 @@ async def _lock(
         trigger=row.trigger,
         status=RunStatus(row.status),
         collection_date=row.collection_date,
-        created_at=row.created_at,
         member_count=row.member_count,
         published=row.published,
         reversal_requested_at=row.reversal_requested_at,
