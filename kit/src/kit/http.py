@@ -54,7 +54,7 @@ class Body(BaseModel):
         return value
 
 
-def _context_of(request: Request) -> Context[Any]:
+async def _context_of(request: Request) -> Context[Any]:
     context: Context[Any] = request.app.state.context
     return context
 
