@@ -12,11 +12,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
 
 from local_stack.data import Population
 from local_stack.figures import candidates
-from local_stack.http_client import Answer, RefusedError, ServiceClient, until
+from local_stack.http_client import Answer, ServiceClient, until
+from local_stack.processes import LocalStackError
 from local_stack.publish import publish, snapshots
 from local_stack.stack import SIMULATOR, Stack
 
@@ -157,7 +157,7 @@ class Tenant:
         def ask_patiently() -> Answer:
             try:
                 return ask()
-            except (RefusedError, httpx.TransportError) as error:
+            except LocalStackError as error:
                 return {"error": str(error)}
 
         return until(
