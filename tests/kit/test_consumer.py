@@ -125,10 +125,10 @@ LARGE = b"x" * 4_000_000
 @pytest.mark.parametrize(
     "large",
     [
-        {"value": LARGE},
-        {"value": b"{}", "key": LARGE},
-        {"value": b"{}", "headers": [("large", LARGE)]},
-        {"value": None, "key": b"key", "headers": [("large", LARGE)]},
+        {"key": b"key", "value": LARGE},
+        {"key": LARGE, "value": b"{}"},
+        {"key": b"key", "value": b"{}", "headers": [("large", LARGE)]},
+        {"key": b"key", "value": None, "headers": [("large", LARGE)]},
     ],
     ids=["value", "key", "header", "tombstone"],
 )

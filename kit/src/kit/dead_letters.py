@@ -74,8 +74,8 @@ def _letter(
     headers: list[tuple[str, bytes | None]] = [
         (PREFIX + name, value.encode()) for name, value in added.items()
     ]
-    if record.key is not None:
-        headers.append((PREFIX + "key", base64.b64encode(record.key)))
     if error.keep_value:
+        if record.key is not None:
+            headers.append((PREFIX + "key", base64.b64encode(record.key)))
         headers.extend(record.headers)
     return TOPICS[record.topic].dead_letter_name, record.value if keep_value else None, headers

@@ -113,16 +113,28 @@ def _read_envelope(record: Record) -> Envelope:
     reason = unreadable_reason(tuple(record.headers))
     if reason is not None:
         raise UnusableError("unreadable", reason, keep_value=False)
+    if _is_too_large(record):
+        raise UnusableError("too-large", keep_value=False)
     if record.value is None:
         raise UnusableError("tombstone")
-    if len(record.value) > largest_value(record.topic):
-        raise UnusableError("too-large", f"{len(record.value)} bytes", keep_value=False)
     if any(name == BAD_NAME_HEADER for name, _ in record.headers):
         raise UnusableError("headers", "a name is not UTF-8")
     try:
         return Envelope.from_headers(record.headers)
     except EnvelopeError as error:
         raise UnusableError("headers", str(error)) from None
+
+
+def _is_too_large(record: Record) -> bool:
+    """Tell what was small enough for Kafka only because it was compressed.
+
+    Key and headers count, too: as a dead letter they would stop the relay for ever.
+    """
+    value = len(record.value or b"")
+    headers = sum(len(name) + len(content or b"") for name, content in record.headers)
+    all_of_it = len(record.key or b"") + value + headers
+    limit = TOPICS[record.topic].max_message_bytes
+    return value > largest_value(record.topic) or all_of_it > limit
 
 
 def _other_version(type_: str) -> bool:
