@@ -4,27 +4,15 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import TOPICS
-from kit import metrics, outbox
+from kit import inbox_ids, metrics, outbox
 from kit.clock import now
 from kit.messages import Record, UnusableError
 
 PREFIX = "dlq_"
 """Headers that begin so were added by us; all others are those of the record itself."""
-
-_FIRST_TIME = text(
-    """
-    INSERT INTO inbox (source, id)
-    SELECT source, id
-    FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS new (source, id)
-    ORDER BY id, source
-    ON CONFLICT DO NOTHING
-    RETURNING source, id
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +30,14 @@ async def bury(connection: AsyncConnection, consumer: str, letters: Sequence[Dea
     is buried once.
     """
     places = {_place(letter.record): letter for letter in letters}
-    first = await connection.execute(
-        _FIRST_TIME,
-        {"sources": [source for source, _ in places], "ids": [id_ for _, id_ in places]},
-    )
-    new = [places[source, id_] for source, id_ in first]
+    first = await inbox_ids.enter(connection, list(places))
+    new = [letter for place, letter in places.items() if place in first]
     await outbox.publish_dead_letters(connection, [_letter(consumer, letter) for letter in new])
     for letter in new:
         metrics.dead_letters_total.labels(letter.record.topic, letter.error.reason).inc()
 
 
-def _place(record: Record) -> tuple[str, str]:
+def _place(record: Record) -> inbox_ids.Id:
     return f"kafka:{record.topic}", f"{record.partition}:{record.offset}"
 
 

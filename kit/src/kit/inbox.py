@@ -10,11 +10,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import TOPICS, Event
-from kit import metrics, parking
+from kit import inbox_ids, metrics, parking
 from kit.context import Context
 from kit.database import is_temporary
 from kit.dead_letters import DeadLetter, bury
@@ -28,25 +27,6 @@ RETRY_PARKED = "retry-parked"
 _PARKED_BATCH = 500
 
 log = structlog.stdlib.get_logger(__name__)
-
-# Sorted, so that two transactions never wait for each other's ids.
-_ENTER = text(
-    """
-    INSERT INTO inbox (source, id)
-    SELECT source, id
-    FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS new (source, id)
-    ORDER BY id, source
-    ON CONFLICT DO NOTHING
-    RETURNING source, id
-    """
-)
-_LEAVE = text(
-    """
-    DELETE FROM inbox
-    USING unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS gone (source, id)
-    WHERE inbox.source = gone.source AND inbox.id = gone.id
-    """
-)
 
 
 class Inbox:
@@ -185,8 +165,9 @@ class Inbox:
     async def _bury(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
             return
+        # A message that was buried can be replayed after a fix.
         messages, _ = _read([letter.record for letter in letters])
-        await _leave(connection, messages)
+        await inbox_ids.leave(connection, _ids(messages))
         await bury(connection, self._consumer, letters)
         for letter in letters:
             log.warning("dead letter", reason=letter.error.reason, **_origin(letter.record))
@@ -248,8 +229,7 @@ async def _enter(
     """Enter ids into the inbox; return the messages that were not there, the first of each id."""
     if not messages:
         return []
-    result = await connection.execute(_ENTER, _ids(messages))
-    new = {(source, id_) for source, id_ in result}
+    new = await inbox_ids.enter(connection, _ids(messages))
     fresh = []
     for message in messages:
         if (message.source, message.id) in new:
@@ -258,16 +238,8 @@ async def _enter(
     return fresh
 
 
-async def _leave(connection: AsyncConnection, messages: Sequence[Message[Event]]) -> None:
-    """Take ids out again: a message that was buried can be replayed after a fix."""
-    await connection.execute(_LEAVE, _ids(messages))
-
-
-def _ids(messages: Sequence[Message[Event]]) -> dict[str, list[str]]:
-    return {
-        "sources": [message.source for message in messages],
-        "ids": [message.id for message in messages],
-    }
+def _ids(messages: Sequence[Message[Event]]) -> list[inbox_ids.Id]:
+    return [(message.source, message.id) for message in messages]
 
 
 def _origin(record: Record) -> dict[str, Any]:
