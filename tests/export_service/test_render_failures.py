@@ -67,9 +67,12 @@ async def test_a_job_that_kills_its_workers_is_given_up(context: ServiceContext)
     for _ in range(MAX_ATTEMPTS):
         await ExportRenderer().turn(context)
         await change(context, export_id, leased_until=now() - LEASE)
+    left_behind = file_of(context, export_id).with_suffix(f".csv.{MAX_ATTEMPTS}.part")
+    left_behind.write_text("personal data")
     await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", "INTERRUPTED")
+    assert not left_behind.exists(), "nobody begins again who would delete it"
 
 
 async def test_an_export_whose_run_never_becomes_whole_fails_in_the_end(

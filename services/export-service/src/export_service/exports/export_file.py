@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 from pathlib import Path
+from uuid import UUID
 
 from export_service.exports.export import ExportFailedError, FailureReason, Job
 
@@ -74,6 +75,12 @@ class ExportFile:
         with contextlib.suppress(OSError):  # what could not be flushed is deleted anyway
             self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def delete_left_behind(directory: Path, export_id: UUID) -> None:
+    """Deletes all that dead attempts wrote of an export that nobody begins again."""
+    for path in directory.glob(f"{export_id}.*"):
+        path.unlink(missing_ok=True)
 
 
 def _failure(error: OSError) -> ExportFailedError:

@@ -21,7 +21,7 @@ from export_service.exports.export import (
     Job,
     download_name,
 )
-from export_service.exports.export_file import ExportFile
+from export_service.exports.export_file import ExportFile, delete_left_behind
 from export_service.rendering.csv_writer import CsvWriter
 from export_service.rendering.summary import summary_of
 from export_service.rendering.xlsx_writer import XlsxWriter
@@ -82,7 +82,9 @@ class ExportRenderer:
 
 async def _claim(context: Context[Settings]) -> Job | None:
     async with context.database.begin() as connection:
-        await store.fail_hopeless_exports(connection, now())
+        for export_id in await store.fail_hopeless_exports(connection, now()):
+            directory = context.settings.export_directory
+            await asyncio.to_thread(delete_left_behind, directory, export_id)
         return await store.claim_export(connection, now())
 
 

@@ -190,13 +190,17 @@ _FAIL_HOPELESS = text(
         failure_reason = CASE status WHEN 'WAITING' THEN :incomplete ELSE :interrupted END
     WHERE status = 'WAITING' AND created_at < :waiting_since
        OR status = 'RUNNING' AND leased_until < :now AND attempt >= :attempts
+    RETURNING export_id
     """
 )
 
 
-async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> None:
-    """Fails exports whose run has not become whole in time, or that no worker gets through."""
-    await connection.execute(
+async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> list[UUID]:
+    """Fails exports whose run has not become whole in time, or that no worker gets through.
+
+    Returns them; the caller deletes what was left behind of their files before it commits.
+    """
+    failed = await connection.execute(
         _FAIL_HOPELESS,
         {
             "now": now,
@@ -206,6 +210,7 @@ async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> N
             "interrupted": FailureReason.INTERRUPTED,
         },
     )
+    return [row.export_id for row in failed]
 
 
 _MARK_FILES_DELETED = text(
