@@ -55,7 +55,7 @@ _ADD_CASES = text(
                 CAST(:items AS bytea[]), CAST(:correlation_ids AS text[]),
                 CAST(:traceparents AS text[]))
          AS new (tenant_id, case_id, partner_id)
-    ORDER BY new.case_id
+    ORDER BY new.tenant_id, new.case_id
     ON CONFLICT (tenant_id, case_id) DO NOTHING
     """
 )
