@@ -174,7 +174,8 @@ async def test_a_case_that_waits_cannot_be_closed_or_cancelled(world: World) -> 
 async def test_the_members_overview_shows_everyone_ever_handed_over(world: World) -> None:
     """R20."""
     first = await world.open()
-    second = await world.open(member_id=first.member_id)
+    with_second_line = debtor(first.member_id, name2="Zweigstelle")
+    second = await world.open(member_id=first.member_id, debtor=with_second_line)
     minor = new_id()
     guardian = debtor(
         minor,
@@ -191,6 +192,7 @@ async def test_the_members_overview_shows_everyone_ever_handed_over(world: World
     shown = {each["member_id"]: each for each in page["items"] + rest["items"]}
     assert shown[str(minor)]["name"] == "Kim Klein"
     assert shown[str(minor)]["membership_number"] == "0007"
+    assert shown[str(first.member_id)]["name"] == "Zoë Müller"
     cases = shown[str(first.member_id)]["cases"]
     assert {each["case_id"] for each in cases} == {str(first.case_id), str(second.case_id)}
     assert cases[0]["collection_date"] == "2026-03-02"

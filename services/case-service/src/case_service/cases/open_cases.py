@@ -95,8 +95,8 @@ def _member_rows(handovers: Sequence[Handover]) -> list[Values]:
 
 
 def _member_name(debtor: HandoverDebtor) -> str:
-    """Name the member itself, also when its legal guardian is who owes."""
-    names = (debtor.first_name, debtor.name1, debtor.name2)
+    """Name the member itself, as runs do, also when its legal guardian is who owes."""
+    names = (debtor.first_name, debtor.name1)
     return debtor.represented_member_name or " ".join(name for name in names if name)
 
 
