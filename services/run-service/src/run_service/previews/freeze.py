@@ -2,7 +2,18 @@
 
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, cast, func, insert, literal, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Insert,
+    Integer,
+    Uuid,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from run_service.candidates.selection import Scope, candidate_claims, candidates, same
@@ -24,7 +35,16 @@ async def freeze(connection: AsyncConnection, preview_id: UUID, scope: Scope) ->
     found_claims = candidate_claims(scope)
     found = candidates(found_claims, scope)
     preview = literal(preview_id, Uuid)
-    frozen_studios = insert(preview_studios).from_select(
+    await connection.execute(
+        _freeze_members(found, preview).add_cte(
+            _freeze_studios(found, preview, scope).cte("frozen_studios"),
+            _freeze_claims(found_claims, preview).cte("frozen_claims"),
+        )
+    )
+
+
+def _freeze_studios(found: CTE, preview: ColumnElement[UUID], scope: Scope) -> Insert:
+    return insert(preview_studios).from_select(
         ["tenant_id", "preview_id", "studio_id", "name", "snapshot"],
         select(
             studios.c.tenant_id, preview, studios.c.studio_id, studios.c.name, studios.c.snapshot
@@ -33,35 +53,37 @@ async def freeze(connection: AsyncConnection, preview_id: UUID, scope: Scope) ->
             studios.c.studio_id.in_(select(found.c.studio_id)),
         ),
     )
-    frozen_claims = insert(preview_claims).from_select(
+
+
+def _freeze_claims(found: CTE, preview: ColumnElement[UUID]) -> Insert:
+    return insert(preview_claims).from_select(
         ["tenant_id", "preview_id", "member_id", "claim_id", "sequence", "to_collect", "snapshot"],
         select(
-            found_claims.c.tenant_id,
+            found.c.tenant_id,
             preview,
-            found_claims.c.member_id,
-            found_claims.c.claim_id,
-            found_claims.c.sequence,
-            found_claims.c.to_collect,
+            found.c.member_id,
+            found.c.claim_id,
+            found.c.sequence,
+            found.c.to_collect,
             claims.c.snapshot,
-        ).join(claims, same(claims, found_claims, "tenant_id", "claim_id")),
+        ).join(claims, same(claims, found, "tenant_id", "claim_id")),
     )
-    frozen_members = {
+
+
+def _freeze_members(found: CTE, preview: ColumnElement[UUID]) -> Insert:
+    order = [
+        studios.c.name,
+        found.c.studio_id,
+        members.c.surname,
+        members.c.name,
+        found.c.member_id,
+    ]
+    frozen = {
         "tenant_id": found.c.tenant_id,
         "preview_id": preview,
         "member_id": found.c.member_id,
         "studio_id": found.c.studio_id,
-        "place": cast(
-            func.row_number().over(
-                order_by=[
-                    studios.c.name,
-                    found.c.studio_id,
-                    members.c.surname,
-                    members.c.name,
-                    found.c.member_id,
-                ]
-            ),
-            Integer,
-        ),
+        "place": cast(func.row_number().over(order_by=order), Integer),
         "name": members.c.name,
         "membership_number": members.c.membership_number,
         "claim_count": found.c.claim_count,
@@ -72,14 +94,10 @@ async def freeze(connection: AsyncConnection, preview_id: UUID, scope: Scope) ->
         "left_out_reason": found.c.left_out_reason,
         "snapshot": members.c.snapshot,
     }
-    await connection.execute(
-        insert(preview_members)
-        .from_select(
-            list(frozen_members),
-            select(*frozen_members.values())
-            .select_from(found)
-            .join(members, same(members, found, "tenant_id", "member_id"))
-            .join(studios, same(studios, found, "tenant_id", "studio_id")),
-        )
-        .add_cte(frozen_studios.cte("frozen_studios"), frozen_claims.cte("frozen_claims"))
+    return insert(preview_members).from_select(
+        list(frozen),
+        select(*frozen.values())
+        .select_from(found)
+        .join(members, same(members, found, "tenant_id", "member_id"))
+        .join(studios, same(studios, found, "tenant_id", "studio_id")),
     )

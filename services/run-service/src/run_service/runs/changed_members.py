@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, func, or_, select, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from run_service.candidates.selection import LeftOut, Scope, candidate_claims, candidates, same
@@ -35,13 +46,34 @@ async def changed_members(
         preview_members.c.preview_id == preview_id,
         ~preview_members.c.left_out,
     )
+    in_collection = exists().where(
+        same(preview_claims, preview_members, "tenant_id", "preview_id", "member_id"),
+        same(reservations, preview_claims, "tenant_id", "claim_id"),
+        reservations.c.released_at.is_(None),
+    )
+    rows = await connection.execute(
+        select(
+            preview_members.c.member_id,
+            preview_members.c.name,
+            in_collection.label("in_collection"),
+        )
+        .where(is_included, preview_members.c.member_id.in_(_differing(scope, is_included)))
+        .order_by(preview_members.c.place)
+    )
+    return [ChangedMember(**row._mapping) for row in rows]
+
+
+def _differing(scope: Scope, is_included: ColumnElement[bool]) -> CompoundSelect[tuple[UUID]]:
+    """Select the members of whom the preview shows something else than there is now.
+
+    Each side is put below the other and grouped, never joined to it: the tables of a preview that
+    was just made have no statistics, and a join of such sets may take for ever.
+    """
     present_claims = candidate_claims(
         scope, only=select(preview_members.c.member_id).where(is_included)
     )
     present = candidates(present_claims, scope)
-    # Each side is put below the other and grouped, never joined to it: the tables of a preview
-    # that was just made have no statistics, and a join of such sets may take for ever.
-    differing = union(
+    return union(
         _standing_alone(
             select(
                 preview_members.c.member_id, preview_members.c.studio_id, preview_members.c.minor
@@ -73,21 +105,6 @@ async def changed_members(
             ),
         ),
     )
-    in_collection = exists().where(
-        same(preview_claims, preview_members, "tenant_id", "preview_id", "member_id"),
-        same(reservations, preview_claims, "tenant_id", "claim_id"),
-        reservations.c.released_at.is_(None),
-    )
-    rows = await connection.execute(
-        select(
-            preview_members.c.member_id,
-            preview_members.c.name,
-            in_collection.label("in_collection"),
-        )
-        .where(is_included, preview_members.c.member_id.in_(differing))
-        .order_by(preview_members.c.place)
-    )
-    return [ChangedMember(**row._mapping) for row in rows]
 
 
 def _standing_alone(frozen: Select[Any], present: Select[Any]) -> Select[tuple[UUID]]:
