@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic
 
 import structlog
@@ -137,17 +138,9 @@ class Service(Generic[S]):
         )
         relay = Relay(self.name, settings.database_url, settings.kafka_bootstrap_servers)
 
-        async def retry_parked(_: Context[Any]) -> bool:
-            return await inbox.retry_parked()
-
         workers = [
             RunningWorker(worker, context)
-            for worker in (
-                Worker(RETRY_PARKED, retry_parked, _RETRY_PARKED_EVERY),
-                measuring(consumer),
-                Worker("forget old answers", _forget_old_answers, _FORGET_EVERY),
-                *self.workers,
-            )
+            for worker in (*_workers_of_the_kit(inbox, consumer), *self.workers)
         ]
         loops = {"consumer": consumer.run(), "relay": relay.run()} | {
             f"worker {worker.name}": worker.run() for worker in workers
@@ -156,27 +149,13 @@ class Service(Generic[S]):
         for task in tasks.values():
             task.add_done_callback(_report_end)
 
-        def troubles() -> list[str]:
-            stuck = [worker.name for worker in workers if worker.is_stuck]
-            if is_stuck(relay.last_turn):
-                stuck.append("relay")
-            return [
-                *consumer.troubles(),
-                *(f"{name} ended" for name, task in tasks.items() if task.done()),
-                *(f"{name} is stuck" for name in stuck),
-            ]
-
-        async def no_migration_is_pending() -> None:
-            if await database.pending(context.database, self.migrations):
-                raise RuntimeError("a migration is pending")
-
         app.state.context = context
         app.state.token_verifier = verifier
         app.state.health = Health(
-            troubles,
+            partial(_troubles, consumer, relay, workers, tasks),
             {
                 "database": context.database.ping,
-                "migrations": no_migration_is_pending,
+                "migrations": partial(self._check_migrations, context.database),
                 "kafka": consumer.ping,
             },
         )
@@ -193,11 +172,42 @@ class Service(Generic[S]):
             await verifier.close()
             await context.database.close()
 
+    async def _check_migrations(self, database_: Database) -> None:
+        if await database.pending(database_, self.migrations):
+            raise RuntimeError("a migration is pending")
+
 
 @asynccontextmanager
 async def _not_started(_: FastAPI) -> AsyncIterator[None]:
     """Stand for the lifespan of an application that only describes itself."""
     yield
+
+
+def _workers_of_the_kit(inbox: Inbox, consumer: Consumer) -> list[Worker]:
+    async def retry_parked(_: Context[Any]) -> bool:
+        return await inbox.retry_parked()
+
+    return [
+        Worker(RETRY_PARKED, retry_parked, _RETRY_PARKED_EVERY),
+        measuring(consumer),
+        Worker("forget old answers", _forget_old_answers, _FORGET_EVERY),
+    ]
+
+
+def _troubles(
+    consumer: Consumer,
+    relay: Relay,
+    workers: Sequence[RunningWorker],
+    tasks: Mapping[str, asyncio.Task[None]],
+) -> list[str]:
+    stuck = [worker.name for worker in workers if worker.is_stuck]
+    if is_stuck(relay.last_turn):
+        stuck.append("relay")
+    return [
+        *consumer.troubles(),
+        *(f"{name} ended" for name, task in tasks.items() if task.done()),
+        *(f"{name} is stuck" for name in stuck),
+    ]
 
 
 async def _forget_old_answers(context: Context[Any]) -> bool:
