@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal
@@ -52,30 +52,20 @@ async def once(
         raise problem(KEY_MISSING)
     scope = f"{principal.subject} {request.method} {request.url.path}"
     request_hash = _hash(request.url.query, body.model_dump_json(exclude_unset=True))
-    same = (
-        idempotency_keys.c.tenant_id == principal.tenant_id,
-        idempotency_keys.c.scope == scope,
-        idempotency_keys.c.key == key,
-    )
+    same = {"tenant_id": principal.tenant_id, "scope": scope, "key": key}
     async with context.database.begin() as connection:
         # The lock ends with the transaction, after its rows have become visible to others.
         lock = _lock_number(_hash(str(principal.tenant_id), scope, key))
         if not await connection.scalar(select(func.pg_try_advisory_xact_lock(lock))):
             raise problem(IN_FLIGHT, headers={"Retry-After": "1"})
-        earlier = (await connection.execute(select(idempotency_keys).where(*same))).one_or_none()
+        found = await connection.execute(select(idempotency_keys).filter_by(**same))
+        earlier = found.one_or_none()
         if earlier is not None:
-            if earlier.request_hash != request_hash:
-                raise problem(KEY_REUSED)
-            return _response(earlier.answer, earlier.status, {"Idempotent-Replayed": "true"})
+            return _again(earlier, request_hash)
         answer = _to_json(await verb(connection))
         await connection.execute(
             insert(idempotency_keys).values(
-                tenant_id=principal.tenant_id,
-                scope=scope,
-                key=key,
-                request_hash=request_hash,
-                status=status,
-                answer=answer,
+                **same, request_hash=request_hash, status=status, answer=answer
             )
         )
     return _response(answer, status)
@@ -85,6 +75,12 @@ async def forget_old_answers(connection: AsyncConnection) -> int:
     """Delete the answers that are older than `KEPT_FOR`; return how many they were."""
     old = idempotency_keys.c.created_at < now() - KEPT_FOR
     return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
+
+
+def _again(earlier: Row[Any], request_hash: bytes) -> Response:
+    if earlier.request_hash != request_hash:
+        raise problem(KEY_REUSED)
+    return _response(earlier.answer, earlier.status, {"Idempotent-Replayed": "true"})
 
 
 def _to_json(answer: Answer) -> bytes:
