@@ -35,6 +35,20 @@ from partner_simulator.signatures import verify
 
 M = TypeVar("M", bound=BaseModel)
 
+_COUNTED = (
+    "requests",
+    "repeated_requests",
+    "conflicting_requests",
+    "wrong_signatures",
+    "cases",
+    "accepted",
+    "rejected",
+    "payments",
+    "notices",
+    "notices_not_acknowledged",
+)
+"""What `/state` tells of the agency."""
+
 
 def create_app(behaviour: Behaviour, seed: int = 1) -> FastAPI:
     """Return a simulator with an empty memory."""
@@ -91,21 +105,9 @@ def _add_steering(app: FastAPI, agency: Agency, sender: CallbackSender) -> None:
     @app.get("/state")
     async def get_state() -> dict[str, Any]:
         """Count what came in, was decided and was called back."""
-        counted = (
-            "requests",
-            "repeated_requests",
-            "conflicting_requests",
-            "wrong_signatures",
-            "cases",
-            "accepted",
-            "rejected",
-            "payments",
-            "notices",
-            "notices_not_acknowledged",
-        )
         callbacks = {name: sender.counts[name] for name in ("waiting", "delivered", "tries")}
         return {
-            **{name: agency.counts[name] for name in counted},
+            **{name: agency.counts[name] for name in _COUNTED},
             "callbacks": {**callbacks, "last_error": sender.last_error},
         }
 
