@@ -53,7 +53,9 @@ async def create_run(
     await _leave_out_changed(connection, principal.tenant_id, order, today)
     await _reserve(connection, principal.tenant_id, order, run_id)
 
-    member_count = await store.count_members(connection, principal.tenant_id, order.preview_id)
+    member_count = await store.insert_members(
+        connection, principal.tenant_id, run_id, order.preview_id
+    )
     if not member_count:
         raise problem(NOBODY_TO_HAND_OVER)
     count = await store.next_booking_count(connection, principal.tenant_id, today.year)

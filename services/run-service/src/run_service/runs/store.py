@@ -56,12 +56,6 @@ _NEXT_NUMBER = text(
     RETURNING last
     """
 )
-_COUNT_MEMBERS = text(
-    """
-    SELECT count(*) FROM preview_members
-    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
-    """
-)
 _INSERT_MEMBERS = text(
     """
     INSERT INTO run_members (
@@ -150,21 +144,24 @@ async def give_back(
 async def next_booking_count(connection: AsyncConnection, tenant_id: UUID, year: int) -> int:
     """Count one run more of a tenant's year; without gaps, as a rollback takes it back.
 
-    Locks the count until the transaction ends: called last of all that may wait.
+    Locks the count until the transaction ends, and other runs of the tenant wait for it that
+    long: called after all that waits itself or takes its time.
     """
     return int(await connection.scalar(_NEXT_NUMBER, {"tenant_id": tenant_id, "year": year}))
 
 
-async def count_members(connection: AsyncConnection, tenant_id: UUID, preview_id: UUID) -> int:
-    """Return how many members of a preview are to go into a run."""
-    parameters = {"tenant_id": tenant_id, "preview_id": preview_id}
-    return int(await connection.scalar(_COUNT_MEMBERS, parameters))
+async def insert_members(
+    connection: AsyncConnection, tenant_id: UUID, run_id: UUID, preview_id: UUID
+) -> int:
+    """Add the members of a preview that are not left out to a run; return how many they are."""
+    keys = {"tenant_id": tenant_id, "run_id": run_id, "preview_id": preview_id}
+    return (await connection.execute(_INSERT_MEMBERS, keys)).rowcount
 
 
 async def insert_run(
     connection: AsyncConnection, tenant_id: UUID, run: NewRun, cause: Cause
 ) -> None:
-    """Add a run with its members and studios, and mark its preview as used."""
+    """Add a run whose members are there with its studios, and mark its preview as used."""
     await connection.execute(
         insert(runs).values(
             tenant_id=tenant_id,
@@ -176,7 +173,6 @@ async def insert_run(
         )
     )
     keys = {"tenant_id": tenant_id, "run_id": run.run_id, "preview_id": run.preview_id}
-    await connection.execute(_INSERT_MEMBERS, keys)
     await connection.execute(_INSERT_STUDIOS, keys)
     await connection.execute(_INSERT_TOTALS, keys)
     await connection.execute(
