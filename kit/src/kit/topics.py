@@ -76,5 +76,9 @@ async def _configure(admin: AIOKafkaAdminClient, settings: dict[str, dict[str, s
         ConfigResource(ConfigResourceType.TOPIC, name, configs=configs)
         for name, configs in settings.items()
     ]
-    if resources:
-        await admin.alter_configs(resources)
+    if not resources:
+        return
+    for response in await admin.alter_configs(resources):
+        for code, _message, _type, name in response.resources:
+            if code != 0:
+                raise for_code(code)(name)
