@@ -81,6 +81,16 @@ async def test_a_connection_for_reads_refuses_to_write(database: Database) -> No
         await connection.execute(INSERT, {"id": "again"})
 
 
+async def test_all_that_is_read_on_one_connection_is_of_one_moment(database: Database) -> None:
+    async with database.connect() as connection:
+        assert await connection.scalar(COUNT) == 0
+        async with database.begin() as other:
+            await other.execute(INSERT, {"id": "meanwhile"})
+        assert await connection.scalar(COUNT) == 0
+    async with database.connect() as connection:
+        assert await connection.scalar(COUNT) == 1
+
+
 async def test_sessions_are_in_utc_and_have_limits(database: Database) -> None:
     async with database.connect() as connection:
         settings = {

@@ -77,9 +77,11 @@ class Database:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection for reads: it refuses to write, and locks no row."""
+        """Open a connection for reads: of one moment; it refuses to write, and locks no row."""
         async with self._engine.connect() as connection:
-            await connection.execution_options(postgresql_readonly=True)
+            await connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
             yield connection
 
     async def ping(self) -> None:

@@ -84,7 +84,6 @@ async def audit(context: Context[Any], _arguments: Sequence[str]) -> int:
     """Print each difference and how many there are; return 0 when there is none, else 1."""
     count = 0
     async with context.database.connect() as connection:
-        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         async for difference in differences(connection):
             count += 1
             print(difference)  # noqa: T201 - what the command is for
