@@ -18,6 +18,7 @@ from export_service.settings import Settings
 from export_service.subscribers import member_handed_over, run_created
 from kit.clock import now
 from kit.context import Context
+from kit.cursors import encode
 from kit.ids import new_id
 from local_stack.issuer import Issuer
 from tests.export_service.conftest import render_all
@@ -239,7 +240,9 @@ async def test_lists_go_on_where_the_page_before_ended(staff: Staff) -> None:
             break
         cursor = {"cursor": page["next"]}
     assert found == ordered[::-1]
-    assert (await staff.get(cursor="x")).json()["errors"][0]["field"] == "cursor"
+    before_all_time = encode(["0001-01-01T00:00:00+14:00", new_id()])
+    for invalid in ("x", before_all_time):
+        assert (await staff.get(cursor=invalid)).json()["errors"][0]["field"] == "cursor"
 
 
 async def test_lists_can_be_narrowed_to_a_run_and_a_status(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.cursors import decode, encode
+from kit.cursors import Place, decode, encode
 from kit.problems import FieldError, Problem
 
 KEY = (date, str, UUID)
@@ -81,3 +81,16 @@ def test_numbers_that_no_column_holds_are_refused() -> None:
         decode(_made_of("[true]"), (int,))
     with pytest.raises(Problem):
         decode(_made_of('["NaN"]'), (Decimal,))
+
+
+@pytest.mark.parametrize("place", [-1, 2**31, "1"])
+def test_a_place_is_one_that_an_integer_column_can_hold(place: object) -> None:
+    assert decode(encode([2**31 - 1]), (Place,)) == (2**31 - 1,)
+    with pytest.raises(Problem):
+        decode(encode([place]), (Place,))
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_times_that_have_no_place_in_the_calendar_of_utc_are_refused(time: str) -> None:
+    with pytest.raises(Problem):
+        decode(encode([time]), (datetime,))

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from contracts import CollectionBlock, RunCreatedV1
-from kit import clock
+from kit import clock, cursors
 from kit.ids import new_id
 from tests.run_service.world import World, claim, euros, member, years_ago
 
@@ -233,6 +233,10 @@ async def test_runs_are_listed_newest_first_by_period_status_and_partner_r5(worl
     assert [run["run_id"] for run in page["items"]] == [new["run_id"]]
     rest = await world.get(f"/runs?limit=1&cursor={page['next']}")
     assert ([run["run_id"] for run in rest["items"]], rest["next"]) == ([old["run_id"]], None)
+    async with world.client() as client:
+        for part in ("members", "studios"):
+            beyond = f"/runs/{old['run_id']}/{part}?cursor={cursors.encode([2**31])}"
+            assert (await client.get(beyond)).json()["errors"][0]["field"] == "cursor"
     by_partner = await world.get(f"/runs?partner_id={partners[0]}")
     assert [run["run_id"] for run in by_partner["items"]] == [old["run_id"]]
     assert (await world.get("/runs?status=CANCELLED"))["items"] == []

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from kit import cursors
 from kit.ids import new_id
 from run_service.previews.discard_previews import discard_previews
 from tests.run_service.world import World, claim, euros, member, years_ago
@@ -35,6 +36,10 @@ async def test_preview_shows_each_candidate_with_its_claims_r2(world: World) -> 
     assert items[0]["total"] == {"amount": "12.50", "currency": "EUR"}
     assert {each["claim_id"] for each in items[0]["claims"]} == set(map(str, debtors[0].claim_ids))
     assert {each["to_collect"]["amount"] for each in items[0]["claims"]} == {"10.00", "2.50"}
+
+    async with world.client() as client:
+        refused = await client.get(path, params={"cursor": cursors.encode([2**31])})
+    assert refused.json()["errors"][0]["field"] == "cursor"
 
 
 async def test_preview_is_frozen_r4(world: World) -> None:

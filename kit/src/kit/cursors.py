@@ -7,11 +7,12 @@ was tampered with either is a valid place in the list or a 422.
 import base64
 import binascii
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from kit.problems import Problem, unprocessable
@@ -28,6 +29,9 @@ Cursor = Annotated[
 ]
 """Where the page starts; give it the default None."""
 
+Place = Annotated[int, Field(ge=0, lt=2**31)]
+"""A number in a list that is counted through, from an integer column."""
+
 
 class Page(BaseModel, Generic[T]):
     """Some items of a list."""
@@ -43,7 +47,7 @@ def encode(values: Sequence[Any]) -> str:
 
 
 def decode(cursor: str, types: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the sort key in `cursor`, each value of its type in `types` (`UUID`, `date | None`).
+    """Return the sort key in `cursor`, each value of its type in `types` (`UUID`, `Place`).
 
     Raises the 422 that names `cursor` when it is not one that `encode` made for such a key.
     """
@@ -68,10 +72,20 @@ def _unwrap(cursor: str) -> bytes:
 
 
 def _fits(value: object) -> bool:
-    """Say whether PostgreSQL can hold the value: bigint at most, no NUL in texts."""
+    """Say whether PostgreSQL can hold the value: bigint at most, times in UTC, no NUL in texts."""
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
+    if isinstance(value, datetime):
+        return _has_time_in_utc(value)
     return not (isinstance(value, str) and "\x00" in value)
+
+
+def _has_time_in_utc(value: datetime) -> bool:
+    try:
+        value.astimezone(UTC)
+    except OverflowError:  # before the first year, or after the last one
+        return False
+    return True
 
 
 def _invalid() -> Problem:

@@ -85,7 +85,7 @@ async def preview_members(
 ) -> Page[PreviewMember]:
     """Return members of a preview by studio and name; raises as `preview` does."""
     await readable_preview(connection, principal, preview_id)
-    (after,) = cursors.decode(cursor, [int]) if cursor else (0,)
+    (after,) = cursors.decode(cursor, [cursors.Place]) if cursor else (0,)
     rows = (
         await connection.execute(
             _MEMBERS,

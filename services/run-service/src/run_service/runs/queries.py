@@ -163,7 +163,7 @@ async def run_members(
 ) -> Page[RunMember]:
     """Return the members of a run by booking number (R6); raises as `run` does."""
     await _find_run(connection, principal, run_id)
-    (after,) = cursors.decode(cursor, [int]) if cursor else (0,)
+    (after,) = cursors.decode(cursor, [cursors.Place]) if cursor else (0,)
     rows = (
         await connection.execute(
             _MEMBERS, {**_keys(principal, run_id), "after": after, "limit": limit + 1}
@@ -183,7 +183,7 @@ async def run_studios(
 ) -> Page[RunStudio]:
     """Return the studios of a run by booking number (R7); raises as `run` does."""
     await _find_run(connection, principal, run_id)
-    (after,) = cursors.decode(cursor, [int]) if cursor else (0,)
+    (after,) = cursors.decode(cursor, [cursors.Place]) if cursor else (0,)
     rows = (
         await connection.execute(
             _STUDIOS, {**_keys(principal, run_id), "after": after, "limit": limit + 1}
