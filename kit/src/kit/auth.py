@@ -114,7 +114,9 @@ class TokenVerifier:
             raise InvalidToken from None
         signing = await self._key(header.get("kid"))
         algorithm = header.get("alg")
-        if signing is None or algorithm not in signing.algorithms:
+        if signing is None or not isinstance(algorithm, str):
+            raise InvalidToken
+        if algorithm not in signing.algorithms:
             raise InvalidToken
         try:
             claims = jwt.decode(
