@@ -24,7 +24,8 @@ up: $(READY) ## Starts everything with seeded data, until Ctrl-C (MEMBERS=1000).
 	@$(BIN)/local-stack up --members $(MEMBERS)
 
 test: check ## Everything that has to hold: style, types, borders, contracts, tests.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup -m "not idle"
+	$(BIN)/pytest -m idle tests/kit
 
 check: $(READY)
 	$(BIN)/ruff check .

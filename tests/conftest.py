@@ -24,6 +24,13 @@ def plain_logs() -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share something heavy together, when several processes run the tests."""
+    for item in items:
+        for shared in {"stack", "kafka"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A durable PostgreSQL 18 on a free port, for all tests of the run."""
