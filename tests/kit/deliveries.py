@@ -207,7 +207,7 @@ async def _assigned(
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
     await consumer.start()
     try:
-        count, _ = wanted_topics()[topic]
+        count, _ = wanted_topics(replication=1)[topic]
         places = [TopicPartition(topic, number) for number in range(count)]
         consumer.assign(places)
         yield consumer, places

@@ -14,12 +14,20 @@ class TopicMismatchError(Exception):
     """A topic exists with another number of partitions: changing it would break the key order."""
 
 
-def wanted_topics() -> dict[str, tuple[int, dict[str, str]]]:
-    """Return all topics, dead-letter topics included: name → (partitions, settings)."""
+def wanted_topics(replication: int) -> dict[str, tuple[int, dict[str, str]]]:
+    """Return all topics, dead-letter topics included: name → (partitions, settings).
+
+    One replica may be away. Were it two of three, Kafka would acknowledge what a single broker
+    has, and the relay would forget what that broker may lose.
+    """
+    durable = {"min.insync.replicas": str(max(replication - 1, 1))}
     wanted: dict[str, tuple[int, dict[str, str]]] = {}
     for topic in TOPICS.values():
-        wanted[topic.name] = (topic.partitions, topic.configuration)
-        wanted[topic.dead_letter_name] = (DEAD_LETTERS.partitions, DEAD_LETTERS.configuration)
+        wanted[topic.name] = (topic.partitions, topic.configuration | durable)
+        wanted[topic.dead_letter_name] = (
+            DEAD_LETTERS.partitions,
+            DEAD_LETTERS.configuration | durable,
+        )
     return wanted
 
 
@@ -32,7 +40,7 @@ async def provision(bootstrap_servers: str, replication: int) -> list[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","))
     await admin.start()
     try:
-        wanted = wanted_topics()
+        wanted = wanted_topics(replication)
         existing = {
             found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()
         }
