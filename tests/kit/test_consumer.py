@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import time
 from contextlib import AsyncExitStack
 from functools import partial
@@ -178,11 +179,17 @@ async def test_dead_letters_come_back_after_a_fix_and_twice_does_no_harm(
     async with consuming(deliveries, kafka, group), relaying(database_url, kafka):
         async with producing(kafka) as producer:
             await send(producer, event)
-        await until(lambda: listed(kafka, group, capsys, "handler-failed"))
+        numbers: list[str] = []
+
+        async def is_listed() -> bool:
+            numbers[:] = await listed(kafka, group, capsys, "handler-failed")
+            return bool(numbers)
+
+        await until(is_listed)
         async with deliveries.begin() as connection:
             await connection.execute(text("ALTER TABLE handled DROP CONSTRAINT bug"))
         for _ in range(2):
-            assert await command(kafka, group, "replay", TOPIC) == 0
+            assert await command(kafka, group, "replay", TOPIC, *numbers) == 0
         await until(lambda: was_handled(deliveries, event.key()))
         async with producing(kafka) as producer:
             await send(producer, last := partner())
@@ -197,10 +204,12 @@ async def command(kafka: str, service: str, *words: str) -> int:
     return await dead_letter_commands.run(kafka, service, parser.parse_args(words))
 
 
-async def listed(kafka: str, service: str, capsys: pytest.CaptureFixture[str], reason: str) -> bool:
-    """Tell whether the command lists a dead letter with this reason."""
+async def listed(
+    kafka: str, service: str, capsys: pytest.CaptureFixture[str], reason: str
+) -> list[str]:
+    """Return the numbers under which the command lists dead letters with this reason."""
     await command(kafka, service, "list", TOPIC)
-    return reason in capsys.readouterr().out
+    return re.findall(rf"^{TOPIC} (\d+): {reason} ", capsys.readouterr().out, re.MULTILINE)
 
 
 async def test_a_batch_waits_for_the_database_and_nothing_is_skipped(
