@@ -81,7 +81,9 @@ async def test_what_is_wrong_with_a_partner_is_named(gateway: Gateway) -> None:
         ({**API, "base_url": "https://127.0.0.1:x/"}, "base_url"),
         ({**API, "api_token": "two words"}, "api_token"),
         ({**API, "file_number_pattern": "("}, "file_number_pattern"),
+        ({**API, "file_number_pattern": "a{9999999999}"}, "file_number_pattern"),
         ({**API, "name": ""}, "name"),
+        ({**API, "name": " \n"}, "name"),
         ({**API, "channel": "FAX"}, "channel"),
         ({**API, "unknown": 1}, "unknown"),
     ]
@@ -102,6 +104,9 @@ async def test_what_is_wrong_with_a_partner_is_named(gateway: Gateway) -> None:
         "https://[::1]/",
         "https://[::ffff:10.0.0.1]/",
         "https://[fd00::1]/",
+        "https://[::10.0.0.1]/",
+        "https://[64:ff9b::169.254.169.254]/",
+        "https://[2002:7f00:1::]/",
         "https://0.0.0.0/",
         "https://224.0.0.1/",
         "https://localhost/",
@@ -116,6 +121,8 @@ async def test_an_address_that_is_not_public_is_refused(url: str) -> None:
 
 async def test_a_public_address_or_a_trusted_host_is_taken() -> None:
     await check_base_url("https://8.8.8.8:8443/api", frozenset())
+    await check_base_url("https://[64:ff9b::8.8.8.8]/", frozenset())
+    await check_base_url("https://[2001:4860:4860::8888]/", frozenset())
     await check_base_url("http://LocalHost:1/", frozenset({"localhost"}))
 
 

@@ -6,21 +6,28 @@ from typing import Self
 from pydantic import Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.parts import Name
 from kit import outbox
 from kit.clock import now
 from kit.http import Body
 from kit.problems import unprocessable
 from kit.trace import Cause
 from partner_gateway.partners import store
-from partner_gateway.partners.partner import ApiToken, BaseUrl, Channel, Partner, Pattern, Status
+from partner_gateway.partners.partner import (
+    ApiToken,
+    BaseUrl,
+    Channel,
+    Partner,
+    PartnerName,
+    Pattern,
+    Status,
+)
 from partner_gateway.sealing import Seal
 
 
 class PartnerChange(Body):
     """What is to be different; what is left out stays, null takes away what may be missing."""
 
-    name: Name | None = None
+    name: PartnerName | None = None
     """How staff know it."""
     status: Status | None = None
     """PAUSED: no new run may go to it; what it holds goes on."""

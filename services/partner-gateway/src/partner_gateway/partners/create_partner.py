@@ -5,21 +5,28 @@ from typing import Self
 from pydantic import Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.parts import Name
 from kit import outbox
 from kit.clock import now
 from kit.http import Body
 from kit.ids import new_id
 from kit.trace import Cause
 from partner_gateway.partners import store
-from partner_gateway.partners.partner import ApiToken, BaseUrl, Channel, Partner, Pattern, Status
+from partner_gateway.partners.partner import (
+    ApiToken,
+    BaseUrl,
+    Channel,
+    Partner,
+    PartnerName,
+    Pattern,
+    Status,
+)
 from partner_gateway.sealing import Seal
 
 
 class NewPartner(Body):
     """A partner to be set up."""
 
-    name: Name
+    name: PartnerName
     """How staff know it."""
     channel: Channel
     """BY_HAND: staff pass on an export. API: we call the partner."""

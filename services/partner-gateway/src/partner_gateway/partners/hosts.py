@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from kit.problems import unprocessable
 
 _FIELD = "base_url"
+# What a NAT64 translates, and the compatible form of old; their last 32 bits are an IPv4 address.
+_LEADING_TO_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 
 
 async def check_base_url(base_url: str, trusted_hosts: AbstractSet[str]) -> None:
@@ -46,6 +48,13 @@ async def _addresses(host: str, port: int) -> list[str]:
 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
+    if isinstance(parsed, ipaddress.IPv6Address):
+        parsed = _carried(parsed) or parsed
     return parsed.is_global and not parsed.is_multicast
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the address of the older kind that is really reached through this one, if any."""
+    if any(address in network for network in _LEADING_TO_IPV4):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour

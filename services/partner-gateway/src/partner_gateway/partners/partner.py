@@ -7,15 +7,16 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from contracts.partner import PartnerSnapshotV1
+from contracts.parts import Name
 
 
 def _is_regular_expression(pattern: str) -> str:
     try:
         re.compile(pattern)
-    except re.error:
+    except (re.error, OverflowError):  # the latter for numbers beyond what it counts to
         raise ValueError("must be a regular expression") from None
     return pattern
 
@@ -28,6 +29,7 @@ BaseUrl = Annotated[
 """Where a partner's API is, in ASCII, without the slash at its end."""
 ApiToken = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[\x21-\x7e]+$")]
 """What goes behind `Authorization: Bearer`."""
+PartnerName = Annotated[Name, StringConstraints(strip_whitespace=True)]
 Pattern = Annotated[
     str, Field(min_length=1, max_length=200), AfterValidator(_is_regular_expression)
 ]
