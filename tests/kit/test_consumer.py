@@ -258,6 +258,7 @@ async def at_least(database: Database, number: int) -> bool:
     return await count(database) >= number
 
 
+@pytest.mark.idle
 async def test_from_outbox_to_the_subscribers_commit_in_under_50_ms_when_idle(
     deliveries: Database, database_url: str, kafka: str
 ) -> None:

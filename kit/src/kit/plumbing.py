@@ -69,6 +69,7 @@ parked: Final = Table(
     Column("next_try_at", DateTime(timezone=True), nullable=False),
     Index("parked_waits_for", "waits_for"),
     Index("parked_next_try_at", "next_try_at"),
+    Index("parked_key", "key"),
     comment="messages that came before the thing they speak of",
 )
 
@@ -149,6 +150,7 @@ _CREATE_V1: Final = (
     "COMMENT ON TABLE parked IS 'messages that came before the thing they speak of'",
     "CREATE INDEX parked_waits_for ON parked (waits_for)",
     "CREATE INDEX parked_next_try_at ON parked (next_try_at)",
+    "CREATE INDEX parked_key ON parked (key)",
     """
     CREATE TABLE idempotency_keys (
         tenant_id uuid NOT NULL,
