@@ -263,7 +263,7 @@ async def test_from_outbox_to_the_subscribers_commit_in_under_50_ms_when_idle(
     deliveries: Database, database_url: str, kafka: str
 ) -> None:
     """The best of three rounds counts: only an idle machine shows the latency of an idle path."""
-    rounds = []
+    rounds: list[float] = []
     async with consuming(deliveries, kafka, "quick-readers"), relaying(database_url, kafka):
         await wait_for_relay(deliveries, kafka)
         while len(rounds) < 3 and not (rounds and min(rounds) < 0.05):
