@@ -50,6 +50,11 @@ class Staff:
             f"/v1/exports{path}", params=parameters, headers=self._headers
         )
 
+    async def part_of_file(self, export_id: str, part: str) -> httpx.Response:
+        """Reads what the header `Range` asks for."""
+        headers = {**self._headers, "Range": part}
+        return await self._client.get(f"/v1/exports/{export_id}/file", headers=headers)
+
     async def order(
         self, run_id: UUID = RUN.run_id, format_: str = "csv", key: str | None = None, **more: Any
     ) -> httpx.Response:
@@ -133,6 +138,18 @@ async def test_the_file_comes_with_its_name_length_and_digest(
     assert answer.headers["cache-control"] == "no-store"
     expected = base64.b64encode(digest.digest()).decode()
     assert answer.headers["repr-digest"] == f"sha-256=:{expected}:"
+
+
+@pytest.mark.parametrize(("part", "status"), [("bytes=9999999-", 416), ("bytes=5-1", 400)])
+async def test_a_part_that_the_file_does_not_have_is_a_problem(
+    context: Context[Settings], staff: Staff, part: str, status: int
+) -> None:
+    export_id = await completed(context, staff)
+    size = (await staff.get(f"/{export_id}")).json()["size_bytes"]
+    answer = await staff.part_of_file(export_id, part)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers.get("content-range") == (f"bytes */{size}" if status == 416 else None)
 
 
 async def test_a_file_that_is_not_ready_is_a_conflict(staff: Staff) -> None:

@@ -20,7 +20,7 @@ from kit.auth import Principal
 from kit.context import Context
 from kit.database import is_temporary
 from kit.ids import new_id
-from kit.problems import INTERNAL, INVALID, STALE, TOO_LARGE, Problem, problem, unavailable
+from kit.problems import INTERNAL, INVALID, STALE, Problem, problem, unavailable
 from kit.trace import (
     Cause,
     carried,
@@ -159,9 +159,10 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            if message["status"] == 413 and headers.get("content-type") != problems.MEDIA_TYPE:
-                # The framework refuses a declared length by itself, in plain text.
-                await problem(TOO_LARGE).response()(self._scope, _nothing, self.send)
+            if message["status"] >= 400 and headers.get("content-type", "").startswith("text/"):
+                # The framework refuses a declared length or a `Range` by itself, in plain text.
+                refused = problems.from_status(message["status"], _kept(headers))
+                await refused.response()(self._scope, _nothing, self.send)
                 self._is_replaced = True
                 return
             self.status = message["status"]
@@ -189,6 +190,11 @@ class _Exchange:
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )
+
+
+def _kept(headers: MutableHeaders) -> dict[str, str]:
+    """Return what is worth keeping of an answer in plain text: how long the file is."""
+    return {name: headers[name] for name in ("Content-Range",) if name in headers}
 
 
 async def _nothing() -> Message:
