@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -106,7 +107,10 @@ class Issuer:
         return {"keys": [{**_public(key), "kid": kid} for kid, key in self.keys.items()]}
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """Return the claims of a valid token, with some changed; None takes one out."""
+        """Return the claims of a valid token, with some changed: None takes one out.
+
+        A timedelta is a time from now on, whenever that is.
+        """
         claims = {
             "iss": self.name,
             "aud": self.audience,
@@ -116,7 +120,7 @@ class Issuer:
             "roles": ["collection:read"],
             **changed,
         }
-        return {name: value for name, value in claims.items() if value is not None}
+        return {name: _at(value) for name, value in claims.items() if value is not None}
 
     def token(self, kid: str = "rsa", algorithm: str = "RS256", **changed: Any) -> str:
         """Return a signed token."""
@@ -126,6 +130,12 @@ class Issuer:
     def bearer(self, **changed: Any) -> dict[str, str]:
         """Return the header that a request carries its token in."""
         return {"Authorization": f"Bearer {self.token(**changed)}"}
+
+
+def _at(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return int(time.time() + value.total_seconds())
+    return value
 
 
 def _public(key: PrivateKey) -> Mapping[str, Any]:

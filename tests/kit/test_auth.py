@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-import time
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -20,7 +20,6 @@ from kit.problems import Problem
 from tests.kit.conftest import TENANT, Issuer, client_of, no_lifespan
 
 STUDIO = uuid4()
-NOW = int(time.time())
 
 router = APIRouter()
 
@@ -60,16 +59,20 @@ async def test_without_studios_all_are_seen_and_with_an_empty_list_none(
 
 
 async def test_clocks_may_differ_a_little(issuer: Issuer, verifier: TokenVerifier) -> None:
-    await verifier.verify(issuer.token(exp=NOW - 10, nbf=NOW + 10, iat=NOW + 10))
+    await verifier.verify(
+        issuer.token(
+            exp=timedelta(seconds=-10), nbf=timedelta(seconds=10), iat=timedelta(seconds=10)
+        )
+    )
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"exp": NOW - 60},
+        {"exp": timedelta(seconds=-60)},
         {"exp": None},
         {"exp": "soon"},
-        {"nbf": NOW + 120},
+        {"nbf": timedelta(seconds=120)},
         {"iss": "https://other.example"},
         {"iss": None},
         {"aud": "other"},
@@ -249,7 +252,7 @@ async def test_every_bad_token_gets_one_and_the_same_401(app: FastAPI, issuer: I
         "Bearer",
         "Basic dXNlcjpwYXNz",
         "Bearer nonsense",
-        issuer.bearer(exp=NOW - 60)["Authorization"],
+        issuer.bearer(exp=timedelta(seconds=-60))["Authorization"],
         issuer.bearer(aud="other")["Authorization"],
         issuer.bearer(tenant_id="1")["Authorization"],
     ]
