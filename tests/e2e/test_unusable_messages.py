@@ -1,4 +1,8 @@
-"""Poison in each subscribed topic: the good messages around it act, each bad one is set aside."""
+"""Poison in each subscribed topic: the good messages around it act, each bad one is set aside.
+
+Named to run last on the shared stack: a client of another make that reads a topic from the start
+may not survive a header name that is not UTF-8.
+"""
 
 import asyncio
 import importlib
