@@ -1,12 +1,16 @@
 """What all tests share: one real PostgreSQL, and a fresh database in it for each test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from itertools import count
 
 import asyncpg
 import pytest
 import structlog
 
+from kit.database import upgrade
 from kit.topics import provision
 from local_stack import engines
 from local_stack.postgres import PostgresServer
@@ -38,15 +42,40 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
         yield server
 
 
-@pytest.fixture
-async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
-    """The address of an empty database for this test alone, as the services' settings take it."""
+@asynccontextmanager
+async def fresh_database(
+    postgres: PostgresServer, template: str = "template1"
+) -> AsyncIterator[str]:
+    """A database for one test alone: its address, as the services' settings take it."""
     name = f"test_{next(_numbers)}"
-    postgres.create_database(name, role="tests")
+    postgres.create_database(name, role="tests", template=template)
     yield postgres.url(name).replace("postgresql://", "postgresql+asyncpg://")
     superuser = await asyncpg.connect(postgres.superuser_url)
     await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await superuser.close()
+
+
+@pytest.fixture
+async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    """The address of an empty database for this test alone."""
+    async with fresh_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresServer) -> Callable[[str], AbstractAsyncContextManager[str]]:
+    """Make databases that are migrated: once for each package, and copied for each test."""
+
+    @cache
+    def template_of(package: str) -> str:
+        name = package.replace(".", "_")
+        postgres.create_database(name, role="tests")
+        url = postgres.url(name).replace("postgresql://", "postgresql+asyncpg://")
+        with ThreadPoolExecutor(1) as thread:  # it runs a loop of its own
+            thread.submit(upgrade, url, package).result()
+        return name
+
+    return lambda package: fresh_database(postgres, template_of(package))
 
 
 @pytest.fixture(scope="session")

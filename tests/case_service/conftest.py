@@ -1,8 +1,7 @@
 """A case-service without Kafka: its database, its handlers, its HTTP, an issuer of tokens."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 import pytest
@@ -12,10 +11,19 @@ from case_service.main import service
 from case_service.settings import Settings
 from kit.auth import TokenVerifier
 from kit.context import Context
-from kit.database import Database, upgrade
+from kit.database import Database
 from kit.http import build_app
 from local_stack.issuer import AUDIENCE, Issuer
 from tests.case_service.world import World
+
+
+@pytest.fixture
+async def database_url(
+    migrated: Callable[[str], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[str]:
+    """The address of a migrated, empty database for this test alone."""
+    async with migrated("case_service.migrations") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +36,6 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture
 async def context(database_url: str, issuer: Issuer) -> AsyncIterator[Context[Settings]]:
     """The context of a service with a migrated, empty database."""
-    await asyncio.to_thread(upgrade, database_url, service.migrations)
     settings = Settings(
         database_url=database_url,
         kafka_bootstrap_servers="127.0.0.1:1",

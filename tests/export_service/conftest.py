@@ -1,8 +1,7 @@
 """An export-service without Kafka: its database, its worker, its HTTP, an issuer of tokens."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -14,9 +13,18 @@ from export_service.exports.render_export import ExportRenderer
 from export_service.settings import Settings
 from kit.auth import TokenVerifier
 from kit.context import Context
-from kit.database import Database, upgrade
+from kit.database import Database
 from kit.http import build_app
 from local_stack.issuer import AUDIENCE, Issuer
+
+
+@pytest.fixture
+async def database_url(
+    migrated: Callable[[str], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[str]:
+    """The address of a migrated, empty database for this test alone."""
+    async with migrated("export_service.migrations") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +39,6 @@ async def context(
     database_url: str, issuer: Issuer, tmp_path: Path
 ) -> AsyncIterator[Context[Settings]]:
     """The context of a service with a migrated, empty database."""
-    await asyncio.to_thread(upgrade, database_url, "export_service.migrations")
     settings = Settings(
         database_url=database_url,
         kafka_bootstrap_servers="127.0.0.1:1",

@@ -1,21 +1,28 @@
 """A partner gateway and a partner simulator that speak to each other over real HTTP."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
 from kit.context import Context
-from kit.database import Database, upgrade
-from partner_gateway.main import service
+from kit.database import Database
 from partner_gateway.settings import Settings
 from tests.partner_gateway.world import Gateway, Simulator, make_settings
 
 
 @pytest.fixture
+async def database_url(
+    migrated: Callable[[str], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[str]:
+    """The address of a migrated, empty database for this test alone."""
+    async with migrated("partner_gateway.migrations") as url:
+        yield url
+
+
+@pytest.fixture
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     """A gateway with an empty database; its workers run when the test says so."""
-    await asyncio.to_thread(upgrade, database_url, service.migrations)
     settings = make_settings(database_url)
     context: Context[Settings] = Context(settings, Database(database_url))
     gateway = Gateway(context)

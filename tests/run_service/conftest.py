@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -12,13 +12,22 @@ from jwt.algorithms import OKPAlgorithm
 
 from kit.auth import TokenVerifier
 from kit.context import Context
-from kit.database import Database, upgrade
+from kit.database import Database
 from kit.http import build_app
 from run_service.main import service
 from run_service.settings import Settings
 from tests.run_service.world import AUDIENCE, ISSUER, World
 
 KEY = ed25519.Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+async def database_url(
+    migrated: Callable[[str], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[str]:
+    """The address of a migrated, empty database for this test alone."""
+    async with migrated("run_service.migrations") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +53,6 @@ async def jwks_url() -> AsyncIterator[str]:
 @pytest.fixture
 async def world(database_url: str, jwks_url: str) -> AsyncIterator[World]:
     """A tenant with run-service."""
-    await asyncio.to_thread(upgrade, database_url, "run_service.migrations")
     settings = Settings(
         database_url=database_url,
         kafka_bootstrap_servers="127.0.0.1:1",

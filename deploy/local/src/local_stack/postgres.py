@@ -77,13 +77,16 @@ class Postgres(ABC):
     ) -> None:
         self.remove()
 
-    def create_database(self, name: str, role: str | None = None) -> None:
+    def create_database(
+        self, name: str, role: str | None = None, *, template: str = "template1"
+    ) -> None:
         """A database of its own role (called like the database unless named).
 
-        No other role can connect to it; a role owns as many databases as are made for it.
+        No other role can connect to it; a role owns as many databases as are made for it. It
+        begins as a copy of `template`, to which nobody may be connected.
         """
         role = role or name
-        if not (_NAME.fullmatch(name) and _NAME.fullmatch(role)):
+        if not all(_NAME.fullmatch(each) for each in (name, role, template)):
             raise ValueError("names of databases and roles are lower case words")
         known = dict(self._credentials.values())
         if role in known:
@@ -91,7 +94,7 @@ class Postgres(ABC):
         else:
             password = secrets.token_urlsafe(16)
             self._execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
-        self._execute(f"CREATE DATABASE {name} OWNER {role}")
+        self._execute(f"CREATE DATABASE {name} OWNER {role} TEMPLATE {template}")
         self._execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
         self._credentials[name] = (role, password)
 
