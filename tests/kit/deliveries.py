@@ -141,12 +141,25 @@ def make_inbox(database: Database, name: str = "note-service") -> Inbox:
     return Inbox(name, subscriptions, Context[Any](None, database))
 
 
+class RingingInbox(Inbox):
+    """Rings whenever records were handled and committed."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        super().__init__(name, subscriptions, Context[Any](None, database))
+        self.committed = asyncio.Event()
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Handle records, then ring."""
+        await super().handle(records)
+        self.committed.set()
+
+
 @asynccontextmanager
 async def consuming(
-    database: Database, bootstrap_servers: str, group: str
+    database: Database, bootstrap_servers: str, group: str, inbox: Inbox | None = None
 ) -> AsyncIterator[Consumer]:
     """Run a consumer of the small service."""
-    inbox = make_inbox(database, group)
+    inbox = inbox or make_inbox(database, group)
     consumer = Consumer(group, subscriptions.topics, inbox, bootstrap_servers)
     task = asyncio.create_task(consumer.run())
     try:
