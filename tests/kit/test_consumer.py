@@ -281,14 +281,17 @@ async def test_from_outbox_to_the_subscribers_commit_in_under_50_ms_when_idle(
 async def seconds_to_commit(database: Database, inbox: RingingInbox) -> float:
     """Return the seconds from the commit of an outbox row to that of its effect."""
     event = partner()
+    inbox.committed.clear()
     async with database.begin() as connection:
         await publish(connection, [(event, cause())])
     started = time.perf_counter()
-    inbox.committed.clear()
     async with asyncio.timeout(10):
-        await inbox.committed.wait()
-    seconds = time.perf_counter() - started
-    assert await was_handled(database, event.key())
+        while True:  # what other tests left in the topic rings, too
+            await inbox.committed.wait()
+            seconds = time.perf_counter() - started
+            inbox.committed.clear()
+            if await was_handled(database, event.key()):
+                break
     await asyncio.sleep(0.02)
     return seconds
 
