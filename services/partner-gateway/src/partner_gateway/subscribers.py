@@ -1,6 +1,6 @@
 """Events in: what goes to partners, and what ends at them."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 from contracts import CaseCancelledV1, CaseClosedV1, MemberHandedOverV1
 from kit.clock import today
@@ -12,6 +12,8 @@ from partner_gateway.notices.stop_cases import stop_cases
 subscriptions = Subscriptions()
 
 _UNKNOWN_PARTNER: Final = "unknown-partner"
+
+_Ended = TypeVar("_Ended", CaseClosedV1, CaseCancelledV1)
 
 
 @subscriptions.handles(MemberHandedOverV1)
@@ -25,15 +27,16 @@ async def on_member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
 @subscriptions.handles(CaseClosedV1)
 async def on_case_closed(batch: Batch[CaseClosedV1]) -> None:
     """Tell partners to stop the cases of reversed runs."""
-    due_on = today(batch.context.settings.time_zone)
-    for message in await stop_cases(batch.connection, batch.messages, due_on):
-        batch.reject(message, _UNKNOWN_PARTNER)
-    batch.wake(deliver.WORKER)
+    await _stop(batch)
 
 
 @subscriptions.handles(CaseCancelledV1)
 async def on_case_cancelled(batch: Batch[CaseCancelledV1]) -> None:
     """Tell partners to stop cancelled cases."""
+    await _stop(batch)
+
+
+async def _stop(batch: Batch[_Ended]) -> None:
     due_on = today(batch.context.settings.time_zone)
     for message in await stop_cases(batch.connection, batch.messages, due_on):
         batch.reject(message, _UNKNOWN_PARTNER)
