@@ -48,6 +48,19 @@ MEMBER_CANNOT_BE_TAKEN_IN: Final = define(
     "The member cannot be handed over",
     "Leave the member out; `left_out_reason` of the preview says why.",
 )
+MEMBER_NOT_HANDED_OVER: Final = define(
+    "member-not-handed-over",
+    409,
+    "The member cannot be handed over",
+    "`reason` says why: it is in collection already, owes nothing that can be handed over, or is "
+    "left out of runs, too.",
+)
+OTHER_STUDIOS_SETTINGS: Final = define(
+    "other-studios-settings",
+    403,
+    "The settings count for studios that you may not see",
+    "Ask somebody who may see each studio of the tenant.",
+)
 RUN_NOT_REVERSIBLE: Final = define(
     "run-not-reversible",
     409,

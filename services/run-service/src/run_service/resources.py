@@ -10,7 +10,7 @@ from contracts import Money
 from contracts.parts import Channel, LongText, Trigger
 from kit.http import Body
 from run_service.candidates.selection import LeftOut
-from run_service.runs.run import MemberStatus, RunStatus
+from run_service.runs.run import CaseStatus, RunStatus
 
 
 class Resource(BaseModel):
@@ -22,6 +22,13 @@ class Resource(BaseModel):
 # Candidates
 
 
+class LeftOutCandidates(Resource):
+    """Members that have passed the last dunning level, and are left out all the same."""
+
+    reason: LeftOut
+    members: int
+
+
 class StudioCandidates(Resource):
     """A studio's members that can be handed over."""
 
@@ -31,13 +38,7 @@ class StudioCandidates(Resource):
     claims: int
     totals: tuple[Money, ...]
     """What they owe: one sum for each currency."""
-
-
-class LeftOutCandidates(Resource):
-    """Members that have passed the last dunning level, and are left out all the same."""
-
-    reason: LeftOut
-    members: int
+    left_out: tuple[LeftOutCandidates, ...]
 
 
 class CandidatesSummary(Resource):
@@ -186,7 +187,7 @@ class RunMember(Resource):
     name: str
     open: Money
     """What is open now on the claims that were handed over."""
-    status: MemberStatus
+    case_status: CaseStatus
     reason_code: str | None
 
 

@@ -19,10 +19,18 @@ from contracts.case import CaseEvent
 from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
 from run_service import tables
-from run_service.candidates.member import blocked_until, display_name, of_age_on
-from run_service.candidates.store import Share, add_shares, save_newest
+from run_service.candidates.member import (
+    blocked_until,
+    display_name,
+    guardian_address,
+    is_complete,
+    of_age_on,
+)
+from run_service.candidates.recount import recount
+from run_service.candidates.search_text import search_text
+from run_service.candidates.store import Share, add_shares, save_newest, save_versions
 from run_service.runs import tallies
-from run_service.runs.run import MemberStatus
+from run_service.runs.run import CaseStatus
 from run_service.runs.tallies import Answer
 
 subscriptions = Subscriptions()
@@ -52,9 +60,10 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
 @subscriptions.handles(MemberSnapshotV1)
 async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
     """Keep the newest snapshot of each member (R12)."""
-    await save_newest(
+    await save_versions(
         batch.connection,
         tables.members,
+        tables.member_snapshots,
         [
             {
                 "tenant_id": message.tenant_id,
@@ -64,10 +73,15 @@ async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
                 "membership_number": member.membership_number,
                 "name": display_name(member.first_name, member.name1),
                 "surname": member.name1,
+                "search_text": search_text(
+                    display_name(member.first_name, member.name1), member.membership_number
+                ),
                 "last_level_passed_on": member.dunning.last_level_passed_on,
                 "blocked_until": blocked_until(member),
                 "of_age_on": member.birth_date and of_age_on(member.birth_date),
                 "has_guardian": member.legal_guardian is not None,
+                "has_address": is_complete(member.address),
+                "guardian_has_address": is_complete(guardian_address(member)),
                 "snapshot": member.model_dump(mode="json"),
             }
             for message in batch.messages
@@ -79,27 +93,32 @@ async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
 @subscriptions.handles(ClaimSnapshotV1)
 async def keep_claims(batch: Batch[ClaimSnapshotV1]) -> None:
     """Keep the newest snapshot of each claim (R12)."""
-    await save_newest(
+    members = await save_versions(
         batch.connection,
         tables.claims,
+        tables.claim_snapshots,
         [
             {
                 "tenant_id": message.tenant_id,
                 "claim_id": claim.claim_id,
                 "sequence": claim.sequence,
                 "member_id": claim.member_id,
+                "kind": claim.kind,
                 "voucher_date": claim.voucher_date,
+                "due_date": claim.due_date,
                 "currency": claim.amount.currency,
                 "amount": claim.amount.amount,
                 "paid_directly": claim.paid_directly.amount,
                 "cancelled": claim.cancelled,
                 "disputed": claim.disputed,
+                "is_handover_fee": False,
                 "snapshot": claim.model_dump(mode="json"),
             }
             for message in batch.messages
             for claim in [message.event]
         ],
     )
+    await recount(batch.connection, members)
 
 
 @subscriptions.handles(PartnerSnapshotV1)
@@ -125,10 +144,16 @@ async def keep_partners(batch: Batch[PartnerSnapshotV1]) -> None:
 @subscriptions.handles(CasePaymentBookedV1)
 async def count_payments(batch: Batch[CasePaymentBookedV1]) -> None:
     """Add what was paid through collection to what is known of the claims."""
-    await add_shares(
-        batch.connection,
+    await _add(
+        batch,
         [
-            Share(message.tenant_id, share.claim_id, message.event.payment_id, share.amount.amount)
+            Share(
+                message.tenant_id,
+                message.event.case_id,
+                share.claim_id,
+                message.event.payment_id,
+                share.amount.amount,
+            )
             for message in batch.messages
             for share in message.event.shares
         ],
@@ -138,11 +163,12 @@ async def count_payments(batch: Batch[CasePaymentBookedV1]) -> None:
 @subscriptions.handles(CasePaymentReducedV1)
 async def count_reductions(batch: Batch[CasePaymentReducedV1]) -> None:
     """Take off what turned out not to be paid."""
-    await add_shares(
-        batch.connection,
+    await _add(
+        batch,
         [
             Share(
                 message.tenant_id,
+                message.event.case_id,
                 share.claim_id,
                 message.event.reduction_id,
                 -share.amount.amount,
@@ -153,10 +179,14 @@ async def count_reductions(batch: Batch[CasePaymentReducedV1]) -> None:
     )
 
 
+async def _add(batch: Batch[C], shares: Sequence[Share]) -> None:
+    await recount(batch.connection, await add_shares(batch.connection, shares))
+
+
 @subscriptions.handles(CaseOpenedV1)
 async def count_accepted(batch: Batch[CaseOpenedV1]) -> None:
     """Count the members that the partner took (R8)."""
-    await _record(batch, lambda message: _answer(message, MemberStatus.ACCEPTED))
+    await _record(batch, lambda message: _answer(message, CaseStatus.OPEN))
 
 
 @subscriptions.handles(CaseRejectedV1)
@@ -167,7 +197,7 @@ async def count_rejected(batch: Batch[CaseRejectedV1]) -> None:
         lambda message: Answer(
             message.tenant_id,
             message.event.case_id,
-            MemberStatus.REJECTED,
+            CaseStatus.REJECTED,
             reason_code=message.event.reason_code,
         ),
     )
@@ -181,7 +211,7 @@ async def count_closed(batch: Batch[CaseClosedV1]) -> None:
         lambda message: Answer(
             message.tenant_id,
             message.event.case_id,
-            MemberStatus.ENDED,
+            CaseStatus.CLOSED,
             reversed=message.event.reason == "RUN_REVERSED",
         ),
     )
@@ -190,10 +220,10 @@ async def count_closed(batch: Batch[CaseClosedV1]) -> None:
 @subscriptions.handles(CaseCancelledV1)
 async def count_cancelled(batch: Batch[CaseCancelledV1]) -> None:
     """Count the members whose case was cancelled, and free their claims (R11)."""
-    await _record(batch, lambda message: _answer(message, MemberStatus.ENDED))
+    await _record(batch, lambda message: _answer(message, CaseStatus.CANCELLED))
 
 
-def _answer(message: Message[C], status: MemberStatus) -> Answer:
+def _answer(message: Message[C], status: CaseStatus) -> Answer:
     return Answer(message.tenant_id, message.event.case_id, status)
 
 

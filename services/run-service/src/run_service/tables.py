@@ -55,16 +55,43 @@ members: Final = Table(
     metadata,
     _tenant(),
     _key("member_id"),
-    Column("sequence", BigInteger, nullable=False),
-    Column("studio_id", Uuid, nullable=False),
-    Column("membership_number", Text, nullable=False),
-    Column("name", Text, nullable=False, comment="as staff read it: first name and surname"),
-    Column("surname", Text, nullable=False, comment="what members are ordered by"),
+    # From the member's snapshot; none of it is there while only its claims have come.
+    Column("sequence", BigInteger),
+    Column("studio_id", Uuid),
+    Column("membership_number", Text),
+    Column("name", Text, comment="as staff read it: first name and surname"),
+    Column("surname", Text, comment="what members are ordered by"),
+    Column("search_text", Text, comment="what members are found by"),
     Column("last_level_passed_on", Date, comment="collection may begin from this day on"),
     Column("blocked_until", Date, comment="last day of a collection block; far off if it is open"),
     Column("of_age_on", Date, comment="day of coming of age; none if the birth date is unknown"),
-    Column("has_guardian", Boolean, nullable=False),
+    Column("has_guardian", Boolean),
+    Column("has_address", Boolean, comment="whether letters reach the member"),
+    Column("guardian_has_address", Boolean, comment="whether letters reach its legal guardian"),
+    # From its claims that could be handed over, oldest due date first; see candidates/recount.py.
+    Column("claim_ids", ARRAY(Uuid), nullable=False, server_default=text("'{}'")),
+    Column("claim_sequences", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("claim_amounts", ARRAY(AMOUNT), nullable=False, server_default=text("'{}'")),
+    Column("disputed_count", Integer, nullable=False, server_default=text("0")),
+    Column("currency", Text, comment="none without claims, and where they have several"),
+    Column("total", SUM, comment="none where there is no one currency"),
+    Column("arose_on", Date, comment="earliest voucher date of the claims"),
+)
+
+member_snapshots: Final = Table(
+    "member_snapshots",
+    metadata,
+    _tenant(),
+    _key("member_id"),
+    Column("sequence", BigInteger, primary_key=True),
     Column("snapshot", JSONB, nullable=False),
+    Column("superseded_at", DateTime(timezone=True), comment="when a newer one came"),
+    Index(
+        "member_snapshots_superseded",
+        "superseded_at",
+        postgresql_where=text("superseded_at IS NOT NULL"),
+    ),
+    comment="each version that a preview may still show",
 )
 
 claims: Final = Table(
@@ -74,14 +101,38 @@ claims: Final = Table(
     _key("claim_id"),
     Column("sequence", BigInteger, nullable=False),
     Column("member_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("voucher_date", Date, nullable=False),
+    Column("due_date", Date, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount", AMOUNT, nullable=False),
     Column("paid_directly", AMOUNT, nullable=False),
     Column("cancelled", Boolean, nullable=False),
     Column("disputed", Boolean, nullable=False),
-    Column("snapshot", JSONB, nullable=False),
+    Column(
+        "is_handover_fee",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="made for one handover; not known to the system that owns claims",
+    ),
     Index("claims_member_id", "tenant_id", "member_id"),
+)
+
+claim_snapshots: Final = Table(
+    "claim_snapshots",
+    metadata,
+    _tenant(),
+    _key("claim_id"),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("snapshot", JSONB, nullable=False),
+    Column("superseded_at", DateTime(timezone=True), comment="when a newer one came"),
+    Index(
+        "claim_snapshots_superseded",
+        "superseded_at",
+        postgresql_where=text("superseded_at IS NOT NULL"),
+    ),
+    comment="each version that a preview may still show",
 )
 
 partners: Final = Table(
@@ -103,6 +154,7 @@ collected_shares: Final = Table(
     _tenant(),
     _key("claim_id"),
     _key("booking_id"),
+    Column("case_id", Uuid, nullable=False),
     Column("amount", AMOUNT, nullable=False, comment="below zero where a payment was reduced"),
 )
 
@@ -112,6 +164,21 @@ collected: Final = Table(
     _tenant(),
     _key("claim_id"),
     Column("amount", AMOUNT, nullable=False, comment="sum of the claim's shares"),
+)
+
+# What a tenant wants of its runs; a tenant without a row has the defaults of settings.py there.
+
+tenant_settings: Final = Table(
+    "tenant_settings",
+    metadata,
+    _tenant(),
+    Column("version", Integer, nullable=False),
+    Column("minimum_amounts", JSONB, nullable=False, comment="amount by currency"),
+    Column("excluded_kinds", ARRAY(Text), nullable=False, comment="claims that never go"),
+    Column("disputed_claims_hold_member", Boolean, nullable=False),
+    Column("time_zone", Text, comment="IANA name; none means the service's"),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
 )
 
 # Previews. The rows below `previews` hold personal data, and go when they are not needed any more.
@@ -147,33 +214,27 @@ preview_members: Final = Table(
     _tenant(),
     _key("preview_id"),
     _key("member_id"),
+    Column("sequence", BigInteger, nullable=False, comment="version of the member's snapshot"),
     Column("studio_id", Uuid, nullable=False),
     Column("place", Integer, nullable=False, comment="from 1 on, by studio and name"),
     Column("name", Text, nullable=False),
+    Column("surname", Text, nullable=False),
     Column("membership_number", Text, nullable=False),
-    Column("claim_count", Integer, nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("claim_ids", ARRAY(Uuid), nullable=False),
+    Column("claim_sequences", ARRAY(BigInteger), nullable=False),
+    Column("claim_amounts", ARRAY(AMOUNT), nullable=False, comment="what is to be collected"),
     Column("currency", Text, comment="none where the claims have several"),
     Column("total", SUM),
     Column("minor", Boolean, nullable=False, comment="a minor without a legal guardian"),
+    Column("came_of_age_on", Date, comment="if that was after the oldest claim arose"),
     Column("left_out", Boolean, nullable=False),
     Column("left_out_reason", Text),
     Column("decided_by", Text, comment="who left the member out or took it in"),
+    Column("decided_as", ARRAY(Text), comment="the roles of who did"),
     Column("decision_reason", Text),
-    Column("snapshot", JSONB, nullable=False),
     Index("preview_members_place", "tenant_id", "preview_id", "place", unique=True),
     CheckConstraint("left_out = (left_out_reason IS NOT NULL)", name="left_out_has_reason"),
-)
-
-preview_claims: Final = Table(
-    "preview_claims",
-    metadata,
-    _tenant(),
-    _key("preview_id"),
-    _key("member_id"),
-    _key("claim_id"),
-    Column("sequence", BigInteger, nullable=False),
-    Column("to_collect", AMOUNT, nullable=False),
-    Column("snapshot", JSONB, nullable=False),
 )
 
 # Runs.
@@ -204,6 +265,10 @@ runs: Final = Table(
     Column("traceparent", Text),
     Column("member_count", Integer, nullable=False),
     Column("published", Integer, nullable=False, comment="last booking number handed over"),
+    Column("last_place", Integer, nullable=False, comment="its place in the preview"),
+    Column("published_at", DateTime(timezone=True), comment="when the last member was"),
+    Column("last_answer_at", DateTime(timezone=True)),
+    Column("next_try_at", DateTime(timezone=True), comment="not before; set after a failure"),
     Column("handed_over_at", DateTime(timezone=True)),
     Column("rejected_at", DateTime(timezone=True)),
     Column("reversal_requested_at", DateTime(timezone=True)),
@@ -214,7 +279,7 @@ runs: Final = Table(
     Column("reversed_at", DateTime(timezone=True)),
     Index("runs_booking_number", "tenant_id", "booking_number", unique=True),
     Index("runs_collection_date", "tenant_id", "collection_date"),
-    Index("runs_to_publish", "published", postgresql_where=text("published < member_count")),
+    Index("runs_to_publish", "tenant_id", postgresql_where=text("published < member_count")),
     CheckConstraint(
         "status IN ('IN_PROGRESS', 'HANDED_OVER', 'REJECTED', 'CANCELLED')", name="status_known"
     ),
@@ -262,16 +327,21 @@ run_members: Final = Table(
     Column("studio_id", Uuid, nullable=False),
     Column("name", Text, nullable=False),
     Column("membership_number", Text, nullable=False),
-    Column("claim_count", Integer, nullable=False),
+    Column("search_text", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("total", SUM, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("case_status", Text, nullable=False),
     Column("reason_code", Text, comment="why the partner refused the member"),
     Column("taken_in_by", Text, comment="who took in a minor without a legal guardian"),
+    Column("taken_in_as", ARRAY(Text), comment="the roles of who did"),
     Column("taken_in_reason", Text),
     Index("run_members_case_id", "tenant_id", "case_id", unique=True),
     Index("run_members_booking_number", "tenant_id", "run_id", "booking_number", unique=True),
-    CheckConstraint("status IN ('PENDING', 'ACCEPTED', 'REJECTED', 'ENDED')", name="status_known"),
+    CheckConstraint(
+        "case_status IN ('PENDING', 'OPEN', 'REJECTED', 'CLOSED', 'CANCELLED')",
+        name="case_status_known",
+    ),
+    comment="a member of a run, from the moment it was handed over",
 )
 
 reservations: Final = Table(

@@ -1,11 +1,50 @@
-"""Plain rules about a member: its age, its name, who is liable for it."""
+"""Plain rules about a member: its age, its name, who is liable for it, where letters reach it."""
 
 from datetime import date
+from typing import Final
 
 from contracts.membership import MemberSnapshotV1
+from contracts.parts import Address
 
 _AGE_OF_MAJORITY = 18
 _LAST_YEAR = date.max.year
+
+_WITH_POSTAL_CODE: Final = frozenset(
+    [
+        "AT",
+        "BE",
+        "BG",
+        "CH",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GB",
+        "GR",
+        "HR",
+        "HU",
+        "IT",
+        "LI",
+        "LT",
+        "LU",
+        "LV",
+        "MT",
+        "NL",
+        "NO",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+        "US",
+    ]
+)
+"""Countries in which no letter arrives without one; elsewhere a town may have none."""
 
 
 def of_age_on(birth_date: date) -> date:
@@ -38,3 +77,16 @@ def blocked_until(member: MemberSnapshotV1) -> date | None:
     if member.collection_block is None:
         return None
     return member.collection_block.until or date.max
+
+
+def is_complete(address: Address | None) -> bool:
+    """Say whether a letter can be sent to an address."""
+    if address is None or not address.street.strip() or not address.city.strip():
+        return False
+    return bool(address.postal_code.strip()) or address.country_code not in _WITH_POSTAL_CODE
+
+
+def guardian_address(member: MemberSnapshotV1) -> Address | None:
+    """Return where the legal guardian lives: with the minor unless another address is known."""
+    guardian = member.legal_guardian
+    return None if guardian is None else guardian.address or member.address

@@ -3,46 +3,100 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Table, Text, bindparam, cast, column, func, select, text
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import Table, select, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.parts import Channel
 from run_service.tables import partners
+
+# Ordered, so that batches that meet lock the rows in the same order.
+_INCOMING: Final = """
+    incoming AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given ({types}, snapshot jsonb)
+        ORDER BY {key}
+    )"""
+_SAVE: Final = """
+    INSERT INTO {table} AS known ({names}) SELECT {names} FROM incoming
+    ON CONFLICT ({key}) DO UPDATE SET {changes}
+    WHERE excluded.sequence > coalesce(known.sequence, -1)
+    """
+_SAVE_VERSIONS: Final = f""",
+    saved AS (
+        {_SAVE}
+        RETURNING new.*, old.member_id AS member_before
+    ), superseded AS (
+        UPDATE {{versions}} AS version SET superseded_at = now() FROM saved
+        WHERE version.tenant_id = saved.tenant_id AND version.{{id}} = saved.{{id}}
+          AND superseded_at IS NULL
+    ), kept AS (
+        INSERT INTO {{versions}} ({{key}}, sequence, snapshot)
+        SELECT {{key}}, saved.sequence, snapshot FROM saved JOIN incoming USING ({{key}})
+    )
+    SELECT tenant_id, member_id, member_before FROM saved
+    """
 
 
 async def save_newest(
     connection: AsyncConnection, table: Table, rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Keep each row whose `sequence` is higher than that of what is there (R12)."""
+    names = [part.name for part in table.columns]
+    statement = f"WITH {_INCOMING} {_SAVE}".format(**_parts(table, names))
+    await connection.execute(text(statement), {"rows": _newest(table, rows)})
+
+
+async def save_versions(
+    connection: AsyncConnection,
+    table: Table,
+    versions: Table,
+    rows: Iterable[Mapping[str, Any]],
+) -> set[tuple[UUID, UUID]]:
+    """Do what `save_newest` does, and keep the `snapshot` of each row as a version of its own.
+
+    The version that was the newest until then stays as long as a preview may show it. Returns
+    the members (tenant and member) whom the rows that were saved are about, or were about.
+    """
+    rows = list(rows)
+    names = [part.name for part in table.columns if part.name in rows[0]]
+    statement = f"WITH {_INCOMING} {_SAVE_VERSIONS}".format(
+        versions=versions.name, **_parts(table, names)
+    )
+    saved = await connection.execute(text(statement), {"rows": _newest(table, rows)})
+    return {
+        (row.tenant_id, member_id)
+        for row in saved
+        for member_id in (row.member_id, row.member_before)
+        if member_id is not None
+    }
+
+
+def _parts(table: Table, names: Sequence[str]) -> dict[str, str]:
+    key = [part.name for part in table.primary_key]
+    types = {part.name: part.type.compile(postgresql.dialect()) for part in table.columns}
+    return {
+        "table": table.name,
+        "id": key[-1],
+        "key": ", ".join(key),
+        "names": ", ".join(names),
+        "types": ", ".join(f"{name} {types[name]}" for name in names if name != "snapshot"),
+        "changes": ", ".join(f"{name} = excluded.{name}" for name in names if name not in key),
+    }
+
+
+def _newest(table: Table, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the rows as JSON; of several on one thing the one with the highest sequence."""
     key = [part.name for part in table.primary_key]
     newest: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for row in rows:
         known = newest.setdefault(tuple(row[part] for part in key), row)
         if row["sequence"] > known["sequence"]:
             newest[tuple(row[part] for part in key)] = row
-    names = [part.name for part in table.columns]
-    incoming = (
-        func.jsonb_to_recordset(cast(bindparam("rows", type_=Text), JSONB))
-        .table_valued(*(column(part.name, part.type) for part in table.columns))
-        .render_derived(name="incoming", with_types=True)
-    )
-    # Ordered, so that batches that meet lock the rows in the same order.
-    insertion = insert(table).from_select(
-        names, select(*incoming.c).order_by(*(incoming.c[part] for part in key))
-    )
-    await connection.execute(
-        insertion.on_conflict_do_update(
-            index_elements=key,
-            set_={name: insertion.excluded[name] for name in names if name not in key},
-            where=insertion.excluded.sequence > table.c.sequence,
-        ),
-        {"rows": to_json(list(newest.values())).decode()},
-    )
+    return to_json(list(newest.values())).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +104,7 @@ class Share:
     """What one booking changed on one claim; below zero where a payment was reduced."""
 
     tenant_id: UUID
+    case_id: UUID
     claim_id: UUID
     booking_id: UUID
     amount: Decimal
@@ -58,27 +113,36 @@ class Share:
 _ADD_SHARES = text(
     """
     WITH fresh AS (
-        INSERT INTO collected_shares (tenant_id, claim_id, booking_id, amount)
-        SELECT tenant_id, claim_id, booking_id, amount
-        FROM jsonb_to_recordset(CAST(:shares AS jsonb))
-             AS share (tenant_id uuid, claim_id uuid, booking_id uuid, amount numeric)
+        INSERT INTO collected_shares (tenant_id, claim_id, booking_id, case_id, amount)
+        SELECT tenant_id, claim_id, booking_id, case_id, amount
+        FROM jsonb_to_recordset(CAST(:shares AS jsonb)) AS share
+             (tenant_id uuid, claim_id uuid, booking_id uuid, case_id uuid, amount numeric)
         ORDER BY tenant_id, claim_id, booking_id
         ON CONFLICT DO NOTHING
         RETURNING tenant_id, claim_id, amount
+    ), added AS (
+        INSERT INTO collected (tenant_id, claim_id, amount)
+        SELECT tenant_id, claim_id, sum(amount) FROM fresh
+        GROUP BY tenant_id, claim_id
+        ORDER BY tenant_id, claim_id
+        ON CONFLICT (tenant_id, claim_id)
+        DO UPDATE SET amount = collected.amount + excluded.amount
+        RETURNING tenant_id, claim_id
     )
-    INSERT INTO collected (tenant_id, claim_id, amount)
-    SELECT tenant_id, claim_id, sum(amount) FROM fresh
-    GROUP BY tenant_id, claim_id
-    ORDER BY tenant_id, claim_id
-    ON CONFLICT (tenant_id, claim_id)
-    DO UPDATE SET amount = collected.amount + excluded.amount
+    SELECT tenant_id, member_id FROM added JOIN claims USING (tenant_id, claim_id)
     """
 )
 
 
-async def add_shares(connection: AsyncConnection, shares: Sequence[Share]) -> None:
-    """Add to what was collected on the claims; a share that is known already changes nothing."""
-    await connection.execute(_ADD_SHARES, {"shares": to_json(shares).decode()})
+async def add_shares(
+    connection: AsyncConnection, shares: Sequence[Share]
+) -> set[tuple[UUID, UUID]]:
+    """Add to what was collected on the claims; a share that is known already changes nothing.
+
+    Returns the members (tenant and member) who owe the claims.
+    """
+    rows = await connection.execute(_ADD_SHARES, {"shares": to_json(shares).decode()})
+    return {(row.tenant_id, row.member_id) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

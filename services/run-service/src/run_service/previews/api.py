@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit import clock
 from kit.auth import Principal, requires
 from kit.cursors import Cursor, Limit, Page
 from kit.http import CurrentContext
@@ -27,10 +26,9 @@ async def post_preview(
     context: CurrentContext, principal: Manager, request: Request, order: PreviewOrder
 ) -> Response:
     """Freeze the candidates for a partner; a run can be made of it for 24 hours."""
-    today = clock.today(context.settings.time_zone)
 
     async def make(connection: AsyncConnection) -> Preview:
-        preview_id = await create_preview(connection, principal, order, today)
+        preview_id = await create_preview(connection, principal, order, context.settings.time_zone)
         return await queries.preview(connection, principal, preview_id)
 
     return await once(context, principal, request, order, make)

@@ -1,7 +1,8 @@
 """Freeze the candidates, so that a run hands over exactly what was looked at (R2, R4)."""
 
 from collections.abc import Collection
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from kit.auth import Principal
 from kit.clock import now
 from kit.ids import new_id
 from kit.problems import problem, unprocessable
-from run_service.candidates.selection import Scope
+from run_service.candidates.selection import scope_of
 from run_service.candidates.store import count_studios, find_partner
 from run_service.previews.freeze import freeze
 from run_service.previews.store import Preview, insert_preview
@@ -23,31 +24,44 @@ KEPT_FOR: Final = timedelta(hours=24)
 
 
 async def create_preview(
-    connection: AsyncConnection, principal: Principal, order: PreviewOrder, today: date
+    connection: AsyncConnection, principal: Principal, order: PreviewOrder, default_time_zone: str
 ) -> UUID:
     """Freeze today's candidates for a partner, and return the id of the preview.
 
     Raises the 422 for a partner or studio that is not known, the 409 for a paused partner.
     """
-    partner = await find_partner(connection, principal.tenant_id, order.partner_id)
+    await check_partner(connection, principal.tenant_id, order.partner_id)
+    studio_ids = await _studio_ids(connection, principal, order)
+    preview = new_preview(principal, order.partner_id, studio_ids)
+    scope = await scope_of(connection, principal, default_time_zone)
+    await insert_preview(connection, principal.tenant_id, preview)
+    await freeze(connection, preview.preview_id, replace(scope, studio_ids=studio_ids))
+    return preview.preview_id
+
+
+async def check_partner(connection: AsyncConnection, tenant_id: UUID, partner_id: UUID) -> None:
+    """Raise the 422 for a partner that is not known, the 409 for a paused one."""
+    partner = await find_partner(connection, tenant_id, partner_id)
     if partner is None:
         raise unprocessable("partner_id", "There is no such partner")
     if partner.status == "PAUSED":
         raise problem(PARTNER_PAUSED)
-    studio_ids = await _studio_ids(connection, principal, order)
+
+
+def new_preview(
+    principal: Principal, partner_id: UUID, studio_ids: Collection[UUID] | None
+) -> Preview:
+    """Return the head of a preview that is made now."""
     created_at = now()
-    preview = Preview(
+    return Preview(
         preview_id=new_id(),
-        partner_id=order.partner_id,
+        partner_id=partner_id,
         studio_ids=None if studio_ids is None else sorted(studio_ids),
         created_at=created_at,
         created_by=principal.subject,
         expires_at=created_at + KEPT_FOR,
         run_id=None,
     )
-    await insert_preview(connection, principal.tenant_id, preview)
-    await freeze(connection, preview.preview_id, Scope(principal.tenant_id, today, studio_ids))
-    return preview.preview_id
 
 
 async def _studio_ids(

@@ -1,5 +1,6 @@
 """Staff leave a member out of a run, or take it in (R2, R3)."""
 
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,15 @@ from run_service.previews.store import find_member, save_decision
 from run_service.problems import MEMBER_CANNOT_BE_TAKEN_IN
 from run_service.resources import Decision
 
-_FOR_GOOD = frozenset({LeftOut.MIXED_CURRENCIES, LeftOut.TOO_MANY_CLAIMS})
+FOR_GOOD: Final = frozenset(
+    {
+        LeftOut.MIXED_CURRENCIES,
+        LeftOut.TOO_MANY_CLAIMS,
+        LeftOut.AMOUNT_TOO_LARGE,
+        LeftOut.INCOMPLETE_ADDRESS,
+    }
+)
+"""What has to be mended where members and claims are kept, before a new preview."""
 
 
 async def decide_on_member(
@@ -31,7 +40,7 @@ async def decide_on_member(
     member = await find_member(connection, principal.tenant_id, preview_id, member_id)
     if member is None:
         raise not_found()
-    if member.left_out_reason in _FOR_GOOD:
+    if member.left_out_reason in FOR_GOOD:
         if decision.left_out:
             return
         raise problem(MEMBER_CANNOT_BE_TAKEN_IN)
@@ -46,6 +55,7 @@ async def decide_on_member(
             "left_out": decision.left_out,
             "left_out_reason": LeftOut.BY_STAFF.value if decision.left_out else None,
             "decided_by": principal.subject,
+            "decided_as": sorted(principal.roles),
             "decision_reason": decision.reason,
         },
     )

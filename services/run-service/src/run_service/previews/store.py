@@ -134,10 +134,6 @@ _DISCARD_PREVIEW = text(
                           WHERE runs.tenant_id = previews.tenant_id
                             AND runs.run_id = previews.run_id AND published < member_count)
         ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
-    ), gone_claims AS (
-        DELETE FROM preview_claims USING old
-        WHERE preview_claims.tenant_id = old.tenant_id
-          AND preview_claims.preview_id = old.preview_id
     ), gone_members AS (
         DELETE FROM preview_members USING old
         WHERE preview_members.tenant_id = old.tenant_id

@@ -39,11 +39,10 @@ async def post_run(
     context: CurrentContext, principal: Manager, request: Request, order: RunOrder
 ) -> Response:
     """Make a run of a preview; its members are handed over after the answer."""
-    today = clock.today(context.settings.time_zone)
     cause = cause_of(request, principal)
 
     async def make(connection: AsyncConnection) -> RunDetails:
-        run_id = await create_run(connection, principal, order, today, cause)
+        run_id = await create_run(connection, principal, order, context.settings.time_zone, cause)
         return await queries.run(connection, principal, run_id)
 
     response = await once(context, principal, request, order, make)

@@ -1,25 +1,32 @@
 """Compare a preview with today: a run hands over exactly what was looked at (R4)."""
 
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Select,
-    and_,
-    exists,
-    func,
-    or_,
-    select,
-    union,
-    union_all,
-)
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from run_service.candidates.selection import LeftOut, Scope, candidate_claims, candidates, same
-from run_service.tables import preview_claims, preview_members, reservations
+from run_service.candidates.selection import (
+    IS_GOING,
+    LEFT_OUT_REASON,
+    OWES_SOMETHING,
+    LeftOut,
+    Scope,
+)
+
+
+class Change(StrEnum):
+    """What happened to a member since the preview, unless it is a reason to leave it out."""
+
+    IN_COLLECTION = "IN_COLLECTION"
+    """One of its claims stands in another handover."""
+    CLAIMS_CHANGED = "CLAIMS_CHANGED"
+    """It owes something else."""
+    STUDIO_CHANGED = "STUDIO_CHANGED"
+    """It belongs to another studio."""
+    NO_CANDIDATE = "NO_CANDIDATE"
+    """It owes nothing any more, or has not passed the last dunning level after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,44 @@ class ChangedMember:
 
     member_id: UUID
     name: str
-    in_collection: bool
-    """Whether one of its claims is in another handover by now."""
+    reason: Change | LeftOut
+
+
+# The members are compared with their own rows, by key; what follows from that is asked only for
+# those that differ. Reservations come first: a claim in another handover is missing, too.
+_CHANGED = text(
+    f"""
+    SELECT member_id, name,
+           CASE
+               WHEN is_going OR EXISTS (
+                   SELECT FROM unnest(claim_ids) AS claim_id
+                   JOIN reservations AS reserved USING (claim_id)
+                   WHERE reserved.tenant_id = compared.tenant_id AND released_at IS NULL)
+               THEN 'IN_COLLECTION'
+               WHEN owes_something IS NOT true THEN 'NO_CANDIDATE'
+               WHEN left_out_reason <> 'MINOR_WITHOUT_GUARDIAN' THEN left_out_reason
+               WHEN is_elsewhere THEN 'STUDIO_CHANGED'
+               WHEN owes_something_else THEN 'CLAIMS_CHANGED'
+               ELSE left_out_reason
+           END AS reason
+    FROM (
+        SELECT frozen.tenant_id, frozen.member_id, frozen.name, frozen.place, frozen.claim_ids,
+               frozen.minor, {IS_GOING} AS is_going, {OWES_SOMETHING} AS owes_something,
+               {LEFT_OUT_REASON} AS left_out_reason,
+               member.studio_id <> frozen.studio_id AS is_elsewhere,
+               (member.claim_ids, member.claim_sequences, member.claim_amounts)
+               <> (frozen.claim_ids, frozen.claim_sequences, frozen.claim_amounts)
+                   AS owes_something_else
+        FROM preview_members AS frozen JOIN members AS member USING (tenant_id, member_id)
+        WHERE frozen.tenant_id = :tenant_id AND frozen.preview_id = :preview_id
+          AND NOT frozen.left_out
+    ) AS compared
+    WHERE is_going OR is_elsewhere OR owes_something_else OR owes_something IS NOT true
+       OR left_out_reason <> 'MINOR_WITHOUT_GUARDIAN'
+       OR left_out_reason = 'MINOR_WITHOUT_GUARDIAN' AND NOT minor
+    ORDER BY place
+    """
+)
 
 
 async def changed_members(
@@ -41,73 +84,9 @@ async def changed_members(
     in the same version and with the same amount open. Its name or address may change: what is
     handed over is what the preview shows.
     """
-    is_included = and_(
-        preview_members.c.tenant_id == scope.tenant_id,
-        preview_members.c.preview_id == preview_id,
-        ~preview_members.c.left_out,
-    )
-    in_collection = exists().where(
-        same(preview_claims, preview_members, "tenant_id", "preview_id", "member_id"),
-        same(reservations, preview_claims, "tenant_id", "claim_id"),
-        reservations.c.released_at.is_(None),
-    )
-    rows = await connection.execute(
-        select(
-            preview_members.c.member_id,
-            preview_members.c.name,
-            in_collection.label("in_collection"),
-        )
-        .where(is_included, preview_members.c.member_id.in_(_differing(scope, is_included)))
-        .order_by(preview_members.c.place)
-    )
-    return [ChangedMember(**row._mapping) for row in rows]
+    rows = await connection.execute(_CHANGED, {**scope.parameters, "preview_id": preview_id})
+    return [ChangedMember(row.member_id, row.name, _reason(row.reason)) for row in rows]
 
 
-def _differing(scope: Scope, is_included: ColumnElement[bool]) -> CompoundSelect[tuple[UUID]]:
-    """Select the members of whom the preview shows something else than there is now.
-
-    Each side is put below the other and grouped, never joined to it: the tables of a preview that
-    was just made have no statistics, and a join of such sets may take for ever.
-    """
-    present_claims = candidate_claims(
-        scope, only=select(preview_members.c.member_id).where(is_included)
-    )
-    present = candidates(present_claims, scope)
-    return union(
-        _standing_alone(
-            select(
-                preview_members.c.member_id, preview_members.c.studio_id, preview_members.c.minor
-            ).where(is_included),
-            select(present.c.member_id, present.c.studio_id, present.c.minor).where(
-                or_(
-                    present.c.left_out_reason.is_(None),
-                    present.c.left_out_reason == LeftOut.MINOR_WITHOUT_GUARDIAN.value,
-                )
-            ),
-        ),
-        _standing_alone(
-            select(
-                preview_claims.c.member_id,
-                preview_claims.c.claim_id,
-                preview_claims.c.sequence,
-                preview_claims.c.to_collect,
-            )
-            .join(
-                preview_members,
-                same(preview_members, preview_claims, "tenant_id", "preview_id", "member_id"),
-            )
-            .where(is_included),
-            select(
-                present_claims.c.member_id,
-                present_claims.c.claim_id,
-                present_claims.c.sequence,
-                present_claims.c.to_collect,
-            ),
-        ),
-    )
-
-
-def _standing_alone(frozen: Select[Any], present: Select[Any]) -> Select[tuple[UUID]]:
-    """Select the members of rows that are on one side only; each side has a row once."""
-    rows = union_all(frozen, present).subquery()
-    return select(rows.c.member_id).group_by(*rows.c).having(func.count() == 1)
+def _reason(name: str) -> Change | LeftOut:
+    return Change(name) if name in Change.__members__ else LeftOut(name)

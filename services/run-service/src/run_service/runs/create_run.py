@@ -1,4 +1,8 @@
-"""Make a run of a preview: reserve its claims, number it, and say so (R4, R11)."""
+"""Make a run of a preview: number it, and say so; its members follow (R4, R11).
+
+From the moment a run is made its members are going with it: nobody else can hand them over, though
+their claims are reserved a batch at a time. So making a run takes no longer than comparing it.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,17 +12,18 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import MAX_STUDIOS, RunCreatedV1, RunStudio
+from contracts.parts import Trigger
 from kit import outbox
 from kit.auth import Principal
 from kit.clock import now
 from kit.ids import new_id
 from kit.problems import Problem, ProblemType, problem
 from kit.trace import Cause
-from run_service.candidates.selection import Scope
+from run_service.candidates.selection import Scope, scope_of
 from run_service.candidates.store import find_partner
 from run_service.money import sums_of
 from run_service.previews.open_preview import open_preview
-from run_service.previews.store import leave_out
+from run_service.previews.store import Preview, leave_out
 from run_service.problems import (
     CLAIMS_ALREADY_IN_COLLECTION,
     MEMBERS_CHANGED,
@@ -28,7 +33,7 @@ from run_service.problems import (
 )
 from run_service.resources import RunOrder
 from run_service.runs import store
-from run_service.runs.changed_members import ChangedMember, changed_members
+from run_service.runs.changed_members import Change, ChangedMember, changed_members
 from run_service.runs.run import booking_number
 
 _NAMED_AT_MOST: Final = 500
@@ -36,73 +41,71 @@ _NAMED_AT_MOST: Final = 500
 
 
 async def create_run(
-    connection: AsyncConnection, principal: Principal, order: RunOrder, today: date, cause: Cause
+    connection: AsyncConnection,
+    principal: Principal,
+    order: RunOrder,
+    default_time_zone: str,
+    cause: Cause,
 ) -> UUID:
     """Make a run of a preview, and return its id; its members are handed over after that.
 
-    Raises the 409 that names the members whose claims have changed, or stand in another handover
-    by now, unless they are to be left out; the 404, 409 or 410 for a preview that no run can be
-    made of; the 409 when nobody is left, or for a paused partner.
+    Raises the 409 that names the members that changed, or stand in another handover by now, unless
+    they are to be left out; the 404, 409 or 410 for a preview that no run can be made of; the 409
+    when nobody is left, or for a paused partner.
     """
+    await store.lock_making(connection, principal.tenant_id)
     preview = await open_preview(connection, principal, order.preview_id)
-    partner = await find_partner(connection, principal.tenant_id, preview.partner_id)
+    scope = await scope_of(connection, principal, default_time_zone)
+    await _leave_out_changed(connection, scope, order)
+    return await make_run(connection, principal, preview, scope.today, "RUN", cause)
+
+
+async def make_run(
+    connection: AsyncConnection,
+    principal: Principal,
+    preview: Preview,
+    today: date,
+    trigger: Trigger,
+    cause: Cause,
+) -> UUID:
+    """Make a run of all that a preview does not leave out, under the lock on making runs."""
+    tenant_id = principal.tenant_id
+    partner = await find_partner(connection, tenant_id, preview.partner_id)
     assert partner is not None, "previews are of known partners, and partners never go"
     if partner.status == "PAUSED":
         raise problem(PARTNER_PAUSED)
-    run_id = new_id()
-    await _leave_out_changed(connection, principal.tenant_id, order, today)
-    await _reserve(connection, principal.tenant_id, order, run_id)
-
-    member_count = await store.insert_members(
-        connection, principal.tenant_id, run_id, order.preview_id
-    )
+    member_count = await store.count_members(connection, tenant_id, preview.preview_id)
     if not member_count:
         raise problem(NOBODY_TO_HAND_OVER)
-    count = await store.next_booking_count(connection, principal.tenant_id, today.year)
+    count = await store.next_booking_count(connection, tenant_id, today.year)
     run = store.NewRun(
-        run_id=run_id,
+        run_id=new_id(),
         booking_number=booking_number(today.year, count),
-        preview_id=order.preview_id,
+        preview_id=preview.preview_id,
         partner_id=preview.partner_id,
         partner_channel=partner.channel,
-        trigger="RUN",
+        trigger=trigger,
         collection_date=today,
         created_at=now(),
         created_by=principal.subject,
         member_count=member_count,
     )
-    await store.insert_run(connection, principal.tenant_id, run, cause)
-    studios = await store.load_studios(connection, principal.tenant_id, run_id)
+    await store.insert_run(connection, tenant_id, run, cause)
+    studios = await store.load_studios(connection, tenant_id, run.run_id)
     if len(studios) > MAX_STUDIOS:
         raise problem(TOO_MANY_STUDIOS)
     await outbox.publish(connection, [(_run_created(run, studios), cause)])
-    return run_id
+    return run.run_id
 
 
-async def _leave_out_changed(
-    connection: AsyncConnection, tenant_id: UUID, order: RunOrder, today: date
-) -> None:
+async def _leave_out_changed(connection: AsyncConnection, scope: Scope, order: RunOrder) -> None:
     """Take the members that are not what the preview shows out of it, or refuse the run."""
-    changed = await changed_members(connection, order.preview_id, Scope(tenant_id, today))
+    changed = await changed_members(connection, order.preview_id, scope)
     if changed and not order.leave_out_changed:
-        only_reserved = all(member.in_collection for member in changed)
+        only_reserved = all(member.reason is Change.IN_COLLECTION for member in changed)
         raise _refusal(CLAIMS_ALREADY_IN_COLLECTION if only_reserved else MEMBERS_CHANGED, changed)
-    await leave_out(connection, tenant_id, order.preview_id, _ids(changed))
-
-
-async def _reserve(
-    connection: AsyncConnection, tenant_id: UUID, order: RunOrder, run_id: UUID
-) -> None:
-    """Reserve the claims; a run that is made at the same moment may still be faster with some."""
-    late = await store.reserve_claims(connection, tenant_id, run_id, order.preview_id)
-    if late and not order.leave_out_changed:
-        raise _refusal(CLAIMS_ALREADY_IN_COLLECTION, late)
-    await store.give_back(connection, tenant_id, run_id, _ids(late))
-    await leave_out(connection, tenant_id, order.preview_id, _ids(late))
-
-
-def _ids(members: Sequence[ChangedMember]) -> list[UUID]:
-    return [member.member_id for member in members]
+    member_ids = [member.member_id for member in changed]
+    await leave_out(connection, scope.tenant_id, order.preview_id, member_ids)
 
 
 def _refusal(kind: ProblemType, members: Sequence[ChangedMember]) -> Problem:
@@ -111,7 +114,11 @@ def _refusal(kind: ProblemType, members: Sequence[ChangedMember]) -> Problem:
         kind,
         extensions={
             "members": [
-                {"member_id": member.member_id, "name": member.name}
+                {
+                    "member_id": member.member_id,
+                    "name": member.name,
+                    "reason": member.reason.value,
+                }
                 for member in members[:_NAMED_AT_MOST]
             ],
             "members_total": len(members),

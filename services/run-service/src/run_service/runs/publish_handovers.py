@@ -1,15 +1,20 @@
 """The members of a run go out, a batch at a time; after a crash it goes on where it stopped."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import ClaimSnapshotV1, HandoverStudio, MemberSnapshotV1
 from kit import outbox
+from kit.clock import now
 from kit.context import Context
+from kit.database import is_temporary
+from run_service.candidates.recount import recount
 from run_service.runs.handover import FrozenClaim, FrozenMember, member_handed_over
 from run_service.runs.store import LockedRun, change_run, lock_run_to_publish
 
@@ -19,27 +24,61 @@ PUBLISH_HANDOVERS: Final = "publish handovers"
 BATCH: Final = 500
 """Members of one transaction."""
 
+_PAUSE: Final = timedelta(minutes=1)
+
+# Claims are reserved in one order, so that whoever reserves at the same time never waits in turn.
+_TAKE_NEXT = text(
+    """
+    WITH next AS (
+        SELECT * FROM preview_members
+        WHERE tenant_id = :tenant_id AND preview_id = :preview_id
+          AND place > :last_place AND NOT left_out
+        ORDER BY place LIMIT :batch
+    ), reserved AS (
+        INSERT INTO reservations (tenant_id, run_id, member_id, claim_id, voucher_id, to_collect)
+        SELECT tenant_id, :run_id, member_id, claim_id, uuidv7(), to_collect
+        FROM next CROSS JOIN unnest(claim_ids, claim_amounts) AS claim (claim_id, to_collect)
+        ORDER BY claim_id
+    )
+    INSERT INTO run_members (
+        tenant_id, run_id, member_id, case_id, booking_number, studio_id, name,
+        membership_number, search_text, currency, total, case_status, taken_in_by, taken_in_as,
+        taken_in_reason)
+    SELECT tenant_id, :run_id, member_id, uuidv7(), :published + row_number() OVER (ORDER BY place),
+           studio_id, name, membership_number, search_text, currency, total, 'PENDING',
+           CASE WHEN minor THEN decided_by END, CASE WHEN minor THEN decided_as END,
+           CASE WHEN minor THEN decision_reason END
+    FROM next
+    """
+)
 _MEMBERS = text(
     """
-    SELECT member_id, case_id, booking_number, member.studio_id, transfer_id,
-           frozen.snapshot::text AS snapshot
+    SELECT member_id, case_id, booking_number, place, member.studio_id, transfer_id,
+           version.snapshot::text AS snapshot
     FROM run_members AS member
     JOIN run_studios USING (tenant_id, run_id, studio_id)
     JOIN preview_members AS frozen USING (tenant_id, member_id)
+    JOIN member_snapshots AS version USING (tenant_id, member_id, sequence)
     WHERE tenant_id = :tenant_id AND run_id = :run_id AND preview_id = :preview_id
-      AND booking_number > :published AND booking_number <= :last
+      AND booking_number > :published
     ORDER BY booking_number
     """
 )
 _CLAIMS = text(
     """
-    SELECT member_id, voucher_id, reserved.to_collect, frozen.snapshot::text AS snapshot
-    FROM run_members
-    JOIN reservations AS reserved USING (tenant_id, run_id, member_id)
-    JOIN preview_claims AS frozen USING (tenant_id, member_id, claim_id)
-    WHERE tenant_id = :tenant_id AND run_id = :run_id AND preview_id = :preview_id
-      AND booking_number > :published AND booking_number <= :last
-    ORDER BY booking_number, frozen.snapshot ->> 'due_date', claim_id
+    SELECT frozen.member_id, voucher_id, reserved.to_collect, version.snapshot::text AS snapshot
+    FROM preview_members AS frozen
+    CROSS JOIN unnest(claim_ids, claim_sequences) WITH ORDINALITY
+               AS claim (claim_id, claim_sequence, number)
+    JOIN reservations AS reserved
+        ON reserved.tenant_id = frozen.tenant_id AND reserved.run_id = :run_id
+       AND reserved.member_id = frozen.member_id AND reserved.claim_id = claim.claim_id
+    JOIN claim_snapshots AS version
+        ON version.tenant_id = frozen.tenant_id AND version.claim_id = claim.claim_id
+       AND version.sequence = claim_sequence
+    WHERE frozen.tenant_id = :tenant_id AND preview_id = :preview_id
+      AND frozen.member_id = ANY (CAST(:member_ids AS uuid[]))
+    ORDER BY frozen.member_id, number
     """
 )
 _STUDIOS = text(
@@ -52,32 +91,54 @@ _STUDIOS = text(
 
 
 async def publish_handovers(context: Context[Any]) -> bool:
-    """Publish the next members of one run, and tell whether there was one.
+    """Hand over the next members of one run, and tell whether there was one.
 
     The lock on the run lets one instance at a time publish it; `published` is saved with the
-    events, so that each member goes out once.
+    events, so that each member goes out once. A run that fails is tried again after a minute, and
+    holds no other up.
     """
-    async with context.database.begin() as connection:
-        run = await lock_run_to_publish(connection)
-        if run is None:
-            return False
-        last = min(run.published + BATCH, run.member_count)
-        members = await _load_members(connection, run, last)
-        await outbox.publish(
-            connection, [(member_handed_over(run, member), run.creation) for member in members]
-        )
-        await change_run(connection, run, published=last)
-        return True
+    run: LockedRun | None = None
+    try:
+        async with context.database.begin() as connection:
+            run = await lock_run_to_publish(connection)
+            if run is None:
+                return False
+            await _publish_next(connection, run)
+            return True
+    except Exception as error:
+        if run is not None and not is_temporary(error):
+            async with context.database.begin() as connection:
+                await change_run(connection, run, next_try_at=now() + _PAUSE)
+        raise
+
+
+async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:
+    keys = {**run.key, "preview_id": run.preview_id, "published": run.published}
+    await connection.execute(_TAKE_NEXT, {**keys, "last_place": run.last_place, "batch": BATCH})
+    rows = (await connection.execute(_MEMBERS, keys)).all()
+    members = await _load_members(connection, run, rows)
+    await outbox.publish(
+        connection, [(member_handed_over(run, member), run.creation) for member in members]
+    )
+    await recount(connection, ((run.tenant_id, row.member_id) for row in rows))
+    published = run.published + len(rows)
+    await change_run(
+        connection,
+        run,
+        published=published,
+        last_place=rows[-1].place,
+        published_at=now() if published == run.member_count else None,
+        next_try_at=None,
+    )
 
 
 async def _load_members(
-    connection: AsyncConnection, run: LockedRun, last: int
+    connection: AsyncConnection, run: LockedRun, rows: Sequence[Row[Any]]
 ) -> list[FrozenMember]:
-    parameters = {**run.key, "preview_id": run.preview_id}
-    batch = {**parameters, "published": run.published, "last": last}
-    rows = (await connection.execute(_MEMBERS, batch)).all()
+    keys = {**run.key, "preview_id": run.preview_id}
     claims: defaultdict[UUID, list[FrozenClaim]] = defaultdict(list)
-    for row in await connection.execute(_CLAIMS, batch):
+    member_ids = [row.member_id for row in rows]
+    for row in await connection.execute(_CLAIMS, {**keys, "member_ids": member_ids}):
         snapshot = ClaimSnapshotV1.model_validate_json(row.snapshot)
         claims[row.member_id].append(FrozenClaim(snapshot, row.voucher_id, row.to_collect))
     studio_ids = list({row.studio_id for row in rows})

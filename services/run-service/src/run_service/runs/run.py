@@ -16,13 +16,17 @@ class RunStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-class MemberStatus(StrEnum):
-    """PENDING → ACCEPTED → ENDED; PENDING → REJECTED; PENDING → ENDED (ended before an answer)."""
+class CaseStatus(StrEnum):
+    """PENDING → OPEN → CLOSED or CANCELLED; PENDING → REJECTED; PENDING → CLOSED or CANCELLED.
+
+    The last ones ended before the partner had answered.
+    """
 
     PENDING = "PENDING"
-    ACCEPTED = "ACCEPTED"
+    OPEN = "OPEN"
     REJECTED = "REJECTED"
-    ENDED = "ENDED"
+    CLOSED = "CLOSED"
+    CANCELLED = "CANCELLED"
 
 
 OVER: Final = frozenset({RunStatus.REJECTED, RunStatus.CANCELLED})

@@ -19,6 +19,7 @@ async def settle_runs(context: Context[Any]) -> bool:
         run = await lock_tallied_run(connection)
         if run is None:
             return False
+        await change_run(connection, run, last_answer_at=now())
         await settle(connection, run)
         return True
 

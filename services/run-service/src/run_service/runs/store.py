@@ -1,8 +1,8 @@
 """What the verbs load and save of runs. Sets of rows change in one statement each."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import TextClause, insert, text, update
@@ -12,41 +12,19 @@ from contracts import RunStudio
 from contracts.parts import Channel, Trigger
 from kit.trace import Cause
 from run_service.money import money_of
-from run_service.runs.changed_members import ChangedMember
 from run_service.runs.run import RunStatus
 from run_service.tables import previews, runs
 
 # Making a run
 
-_RESERVE = text(
+_RUN_LOCKS: Final = 20_260_002
+"""Names, among the advisory locks, those on the making of a tenant's runs."""
+
+_LOCK_MAKING = text("SELECT pg_advisory_xact_lock(:locks, hashtext(:tenant_id))")
+_COUNT_MEMBERS = text(
     """
-    INSERT INTO reservations (tenant_id, run_id, member_id, claim_id, voucher_id, to_collect)
-    SELECT tenant_id, :run_id, member_id, claim_id, uuidv7(), to_collect
-    FROM preview_claims JOIN preview_members USING (tenant_id, preview_id, member_id)
+    SELECT count(*) FROM preview_members
     WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
-    ORDER BY claim_id
-    ON CONFLICT (claim_id, tenant_id) WHERE released_at IS NULL DO NOTHING
-    """
-)
-# Counts each member by key: a join of tables that were filled just now would be planned blindly.
-_MEMBERS_NOT_RESERVED = text(
-    """
-    SELECT member_id, name FROM preview_members AS member
-    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
-      AND (SELECT count(*) FROM preview_claims AS claim
-           WHERE claim.tenant_id = member.tenant_id AND claim.preview_id = member.preview_id
-             AND claim.member_id = member.member_id)
-        > (SELECT count(*) FROM reservations AS reserved
-           WHERE reserved.tenant_id = member.tenant_id AND reserved.run_id = :run_id
-             AND reserved.member_id = member.member_id)
-    ORDER BY name, member_id
-    """
-)
-_GIVE_BACK = text(
-    """
-    DELETE FROM reservations
-    WHERE tenant_id = :tenant_id AND run_id = :run_id
-      AND member_id = ANY(CAST(:member_ids AS uuid[]))
     """
 )
 _NEXT_NUMBER = text(
@@ -56,19 +34,32 @@ _NEXT_NUMBER = text(
     RETURNING last
     """
 )
-_INSERT_MEMBERS = text(
+_INSERT_STUDIOS = text(
     """
-    INSERT INTO run_members (
-        tenant_id, run_id, member_id, case_id, booking_number, studio_id, name,
-        membership_number, claim_count, currency, total, status, taken_in_by, taken_in_reason)
-    SELECT tenant_id, :run_id, member_id, uuidv7(), row_number() OVER (ORDER BY place),
-           studio_id, name, membership_number, claim_count, currency, total, 'PENDING',
-           CASE WHEN minor THEN decided_by END, CASE WHEN minor THEN decision_reason END
-    FROM preview_members
-    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
+    INSERT INTO run_studios (
+        tenant_id, run_id, studio_id, transfer_id, name, first_booking_number, member_count,
+        claim_count)
+    SELECT tenant_id, :run_id, studio_id, uuidv7(), studio.name,
+           sum(member_count) OVER (ORDER BY first_place) - member_count + 1, member_count,
+           claim_count
+    FROM (
+        SELECT tenant_id, preview_id, studio_id, min(place) AS first_place,
+               count(*) AS member_count, sum(cardinality(claim_ids)) AS claim_count
+        FROM preview_members
+        WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
+        GROUP BY tenant_id, preview_id, studio_id
+    ) AS part JOIN preview_studios AS studio USING (tenant_id, preview_id, studio_id)
     """
 )
-_INSERT_STUDIOS = text(
+_INSERT_TOTALS = text(
+    """
+    INSERT INTO run_studio_totals (tenant_id, run_id, studio_id, currency, amount)
+    SELECT tenant_id, :run_id, studio_id, currency, sum(total) FROM preview_members
+    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND NOT left_out
+    GROUP BY tenant_id, studio_id, currency
+    """
+)
+_STUDIOS = text(
     """
     INSERT INTO run_studios (
         tenant_id, run_id, studio_id, transfer_id, name, first_booking_number, member_count,
@@ -118,55 +109,32 @@ class NewRun:
     member_count: int
 
 
-async def reserve_claims(
-    connection: AsyncConnection, tenant_id: UUID, run_id: UUID, preview_id: UUID
-) -> list[ChangedMember]:
-    """Reserve the claims of a preview's members for a run (R11).
-
-    Returns the members that another run was faster with. Waits for runs that are made at this
-    moment; takes claims in one order, so that two runs never wait for each other.
-    """
-    keys = {"tenant_id": tenant_id, "run_id": run_id, "preview_id": preview_id}
-    await connection.execute(_RESERVE, keys)
-    rows = await connection.execute(_MEMBERS_NOT_RESERVED, keys)
-    return [ChangedMember(row.member_id, row.name, in_collection=True) for row in rows]
+async def lock_making(connection: AsyncConnection, tenant_id: UUID) -> None:
+    """Let one run of a tenant be made at a time, so that each sees the members of the others."""
+    await connection.execute(_LOCK_MAKING, {"locks": _RUN_LOCKS, "tenant_id": str(tenant_id)})
 
 
-async def give_back(
-    connection: AsyncConnection, tenant_id: UUID, run_id: UUID, member_ids: Sequence[UUID]
-) -> None:
-    """Take back what was just reserved of members that do not go into the run after all."""
-    await connection.execute(
-        _GIVE_BACK, {"tenant_id": tenant_id, "run_id": run_id, "member_ids": list(member_ids)}
-    )
+async def count_members(connection: AsyncConnection, tenant_id: UUID, preview_id: UUID) -> int:
+    """Return how many members of a preview are not left out."""
+    keys = {"tenant_id": tenant_id, "preview_id": preview_id}
+    return int(await connection.scalar(_COUNT_MEMBERS, keys))
 
 
 async def next_booking_count(connection: AsyncConnection, tenant_id: UUID, year: int) -> int:
-    """Count one run more of a tenant's year; without gaps, as a rollback takes it back.
-
-    Locks the count until the transaction ends, and other runs of the tenant wait for it that
-    long: called after all that waits itself or takes its time.
-    """
+    """Count one run more of a tenant's year; without gaps, as a rollback takes it back."""
     return int(await connection.scalar(_NEXT_NUMBER, {"tenant_id": tenant_id, "year": year}))
-
-
-async def insert_members(
-    connection: AsyncConnection, tenant_id: UUID, run_id: UUID, preview_id: UUID
-) -> int:
-    """Add the members of a preview that are not left out to a run; return how many they are."""
-    keys = {"tenant_id": tenant_id, "run_id": run_id, "preview_id": preview_id}
-    return (await connection.execute(_INSERT_MEMBERS, keys)).rowcount
 
 
 async def insert_run(
     connection: AsyncConnection, tenant_id: UUID, run: NewRun, cause: Cause
 ) -> None:
-    """Add a run whose members are there with its studios, and mark its preview as used."""
+    """Add a run with the studios of its preview, and mark the preview as used."""
     await connection.execute(
         insert(runs).values(
             tenant_id=tenant_id,
             status=RunStatus.IN_PROGRESS.value,
             published=0,
+            last_place=0,
             correlation_id=cause.correlation_id,
             traceparent=cause.traceparent,
             **asdict(run),
@@ -217,6 +185,7 @@ class LockedRun:
     collection_date: date
     member_count: int
     published: int
+    last_place: int
     reversal_requested_at: datetime | None
     creation: Cause
     reversal: Cause | None
@@ -233,7 +202,8 @@ _LOCK = text(
 # The run with the fewest published first: a small run does not wait for a large one to end.
 _LOCK_TO_PUBLISH = text(
     """
-    SELECT * FROM runs WHERE published < member_count
+    SELECT * FROM runs
+    WHERE published < member_count AND (next_try_at IS NULL OR next_try_at <= now())
     ORDER BY published LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
     """
 )
@@ -291,6 +261,7 @@ async def _lock(
         collection_date=row.collection_date,
         member_count=row.member_count,
         published=row.published,
+        last_place=row.last_place,
         reversal_requested_at=row.reversal_requested_at,
         creation=Cause(row.tenant_id, row.correlation_id, row.traceparent),
         reversal=reversal,

@@ -13,7 +13,8 @@ from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from run_service.runs.run import MemberStatus, Progress
+from run_service.candidates.recount import recount
+from run_service.runs.run import CaseStatus, Progress
 from run_service.runs.store import LockedRun
 
 
@@ -23,13 +24,13 @@ class Answer:
 
     tenant_id: UUID
     case_id: UUID
-    status: MemberStatus
+    status: CaseStatus
     reason_code: str | None = None
     reversed: bool = False
 
 
 # Members are locked in one order, so that batches that meet never wait for each other. The
-# transitions allowed here are those of MemberStatus; any other answer is a repetition.
+# transitions allowed here are those of CaseStatus; any other answer is a repetition.
 _ANSWER = text(
     """
     WITH answer AS (
@@ -38,37 +39,39 @@ _ANSWER = text(
              AS new (tenant_id uuid, case_id uuid, status text, reason_code text, reversed boolean)
     ), locked AS (
         SELECT tenant_id, member.run_id, member.member_id, member.studio_id, case_id,
-               member.status AS before, answer.status, answer.reason_code, answer.reversed
+               member.case_status AS before, answer.status, answer.reason_code, answer.reversed
         FROM run_members AS member JOIN answer USING (tenant_id, case_id)
         ORDER BY tenant_id, case_id
         FOR NO KEY UPDATE OF member
     ), changed AS (
         UPDATE run_members AS member
-        SET status = locked.status, reason_code = locked.reason_code
+        SET case_status = locked.status, reason_code = locked.reason_code
         FROM locked
         WHERE member.tenant_id = locked.tenant_id AND member.case_id = locked.case_id
           AND (locked.before = 'PENDING' AND locked.status <> 'PENDING'
-               OR locked.before = 'ACCEPTED' AND locked.status = 'ENDED')
+               OR locked.before = 'OPEN' AND locked.status IN ('CLOSED', 'CANCELLED'))
         RETURNING locked.*
     ), released AS (
         UPDATE reservations AS reserved SET released_at = now()
         FROM changed
         WHERE reserved.tenant_id = changed.tenant_id AND reserved.run_id = changed.run_id
           AND reserved.member_id = changed.member_id
-          AND reserved.released_at IS NULL AND changed.status IN ('REJECTED', 'ENDED')
+          AND reserved.released_at IS NULL AND changed.status <> 'OPEN'
     ), tallied AS (
         INSERT INTO run_tallies (
             tenant_id, run_id, studio_id, accepted, rejected, unanswered, ended, reversed)
         SELECT tenant_id, run_id, studio_id,
-               count(*) FILTER (WHERE status = 'ACCEPTED'),
+               count(*) FILTER (WHERE status = 'OPEN'),
                count(*) FILTER (WHERE status = 'REJECTED'),
-               count(*) FILTER (WHERE before = 'PENDING' AND status = 'ENDED'),
-               count(*) FILTER (WHERE status = 'ENDED'),
-               count(*) FILTER (WHERE status = 'ENDED' AND reversed)
+               count(*) FILTER (WHERE before = 'PENDING' AND status IN ('CLOSED', 'CANCELLED')),
+               count(*) FILTER (WHERE status IN ('CLOSED', 'CANCELLED')),
+               count(*) FILTER (WHERE status IN ('CLOSED', 'CANCELLED') AND reversed)
         FROM changed
         GROUP BY tenant_id, run_id, studio_id
     )
-    SELECT tenant_id, case_id FROM locked
+    SELECT tenant_id, case_id, locked.member_id,
+           coalesce(changed.status <> 'OPEN', false) AS released
+    FROM locked LEFT JOIN changed USING (tenant_id, case_id)
     """
 )
 _ADD_UP = text(
@@ -104,7 +107,9 @@ async def record(connection: AsyncConnection, answers: Sequence[Answer]) -> set[
 
     Returns tenant and case of each answer whose case is known; a repeated answer changes nothing.
     """
-    rows = await connection.execute(_ANSWER, {"answers": to_json(answers).decode()})
+    found = await connection.execute(_ANSWER, {"answers": to_json(answers).decode()})
+    rows = found.all()
+    await recount(connection, ((row.tenant_id, row.member_id) for row in rows if row.released))
     return {(row.tenant_id, row.case_id) for row in rows}
 
 

@@ -1,4 +1,4 @@
-"""The first version: read models, previews, runs, and the plumbing's tables."""
+"""Previews and runs."""
 
 from typing import Final
 
@@ -7,97 +7,9 @@ from alembic import op
 from kit import plumbing
 
 revision: Final = "0001"
-down_revision: Final = None
+down_revision: Final = "0000"
 
 _CREATE: Final = (
-    """
-    CREATE TABLE studios (
-        tenant_id uuid NOT NULL,
-        studio_id uuid NOT NULL,
-        sequence bigint NOT NULL,
-        name text NOT NULL,
-        snapshot jsonb NOT NULL,
-        PRIMARY KEY (tenant_id, studio_id)
-    )
-    """,
-    """
-    CREATE TABLE members (
-        tenant_id uuid NOT NULL,
-        member_id uuid NOT NULL,
-        sequence bigint NOT NULL,
-        studio_id uuid NOT NULL,
-        membership_number text NOT NULL,
-        name text NOT NULL,
-        surname text NOT NULL,
-        last_level_passed_on date,
-        blocked_until date,
-        of_age_on date,
-        has_guardian boolean NOT NULL,
-        snapshot jsonb NOT NULL,
-        PRIMARY KEY (tenant_id, member_id)
-    )
-    """,
-    "COMMENT ON COLUMN members.name IS 'as staff read it: first name and surname'",
-    "COMMENT ON COLUMN members.surname IS 'what members are ordered by'",
-    """
-    COMMENT ON COLUMN members.last_level_passed_on IS
-        'collection may begin from this day on'
-    """,
-    """
-    COMMENT ON COLUMN members.blocked_until IS
-        'last day of a collection block; far off if it is open'
-    """,
-    """
-    COMMENT ON COLUMN members.of_age_on IS
-        'day of coming of age; none if the birth date is unknown'
-    """,
-    """
-    CREATE TABLE claims (
-        tenant_id uuid NOT NULL,
-        claim_id uuid NOT NULL,
-        sequence bigint NOT NULL,
-        member_id uuid NOT NULL,
-        voucher_date date NOT NULL,
-        currency text NOT NULL,
-        amount numeric(14, 2) NOT NULL,
-        paid_directly numeric(14, 2) NOT NULL,
-        cancelled boolean NOT NULL,
-        disputed boolean NOT NULL,
-        snapshot jsonb NOT NULL,
-        PRIMARY KEY (tenant_id, claim_id)
-    )
-    """,
-    "CREATE INDEX claims_member_id ON claims (tenant_id, member_id)",
-    """
-    CREATE TABLE partners (
-        tenant_id uuid NOT NULL,
-        partner_id uuid NOT NULL,
-        sequence bigint NOT NULL,
-        name text NOT NULL,
-        channel text NOT NULL,
-        status text NOT NULL,
-        PRIMARY KEY (tenant_id, partner_id)
-    )
-    """,
-    """
-    CREATE TABLE collected_shares (
-        tenant_id uuid NOT NULL,
-        claim_id uuid NOT NULL,
-        booking_id uuid NOT NULL,
-        amount numeric(14, 2) NOT NULL,
-        PRIMARY KEY (tenant_id, claim_id, booking_id)
-    )
-    """,
-    "COMMENT ON COLUMN collected_shares.amount IS 'below zero where a payment was reduced'",
-    """
-    CREATE TABLE collected (
-        tenant_id uuid NOT NULL,
-        claim_id uuid NOT NULL,
-        amount numeric(14, 2) NOT NULL,
-        PRIMARY KEY (tenant_id, claim_id)
-    )
-    """,
-    "COMMENT ON COLUMN collected.amount IS 'sum of the claim''s shares'",
     """
     CREATE TABLE previews (
         tenant_id uuid NOT NULL,
@@ -130,43 +42,44 @@ _CREATE: Final = (
         tenant_id uuid NOT NULL,
         preview_id uuid NOT NULL,
         member_id uuid NOT NULL,
+        sequence bigint NOT NULL,
         studio_id uuid NOT NULL,
         place integer NOT NULL,
         name text NOT NULL,
+        surname text NOT NULL,
         membership_number text NOT NULL,
-        claim_count integer NOT NULL,
+        search_text text NOT NULL,
+        claim_ids uuid[] NOT NULL,
+        claim_sequences bigint[] NOT NULL,
+        claim_amounts numeric(14, 2)[] NOT NULL,
         currency text,
         total numeric(20, 2),
         minor boolean NOT NULL,
+        came_of_age_on date,
         left_out boolean NOT NULL,
         left_out_reason text,
         decided_by text,
+        decided_as text[],
         decision_reason text,
-        snapshot jsonb NOT NULL,
         PRIMARY KEY (tenant_id, preview_id, member_id),
         CONSTRAINT left_out_has_reason CHECK (left_out = (left_out_reason IS NOT NULL))
     )
     """,
     """
     CREATE UNIQUE INDEX preview_members_place
-        ON preview_members (tenant_id, preview_id, place)
+    ON preview_members (tenant_id, preview_id, place)
     """,
+    "COMMENT ON COLUMN preview_members.sequence IS 'version of the member''s snapshot'",
     "COMMENT ON COLUMN preview_members.place IS 'from 1 on, by studio and name'",
+    "COMMENT ON COLUMN preview_members.claim_amounts IS 'what is to be collected'",
     "COMMENT ON COLUMN preview_members.currency IS 'none where the claims have several'",
     "COMMENT ON COLUMN preview_members.minor IS 'a minor without a legal guardian'",
-    "COMMENT ON COLUMN preview_members.decided_by IS 'who left the member out or took it in'",
     """
-    CREATE TABLE preview_claims (
-        tenant_id uuid NOT NULL,
-        preview_id uuid NOT NULL,
-        member_id uuid NOT NULL,
-        claim_id uuid NOT NULL,
-        sequence bigint NOT NULL,
-        to_collect numeric(14, 2) NOT NULL,
-        snapshot jsonb NOT NULL,
-        PRIMARY KEY (tenant_id, preview_id, member_id, claim_id)
-    )
+    COMMENT ON COLUMN preview_members.came_of_age_on IS
+        'if that was after the oldest claim arose'
     """,
+    "COMMENT ON COLUMN preview_members.decided_by IS 'who left the member out or took it in'",
+    "COMMENT ON COLUMN preview_members.decided_as IS 'the roles of who did'",
     """
     CREATE TABLE booking_numbers (
         tenant_id uuid NOT NULL,
@@ -192,6 +105,10 @@ _CREATE: Final = (
         traceparent text,
         member_count integer NOT NULL,
         published integer NOT NULL,
+        last_place integer NOT NULL,
+        published_at timestamptz,
+        last_answer_at timestamptz,
+        next_try_at timestamptz,
         handed_over_at timestamptz,
         rejected_at timestamptz,
         reversal_requested_at timestamptz,
@@ -208,8 +125,11 @@ _CREATE: Final = (
     """,
     "CREATE UNIQUE INDEX runs_booking_number ON runs (tenant_id, booking_number)",
     "CREATE INDEX runs_collection_date ON runs (tenant_id, collection_date)",
-    "CREATE INDEX runs_to_publish ON runs (published) WHERE published < member_count",
+    "CREATE INDEX runs_to_publish ON runs (tenant_id) WHERE published < member_count",
     "COMMENT ON COLUMN runs.published IS 'last booking number handed over'",
+    "COMMENT ON COLUMN runs.last_place IS 'its place in the preview'",
+    "COMMENT ON COLUMN runs.published_at IS 'when the last member was'",
+    "COMMENT ON COLUMN runs.next_try_at IS 'not before; set after a failure'",
     """
     CREATE TABLE run_studios (
         tenant_id uuid NOT NULL,
@@ -253,27 +173,31 @@ _CREATE: Final = (
         studio_id uuid NOT NULL,
         name text NOT NULL,
         membership_number text NOT NULL,
-        claim_count integer NOT NULL,
+        search_text text NOT NULL,
         currency text NOT NULL,
         total numeric(20, 2) NOT NULL,
-        status text NOT NULL,
+        case_status text NOT NULL,
         reason_code text,
         taken_in_by text,
+        taken_in_as text[],
         taken_in_reason text,
         PRIMARY KEY (tenant_id, run_id, member_id),
-        CONSTRAINT status_known CHECK (status IN ('PENDING', 'ACCEPTED', 'REJECTED', 'ENDED'))
+        CONSTRAINT case_status_known
+            CHECK (case_status IN ('PENDING', 'OPEN', 'REJECTED', 'CLOSED', 'CANCELLED'))
     )
     """,
     """
     CREATE UNIQUE INDEX run_members_booking_number
-        ON run_members (tenant_id, run_id, booking_number)
+    ON run_members (tenant_id, run_id, booking_number)
     """,
     "CREATE UNIQUE INDEX run_members_case_id ON run_members (tenant_id, case_id)",
+    "COMMENT ON TABLE run_members IS 'a member of a run, from the moment it was handed over'",
     "COMMENT ON COLUMN run_members.reason_code IS 'why the partner refused the member'",
     """
     COMMENT ON COLUMN run_members.taken_in_by IS
         'who took in a minor without a legal guardian'
     """,
+    "COMMENT ON COLUMN run_members.taken_in_as IS 'the roles of who did'",
     """
     CREATE TABLE reservations (
         tenant_id uuid NOT NULL,
@@ -288,8 +212,8 @@ _CREATE: Final = (
     """,
     """
     CREATE UNIQUE INDEX reservations_one_at_a_time
-        ON reservations (claim_id, tenant_id)
-        WHERE released_at IS NULL
+    ON reservations (claim_id, tenant_id)
+    WHERE released_at IS NULL
     """,
     "COMMENT ON COLUMN reservations.voucher_id IS 'id of the claim within the run'",
     """
@@ -312,6 +236,7 @@ _CREATE: Final = (
         'counts that wait to be added to run_studios: batches never wait for each other'
     """,
 )
+
 _TABLES: Final = (
     "run_tallies",
     "reservations",
@@ -320,22 +245,14 @@ _TABLES: Final = (
     "run_studios",
     "runs",
     "booking_numbers",
-    "preview_claims",
     "preview_members",
     "preview_studios",
     "previews",
-    "collected",
-    "collected_shares",
-    "partners",
-    "claims",
-    "members",
-    "studios",
 )
 
 
 def upgrade() -> None:
     """Create the tables."""
-    plumbing.create_v1()
     for statement in _CREATE:
         op.execute(statement)
     plumbing.expect_new_tenants()
@@ -345,4 +262,3 @@ def downgrade() -> None:
     """Drop the tables with all that is in them."""
     for table in _TABLES:
         op.drop_table(table)
-    plumbing.drop_v1()

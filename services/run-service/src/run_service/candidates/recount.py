@@ -1,0 +1,135 @@
+"""What each member owes that could be handed over, kept beside the member.
+
+It follows from the member's claims, from what was collected on them, from the reservations and
+from the tenant's settings; whoever changes one of these recounts the members in the same
+transaction. So a candidate is found by its own row, however many claims there are.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_SETTINGS_LOCKS: Final = 20_260_001
+"""Names, among the advisory locks, those on the settings of a tenant."""
+
+_SHARE_SETTINGS = text(
+    """
+    SELECT pg_advisory_xact_lock_shared(:locks, hashtext(tenant_id::text))
+    FROM (SELECT DISTINCT tenant_id FROM unnest(CAST(:tenant_ids AS uuid[])) AS given (tenant_id)
+          ORDER BY tenant_id) AS tenants
+    """
+)
+_OWN_SETTINGS = text("SELECT pg_advisory_xact_lock(:locks, hashtext(:tenant_id))")
+_KNOW = text(
+    """
+    INSERT INTO members (tenant_id, member_id)
+    SELECT tenant_id, member_id
+    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))
+         AS given (tenant_id, member_id)
+    ORDER BY tenant_id, member_id
+    ON CONFLICT DO NOTHING
+    """
+)
+# In one order, so that batches that meet never wait for each other.
+_LOCK = text(
+    """
+    SELECT FROM members JOIN unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))
+                             AS given (tenant_id, member_id) USING (tenant_id, member_id)
+    ORDER BY tenant_id, member_id
+    FOR NO KEY UPDATE OF members
+    """
+)
+_RECOUNT = """
+    WITH counted AS (
+        SELECT wanted.tenant_id, wanted.member_id, owed.*
+        FROM ({wanted}) AS wanted
+        CROSS JOIN LATERAL (
+            SELECT coalesce(array_agg(claim_id ORDER BY due_date, voucher_date, claim_id)
+                            FILTER (WHERE NOT disputed), '{{}}') AS claim_ids,
+                   coalesce(array_agg(sequence ORDER BY due_date, voucher_date, claim_id)
+                            FILTER (WHERE NOT disputed), '{{}}') AS claim_sequences,
+                   coalesce(array_agg(open ORDER BY due_date, voucher_date, claim_id)
+                            FILTER (WHERE NOT disputed), '{{}}') AS claim_amounts,
+                   CAST(count(*) FILTER (WHERE disputed) AS int) AS disputed_count,
+                   nullif(min(currency) FILTER (WHERE NOT disputed), CASE
+                       WHEN count(DISTINCT currency) FILTER (WHERE NOT disputed) > 1
+                       THEN min(currency) FILTER (WHERE NOT disputed) END) AS currency,
+                   sum(open) FILTER (WHERE NOT disputed) AS total,
+                   min(voucher_date) FILTER (WHERE NOT disputed) AS arose_on
+            FROM (
+                SELECT claim.*, amount - paid_directly - coalesce((
+                    SELECT collected.amount FROM collected
+                    WHERE collected.tenant_id = claim.tenant_id
+                      AND collected.claim_id = claim.claim_id), 0) AS open
+                FROM claims AS claim
+                WHERE claim.tenant_id = wanted.tenant_id AND claim.member_id = wanted.member_id
+                  AND NOT cancelled AND NOT is_handover_fee
+                  AND NOT EXISTS (
+                      SELECT FROM tenant_settings AS settings
+                      WHERE settings.tenant_id = claim.tenant_id
+                        AND claim.kind = ANY (excluded_kinds))
+                  AND NOT EXISTS (
+                      SELECT FROM reservations AS reserved
+                      WHERE reserved.claim_id = claim.claim_id
+                        AND reserved.tenant_id = claim.tenant_id AND released_at IS NULL)
+            ) AS free
+            WHERE open > 0
+        ) AS owed
+    )
+    UPDATE members AS member
+    SET claim_ids = counted.claim_ids, claim_sequences = counted.claim_sequences,
+        claim_amounts = counted.claim_amounts, disputed_count = counted.disputed_count,
+        currency = counted.currency, arose_on = counted.arose_on,
+        total = CASE WHEN counted.currency IS NOT NULL THEN counted.total END
+    FROM counted
+    WHERE member.tenant_id = counted.tenant_id AND member.member_id = counted.member_id
+      AND (member.claim_ids, member.claim_sequences, member.claim_amounts,
+           member.disputed_count, member.currency, member.arose_on)
+          IS DISTINCT FROM
+          (counted.claim_ids, counted.claim_sequences, counted.claim_amounts,
+           counted.disputed_count, counted.currency, counted.arose_on)
+    """
+_RECOUNT_SOME = text(
+    _RECOUNT.format(
+        wanted="SELECT * FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))"
+        " AS given (tenant_id, member_id)"
+    )
+)
+_RECOUNT_ALL = text(
+    _RECOUNT.format(wanted="SELECT tenant_id, member_id FROM members WHERE tenant_id = :tenant_id")
+)
+
+
+async def recount(connection: AsyncConnection, members: Iterable[tuple[UUID, UUID]]) -> None:
+    """Count again what members (tenant and member) owe that could be handed over.
+
+    Called after the change, in its transaction. A member that is not known yet is noted, so that
+    it counts once its snapshot is there (R12). The members stay locked until the transaction
+    ends, and are read after that: batches that change claims of one member see each other's.
+    """
+    wanted = set(members)
+    if not wanted:
+        return
+    parameters = {
+        "tenant_ids": [tenant_id for tenant_id, _ in wanted],
+        "member_ids": [member_id for _, member_id in wanted],
+    }
+    await connection.execute(
+        _SHARE_SETTINGS, {"locks": _SETTINGS_LOCKS, "tenant_ids": parameters["tenant_ids"]}
+    )
+    await connection.execute(_KNOW, parameters)
+    await connection.execute(_LOCK, parameters)
+    await connection.execute(_RECOUNT_SOME, parameters)
+
+
+async def own_settings(connection: AsyncConnection, tenant_id: UUID) -> None:
+    """Wait until nobody counts by the settings of a tenant; nobody does until the end."""
+    await connection.execute(_OWN_SETTINGS, {"locks": _SETTINGS_LOCKS, "tenant_id": str(tenant_id)})
+
+
+async def recount_all(connection: AsyncConnection, tenant_id: UUID) -> None:
+    """Count all of a tenant's members again, after its settings changed under `own_settings`."""
+    await connection.execute(_RECOUNT_ALL, {"tenant_id": tenant_id})

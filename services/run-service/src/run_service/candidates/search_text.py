@@ -1,0 +1,38 @@
+"""How members are found: accents and case do not matter, nor does ü or ue, ß or ss (R6)."""
+
+import unicodedata
+from typing import Final
+
+from anyascii import anyascii
+
+_SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+_DIGRAPHS: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+
+MAX_QUERY: Final = 200
+"""Characters of a search."""
+
+
+def search_text(name: str, membership_number: str) -> str:
+    """Return the text in which the words of a search are looked for.
+
+    It holds the name as it is spelt without umlauts (Mueller), and as it looks without its dots
+    (Muller): so each way to write it is found, and so is each part of either.
+    """
+    spelt_out = _plain(_lower(name).translate(_SPELT_OUT))
+    shortened = spelt_out
+    for pair, letter in _DIGRAPHS:
+        shortened = shortened.replace(pair, letter)
+    return f"{spelt_out}\n{shortened}\n{_plain(_lower(membership_number))}"
+
+
+def search_words(query: str) -> list[str]:
+    """Return the words of a search; a member is found whose `search_text` holds them all."""
+    return _plain(_lower(query).translate(_SPELT_OUT)).split()
+
+
+def _lower(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _plain(text: str) -> str:
+    return anyascii(text).casefold()
