@@ -23,7 +23,7 @@ _SUMMARY = text(
     ) AS found
     JOIN studios AS studio USING (tenant_id, studio_id)
     ORDER BY studio.name, studio_id, currency, left_out_reason
-    """
+    """  # noqa: S608 - constants
 )
 
 

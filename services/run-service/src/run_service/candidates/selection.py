@@ -97,7 +97,7 @@ CANDIDATES: Final = f"""
     WHERE member.tenant_id = :tenant_id AND {OWES_SOMETHING}
       AND (CAST(:studio_ids AS uuid[]) IS NULL OR member.studio_id = ANY (:studio_ids))
       AND NOT {IS_GOING}
-"""
+"""  # noqa: S608 - constants
 """The members that may be handed over, with the reason that speaks against it, if one does."""
 
 

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.parts import Channel
 from run_service.tables import partners
 
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
+
 # Ordered, so that batches that meet lock the rows in the same order.
 _INCOMING: Final = """
     incoming AS MATERIALIZED (
@@ -38,7 +40,7 @@ _SAVE_VERSIONS: Final = f""",
         SELECT {{key}}, saved.sequence, snapshot FROM saved JOIN incoming USING ({{key}})
     )
     SELECT tenant_id, member_id, member_before FROM saved
-    """
+    """  # noqa: S608 - constants
 
 
 async def save_newest(
@@ -77,7 +79,7 @@ async def save_versions(
 
 def _parts(table: Table, names: Sequence[str]) -> dict[str, str]:
     key = [part.name for part in table.primary_key]
-    types = {part.name: part.type.compile(postgresql.dialect()) for part in table.columns}
+    types = {part.name: part.type.compile(_DIALECT) for part in table.columns}
     return {
         "table": table.name,
         "id": key[-1],

@@ -34,7 +34,7 @@ _FREEZE: Final = text(
            left_out_reason
     FROM candidate
     ORDER BY member_id
-    """
+    """  # noqa: S608 - constants
 ).bindparams(bindparam("no_candidates", [reason.value for reason in NO_CANDIDATES]))
 
 

@@ -71,7 +71,7 @@ _CHANGED = text(
        OR left_out_reason <> 'MINOR_WITHOUT_GUARDIAN'
        OR left_out_reason = 'MINOR_WITHOUT_GUARDIAN' AND NOT minor
     ORDER BY place
-    """
+    """  # noqa: S608 - constants
 )
 
 

@@ -23,9 +23,9 @@ Kind = Annotated[str, Field(pattern=r"^[A-Z][A-Z_]{0,39}$")]
 class SettingsOrder(Body):
     """What a tenant wants of its runs; all of it, what is not named gets its default."""
 
-    minimum_amounts: Annotated[list[Money], Field(max_length=50)] = []
+    minimum_amounts: Annotated[list[Money], Field(max_length=50, default_factory=list)]
     """One for each currency: a member who owes less is not handed over."""
-    excluded_kinds: Annotated[list[Kind], Field(max_length=50)] = []
+    excluded_kinds: Annotated[list[Kind], Field(max_length=50, default_factory=list)]
     """Kinds of claims that are never handed over, such as SALE."""
     disputed_claims_hold_member: bool = False
     """Whether one disputed claim keeps all claims of a member out of collection."""
