@@ -7,15 +7,8 @@ import pytest
 from contracts import RunHandedOverV1, RunRejectedV1
 from kit.ids import new_id
 from run_service.runs.settle_runs import settle_runs
-from tests.run_service.world import (
-    World,
-    cancelled,
-    closed,
-    opened,
-    paid,
-    reduced,
-    rejected,
-)
+from tests.run_service.case_events import cancelled, closed, opened, paid, reduced, rejected
+from tests.run_service.world import World
 
 
 async def members_of(world: World, run_id: str) -> dict[str, tuple[str, str | None]]:

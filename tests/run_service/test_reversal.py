@@ -8,7 +8,8 @@ from sqlalchemy import text
 from contracts import RunHandedOverV1, RunRejectedV1, RunReversalRequestedV1, RunReversedV1
 from kit.ids import new_id
 from run_service.runs import publish_handovers as publishing
-from tests.run_service.world import World, closed, opened, rejected
+from tests.run_service.case_events import closed, opened, rejected
+from tests.run_service.world import World
 
 ORDER = {"confirmed": True, "reason": "Wrong partner"}
 

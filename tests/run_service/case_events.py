@@ -1,0 +1,122 @@
+"""What case-service says of what became of a member, in events."""
+
+from typing import Any
+from uuid import UUID
+
+from contracts import (
+    CaseCancelledV1,
+    CaseClosedV1,
+    CaseOpenedV1,
+    CasePaymentBookedV1,
+    CasePaymentReducedV1,
+    CaseRejectedV1,
+    ClaimResult,
+    ClaimShare,
+    MemberHandedOverV1,
+    OpenClaim,
+)
+from kit import clock
+from kit.ids import new_id
+from tests.run_service.world import LONG_AGO, euros
+
+
+def _case(handover: MemberHandedOverV1) -> dict[str, Any]:
+    return {
+        "case_id": handover.case_id,
+        "run_id": handover.run_id,
+        "member_id": handover.member_id,
+        "studio_id": handover.studio.studio_id,
+        "partner_id": handover.partner_id,
+        "occurred_at": clock.now(),
+    }
+
+
+def _results(handover: MemberHandedOverV1) -> tuple[ClaimResult, ...]:
+    return tuple(
+        ClaimResult(
+            claim_id=each.claim_id,
+            collected=euros("0.00"),
+            residual=each.to_collect,
+            written_off=euros("0.00"),
+        )
+        for each in handover.claims
+    )
+
+
+def opened(handover: MemberHandedOverV1) -> CaseOpenedV1:
+    """The partner takes the member."""
+    return CaseOpenedV1(
+        **_case(handover),
+        opened_at=clock.now(),
+        claims=tuple(
+            OpenClaim(claim_id=each.claim_id, open=each.to_collect) for each in handover.claims
+        ),
+        open=euros(str(sum(each.to_collect.amount for each in handover.claims))),
+    )
+
+
+def rejected(handover: MemberHandedOverV1, reason_code: str = "DEBTOR_UNKNOWN") -> CaseRejectedV1:
+    """The partner refuses the member."""
+    return CaseRejectedV1(
+        **_case(handover),
+        reason_code=reason_code,
+        claims=tuple(each.claim_id for each in handover.claims),
+    )
+
+
+def closed(handover: MemberHandedOverV1, reason: Any = "COMPLETED") -> CaseClosedV1:
+    """The case ends."""
+    return CaseClosedV1(
+        **_case(handover),
+        reason=reason,
+        result="UNPAID",
+        closed_by="STAFF",
+        claims=_results(handover),
+        collected=euros("0.00"),
+        residual=euros(str(sum(each.to_collect.amount for each in handover.claims))),
+    )
+
+
+def cancelled(handover: MemberHandedOverV1) -> CaseCancelledV1:
+    """The case is taken back."""
+    return CaseCancelledV1(**_case(handover), cancelled_by="STAFF", claims=_results(handover))
+
+
+def paid(
+    handover: MemberHandedOverV1, amount: str, payment_id: UUID | None = None
+) -> CasePaymentBookedV1:
+    """Something is paid on the first claim."""
+    share = ClaimShare(
+        claim_id=handover.claims[0].claim_id, amount=euros(amount), open=euros("0.00")
+    )
+    return CasePaymentBookedV1(
+        **_case(handover),
+        payment_id=payment_id or new_id(),
+        amount=euros(amount),
+        unallocated=euros("0.00"),
+        own_fees=euros("0.00"),
+        booking_date=LONG_AGO,
+        allocation="AUTOMATIC",
+        booked_by="STAFF",
+        shares=(share,),
+        open=euros("0.00"),
+    )
+
+
+def reduced(
+    handover: MemberHandedOverV1, payment_id: UUID, amount: str, reduction_id: UUID | None = None
+) -> CasePaymentReducedV1:
+    """A part of a payment on the first claim did not come."""
+    share = ClaimShare(
+        claim_id=handover.claims[0].claim_id, amount=euros(amount), open=euros("0.00")
+    )
+    return CasePaymentReducedV1(
+        **_case(handover),
+        reduction_id=reduction_id or new_id(),
+        payment_id=payment_id,
+        amount_before=euros("30.00"),
+        amount_after=euros("0.00"),
+        booking_date=LONG_AGO,
+        shares=(share,),
+        open=euros("0.00"),
+    )
