@@ -9,14 +9,22 @@ from run_service.candidates import api as candidates_api
 from run_service.previews import api as previews_api
 from run_service.previews.discard_previews import discard_previews
 from run_service.runs import api as runs_api
+from run_service.runs import handovers_api
 from run_service.runs.publish_handovers import PUBLISH_HANDOVERS, publish_handovers
 from run_service.runs.settle_runs import settle_runs
 from run_service.settings import Settings
+from run_service.tenant_settings import api as settings_api
 
 service = Service(
     name="run-service",
     settings=Settings,
-    routers=[candidates_api.router, previews_api.router, runs_api.router],
+    routers=[
+        candidates_api.router,
+        settings_api.router,
+        previews_api.router,
+        runs_api.router,
+        handovers_api.router,
+    ],
     subscriptions=subscribers.subscriptions,
     migrations="run_service.migrations",
     workers=[

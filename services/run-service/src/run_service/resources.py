@@ -4,10 +4,11 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from contracts import Money
-from contracts.parts import Channel, LongText, Trigger
+from contracts.parts import Channel, LongText, Name, Trigger
 from kit.http import Body
 from run_service.candidates.selection import LeftOut
 from run_service.runs.run import CaseStatus, RunStatus
@@ -128,6 +129,26 @@ class RunOrder(Body):
     preview_id: UUID
     leave_out_changed: bool = False
     """Go on without the members whose claims have changed since the preview."""
+
+
+class HandoverOrder(Body):
+    """Hands one member over (R9)."""
+
+    member_id: UUID
+    partner_id: UUID
+    fee: Money | None = None
+    """A flat fee for the handover; it becomes a claim of its own, in the currency of the others."""
+    fee_designation: Name = "Flat fee"
+    """What the fee is called in the handover."""
+    reason: LongText | None = None
+    """Why; needed for a minor without a legal guardian."""
+
+    @field_validator("fee")
+    @classmethod
+    def _above_zero(cls, fee: Money | None) -> Money | None:
+        if fee is not None and fee.amount <= 0:
+            raise PydanticCustomError("fee", "Must be above zero")
+        return fee
 
 
 class Run(Resource):
