@@ -37,7 +37,8 @@ BEFORE_ANY: Final = -1
 
 _FIND_MEMBER = text(
     f"""
-    SELECT studio_id, currency, cardinality(claim_ids) AS claim_count, {LEFT_OUT_REASON} AS left_out_reason,
+    SELECT studio_id, currency, cardinality(claim_ids) AS claim_count,
+           {LEFT_OUT_REASON} AS left_out_reason,
            {OWES_SOMETHING} AS owes_something,
            {IS_GOING} OR EXISTS (
                SELECT FROM claims JOIN reservations AS reserved USING (tenant_id, claim_id)
