@@ -12,7 +12,12 @@ from kit.auth import Principal, requires
 from kit.cursors import Cursor, Limit, Page
 from kit.http import CurrentContext, cause_of
 from kit.idempotency import once
-from run_service.resources import (
+from run_service.runs import queries
+from run_service.runs.create_run import create_run
+from run_service.runs.publish_handovers import PUBLISH_HANDOVERS
+from run_service.runs.queries import Wanted
+from run_service.runs.request_reversal import request_reversal
+from run_service.runs.resources import (
     ReversalOrder,
     ReversalOutlook,
     Run,
@@ -21,11 +26,6 @@ from run_service.resources import (
     RunOrder,
     RunStudio,
 )
-from run_service.runs import queries
-from run_service.runs.create_run import create_run
-from run_service.runs.publish_handovers import PUBLISH_HANDOVERS
-from run_service.runs.queries import Wanted
-from run_service.runs.request_reversal import request_reversal
 from run_service.runs.run import RunStatus, three_months_before
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])

@@ -31,9 +31,9 @@ from run_service.problems import (
     PARTNER_PAUSED,
     TOO_MANY_STUDIOS,
 )
-from run_service.resources import RunOrder
 from run_service.runs import store
 from run_service.runs.changed_members import Change, ChangedMember, changed_members
+from run_service.runs.resources import RunOrder
 from run_service.runs.run import booking_number
 
 _NAMED_AT_MOST: Final = 500

@@ -25,9 +25,9 @@ from run_service.previews.create_preview import check_partner, new_preview
 from run_service.previews.freeze import freeze
 from run_service.previews.store import insert_preview, save_decision
 from run_service.problems import MEMBER_NOT_HANDED_OVER
-from run_service.resources import HandoverOrder
 from run_service.runs import store
 from run_service.runs.create_run import make_run
+from run_service.runs.resources import HandoverOrder
 from run_service.tables import claim_snapshots, claims
 
 FLAT_FEE: Final = "FLAT_FEE"

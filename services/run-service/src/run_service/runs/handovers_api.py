@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.auth import Principal, requires
 from kit.http import CurrentContext, cause_of
 from kit.idempotency import once
-from run_service.resources import HandoverOrder, RunDetails
 from run_service.runs import queries
 from run_service.runs.hand_over_member import hand_over_member
 from run_service.runs.publish_handovers import PUBLISH_HANDOVERS
+from run_service.runs.resources import HandoverOrder, RunDetails
 
 router = APIRouter(prefix="/v1/handovers", tags=["handovers"])
 

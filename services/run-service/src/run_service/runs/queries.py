@@ -15,7 +15,7 @@ from kit.auth import Principal
 from kit.cursors import Page
 from kit.problems import not_found
 from run_service.money import money_of
-from run_service.resources import (
+from run_service.runs.resources import (
     LegalDuty,
     RejectionReason,
     ReversalOutlook,

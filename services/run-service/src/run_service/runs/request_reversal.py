@@ -12,8 +12,8 @@ from kit.clock import now
 from kit.problems import not_found, problem
 from kit.trace import Cause
 from run_service.problems import OTHER_STUDIOS, RUN_NOT_REVERSIBLE
-from run_service.resources import ReversalOrder
 from run_service.runs import store
+from run_service.runs.resources import ReversalOrder
 from run_service.runs.run import OVER
 from run_service.runs.settle_runs import settle
 
