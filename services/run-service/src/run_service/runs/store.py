@@ -61,26 +61,6 @@ _INSERT_TOTALS = text(
 )
 _STUDIOS = text(
     """
-    INSERT INTO run_studios (
-        tenant_id, run_id, studio_id, transfer_id, name, first_booking_number, member_count,
-        claim_count)
-    SELECT tenant_id, run_id, studio_id, uuidv7(), studio.name, min(booking_number), count(*),
-           sum(claim_count)
-    FROM run_members JOIN preview_studios AS studio USING (tenant_id, studio_id)
-    WHERE tenant_id = :tenant_id AND run_id = :run_id AND preview_id = :preview_id
-    GROUP BY tenant_id, run_id, studio_id, studio.name
-    """
-)
-_INSERT_TOTALS = text(
-    """
-    INSERT INTO run_studio_totals (tenant_id, run_id, studio_id, currency, amount)
-    SELECT tenant_id, run_id, studio_id, currency, sum(total) FROM run_members
-    WHERE tenant_id = :tenant_id AND run_id = :run_id
-    GROUP BY tenant_id, run_id, studio_id, currency
-    """
-)
-_STUDIOS = text(
-    """
     SELECT studio_id, transfer_id, member_count, claim_count,
            (SELECT json_agg(json_build_array(amount::text, currency) ORDER BY currency)
             FROM run_studio_totals AS total
@@ -207,11 +187,15 @@ _LOCK_TO_PUBLISH = text(
     ORDER BY published LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
     """
 )
+# The counts that have waited longest first; a run that cannot be settled holds no other up.
 _LOCK_TALLIED = text(
     """
-    SELECT * FROM runs
-    WHERE (tenant_id, run_id) IN (SELECT tenant_id, run_id FROM run_tallies)
-    LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    SELECT runs.* FROM runs JOIN (
+        SELECT tenant_id, run_id, min(tally_id) AS first FROM run_tallies
+        GROUP BY tenant_id, run_id
+    ) AS tallied USING (tenant_id, run_id)
+    WHERE next_settling_at IS NULL OR next_settling_at <= now()
+    ORDER BY first LIMIT 1 FOR NO KEY UPDATE OF runs SKIP LOCKED
     """
 )
 

@@ -30,7 +30,8 @@ class Answer:
 
 
 # Members are locked in one order, so that batches that meet never wait for each other. The
-# transitions allowed here are those of CaseStatus; any other answer is a repetition.
+# transitions allowed here are those of CaseStatus; any other answer is a repetition, but for the
+# partner's yes to a case of whose end was heard first: its member is not unanswered after all.
 _ANSWER = text(
     """
     WITH answer AS (
@@ -39,17 +40,23 @@ _ANSWER = text(
              AS new (tenant_id uuid, case_id uuid, status text, reason_code text, reversed boolean)
     ), locked AS (
         SELECT tenant_id, member.run_id, member.member_id, member.studio_id, case_id,
-               member.case_status AS before, answer.status, answer.reason_code, answer.reversed
+               member.case_status AS before, member.accepted, answer.status, answer.reason_code,
+               answer.reversed
         FROM run_members AS member JOIN answer USING (tenant_id, case_id)
         ORDER BY tenant_id, case_id
         FOR NO KEY UPDATE OF member
     ), changed AS (
         UPDATE run_members AS member
-        SET case_status = locked.status, reason_code = locked.reason_code
+        SET case_status = CASE WHEN locked.before IN ('PENDING', 'OPEN')
+                               THEN locked.status ELSE locked.before END,
+            accepted = locked.accepted OR locked.status = 'OPEN',
+            reason_code = locked.reason_code
         FROM locked
         WHERE member.tenant_id = locked.tenant_id AND member.case_id = locked.case_id
           AND (locked.before = 'PENDING' AND locked.status <> 'PENDING'
-               OR locked.before = 'OPEN' AND locked.status IN ('CLOSED', 'CANCELLED'))
+               OR locked.before = 'OPEN' AND locked.status IN ('CLOSED', 'CANCELLED')
+               OR locked.before IN ('CLOSED', 'CANCELLED') AND locked.status = 'OPEN'
+                  AND NOT locked.accepted)
         RETURNING locked.*
     ), released AS (
         UPDATE reservations AS reserved SET released_at = now()
@@ -63,7 +70,8 @@ _ANSWER = text(
         SELECT tenant_id, run_id, studio_id,
                count(*) FILTER (WHERE status = 'OPEN'),
                count(*) FILTER (WHERE status = 'REJECTED'),
-               count(*) FILTER (WHERE before = 'PENDING' AND status IN ('CLOSED', 'CANCELLED')),
+               count(*) FILTER (WHERE before = 'PENDING' AND status IN ('CLOSED', 'CANCELLED'))
+               - count(*) FILTER (WHERE before IN ('CLOSED', 'CANCELLED')),
                count(*) FILTER (WHERE status IN ('CLOSED', 'CANCELLED')),
                count(*) FILTER (WHERE status IN ('CLOSED', 'CANCELLED') AND reversed)
         FROM changed
@@ -82,6 +90,10 @@ _ADD_UP = text(
         SELECT studio_id, sum(accepted) AS accepted, sum(rejected) AS rejected,
                sum(unanswered) AS unanswered, sum(ended) AS ended, sum(reversed) AS reversed
         FROM taken GROUP BY studio_id
+    ), answered AS (
+        UPDATE runs SET last_answer_at = now()
+        WHERE tenant_id = :tenant_id AND run_id = :run_id
+          AND EXISTS (SELECT FROM taken WHERE accepted > 0 OR rejected > 0)
     )
     UPDATE run_studios AS studio
     SET accepted = studio.accepted + added.accepted,

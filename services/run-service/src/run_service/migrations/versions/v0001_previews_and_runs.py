@@ -109,6 +109,7 @@ _CREATE: Final = (
         published_at timestamptz,
         last_answer_at timestamptz,
         next_try_at timestamptz,
+        next_settling_at timestamptz,
         handed_over_at timestamptz,
         rejected_at timestamptz,
         reversal_requested_at timestamptz,
@@ -130,6 +131,7 @@ _CREATE: Final = (
     "COMMENT ON COLUMN runs.last_place IS 'its place in the preview'",
     "COMMENT ON COLUMN runs.published_at IS 'when the last member was'",
     "COMMENT ON COLUMN runs.next_try_at IS 'not before; set after a failure'",
+    "COMMENT ON COLUMN runs.next_settling_at IS 'not before, in the same way'",
     """
     CREATE TABLE run_studios (
         tenant_id uuid NOT NULL,
@@ -177,6 +179,7 @@ _CREATE: Final = (
         currency text NOT NULL,
         total numeric(20, 2) NOT NULL,
         case_status text NOT NULL,
+        accepted boolean DEFAULT false NOT NULL,
         reason_code text,
         taken_in_by text,
         taken_in_as text[],
@@ -192,6 +195,10 @@ _CREATE: Final = (
     """,
     "CREATE UNIQUE INDEX run_members_case_id ON run_members (tenant_id, case_id)",
     "COMMENT ON TABLE run_members IS 'a member of a run, from the moment it was handed over'",
+    """
+    COMMENT ON COLUMN run_members.accepted IS
+        'whether the partner took the member, whatever became of it'
+    """,
     "COMMENT ON COLUMN run_members.reason_code IS 'why the partner refused the member'",
     """
     COMMENT ON COLUMN run_members.taken_in_by IS
