@@ -34,8 +34,14 @@ def test_services_read_what_they_need_and_nothing_else() -> None:
         assert {topic.name for topic in TOPICS.values() if service in topic.readers} == names
 
 
-def test_each_topic_has_one_writer_its_owner() -> None:
-    assert all(topic.writers == (topic.owner,) for topic in TOPICS.values())
+IMPORTED = {"membership.studio.v1", "membership.member.v1", "receivables.claim.v1"}
+
+
+def test_each_topic_has_one_writer_its_owner_and_snapshots_the_import_as_well() -> None:
+    """R12: who has no system that publishes snapshots imports them from CSV files."""
+    for name, topic in TOPICS.items():
+        imports = ("run-service",) if name in IMPORTED else ()
+        assert topic.writers == (topic.owner, *imports)
 
 
 def test_personal_data_is_read_by_services_only_and_gone_after_30_days_or_replaced() -> None:
