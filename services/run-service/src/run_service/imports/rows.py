@@ -40,6 +40,7 @@ _ALWAYS_THERE: Final[Mapping[Kind, Sequence[str]]] = {
 }
 """Parts of a snapshot that are there without any cell."""
 _LONGEST_NUMBER: Final = 60
+_LONGEST_NAME: Final = 200
 _SUSPICIOUS: Final = re.compile(r"[\x00\x80-\U0010ffff]")
 _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -183,7 +184,8 @@ class RowReader:
     def _snapshot(self, row: int, data: dict[str, Any], faults: list[Fault]) -> str | None:
         """Return the snapshot as JSON; adds what the contract finds wrong to `faults`."""
         if self._kind is Kind.STUDIOS:
-            data.setdefault("tenant_name", data.get("name1"))
+            # Nothing is said of it where the name itself is bad.
+            data.setdefault("tenant_name", data.get("name1", "-")[:_LONGEST_NAME])
             data.setdefault("time_zone", self._time_zone)
         try:
             return SNAPSHOTS[self._kind].model_validate(data).model_dump_json()
