@@ -13,7 +13,7 @@ from run_service.imports.publish_imports import PUBLISH_IMPORTS, publish_imports
 from run_service.previews import api as previews_api
 from run_service.previews.discard_previews import discard_previews
 from run_service.runs import api as runs_api
-from run_service.runs import handovers_api
+from run_service.runs import handovers_api, members_api, reversal_api
 from run_service.runs.publish_handovers import PUBLISH_HANDOVERS, publish_handovers
 from run_service.runs.settle_runs import settle_runs
 from run_service.settings import Settings
@@ -28,6 +28,8 @@ service = Service(
         settings_api.router,
         previews_api.router,
         runs_api.router,
+        members_api.router,
+        reversal_api.router,
         handovers_api.router,
     ],
     subscriptions=subscribers.subscriptions,

@@ -65,7 +65,7 @@ RUN_NOT_REVERSIBLE: Final = define(
     "run-not-reversible",
     409,
     "The run cannot be reversed",
-    "Nothing is to be done: the run is REJECTED or CANCELLED already.",
+    "Nothing is to be done: the partner refused each member, and the claims are free.",
 )
 OTHER_STUDIOS: Final = define(
     "other-studios",

@@ -1,37 +1,36 @@
-"""HTTP: runs, and their reversal."""
+"""HTTP: runs."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.parts import Trigger
 from kit import clock
 from kit.auth import Principal, requires
 from kit.cursors import Cursor, Limit, Page
 from kit.http import CurrentContext, cause_of
 from kit.idempotency import once
+from kit.problems import unprocessable
 from run_service.runs import queries
 from run_service.runs.create_run import create_run
 from run_service.runs.publish_handovers import PUBLISH_HANDOVERS
 from run_service.runs.queries import Wanted
-from run_service.runs.request_reversal import request_reversal
-from run_service.runs.resources import (
-    ReversalOrder,
-    ReversalOutlook,
-    Run,
-    RunDetails,
-    RunMember,
-    RunOrder,
-    RunStudio,
-)
+from run_service.runs.resources import Run, RunDetails, RunOrder, RunStudio
 from run_service.runs.run import RunStatus, three_months_before
+from run_service.tenant_settings.tenant_settings import find_tenant_settings
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 Reader = Annotated[Principal, requires("collection:read")]
 Manager = Annotated[Principal, requires("collection:manage")]
+
+_AS_WRITTEN: Final = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")])
+Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]
+"""A day, as in 2026-03-01; a number would else be read as seconds since 1970."""
 
 
 @router.post("", status_code=201, response_model=RunDetails)
@@ -55,24 +54,32 @@ async def get_runs(
     context: CurrentContext,
     principal: Reader,
     status: RunStatus | None = None,
+    trigger: Trigger | None = None,
     partner_id: UUID | None = None,
-    first_day: Annotated[date | None, Query(alias="from")] = None,
-    last_day: Annotated[date | None, Query(alias="to")] = None,
+    studio_id: UUID | None = None,
+    first_day: Annotated[Day | None, Query(alias="from")] = None,
+    last_day: Annotated[Day | None, Query(alias="to")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[Run]:
     """Return the runs of a period (`from` and `to` included), the newest first.
 
-    Without `from` the three months before `to`, or before today.
+    Without `from` the three months before `to`, or before today. `studio_id` asks for runs that
+    hold the studio, whatever else they hold.
     """
-    today = clock.today(context.settings.time_zone)
-    wanted = Wanted(
-        first_day=first_day or three_months_before(last_day or today),
-        last_day=last_day,
-        status=status,
-        partner_id=partner_id,
-    )
+    if first_day is not None and last_day is not None and first_day > last_day:
+        raise unprocessable("from", "Must not be after `to`")
     async with context.database.connect() as connection:
+        settings = await find_tenant_settings(connection, principal.tenant_id)
+        today = clock.today(settings.time_zone or context.settings.time_zone)
+        wanted = Wanted(
+            first_day=first_day or three_months_before(last_day or today),
+            last_day=last_day,
+            status=status,
+            trigger=trigger,
+            partner_id=partner_id,
+            studio_id=studio_id,
+        )
         return await queries.runs(connection, principal, wanted, limit=limit, cursor=cursor)
 
 
@@ -81,19 +88,6 @@ async def get_run(context: CurrentContext, principal: Reader, run_id: UUID) -> R
     """Return a run."""
     async with context.database.connect() as connection:
         return await queries.run(connection, principal, run_id)
-
-
-@router.get("/{run_id}/members")
-async def get_run_members(
-    context: CurrentContext,
-    principal: Reader,
-    run_id: UUID,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[RunMember]:
-    """Return the members of a run, by booking number."""
-    async with context.database.connect() as connection:
-        return await queries.run_members(connection, principal, run_id, limit=limit, cursor=cursor)
 
 
 @router.get("/{run_id}/studios")
@@ -107,28 +101,3 @@ async def get_run_studios(
     """Return the studios of a run with their counts and sums."""
     async with context.database.connect() as connection:
         return await queries.run_studios(connection, principal, run_id, limit=limit, cursor=cursor)
-
-
-@router.get("/{run_id}/reversal")
-async def get_reversal(context: CurrentContext, principal: Reader, run_id: UUID) -> ReversalOutlook:
-    """Tell what reversing a run would do, and what who does so must know."""
-    async with context.database.connect() as connection:
-        return await queries.reversal_outlook(connection, principal, run_id)
-
-
-@router.post("/{run_id}/reversal", status_code=202, response_model=RunDetails)
-async def post_reversal(
-    context: CurrentContext,
-    principal: Manager,
-    request: Request,
-    run_id: UUID,
-    order: ReversalOrder,
-) -> Response:
-    """Reverse a run: each case that has not ended is closed in the status it has."""
-    cause = cause_of(request, principal)
-
-    async def make(connection: AsyncConnection) -> RunDetails:
-        await request_reversal(connection, principal, run_id, order, cause)
-        return await queries.run(connection, principal, run_id)
-
-    return await once(context, principal, request, order, make, status=202)

@@ -14,7 +14,7 @@ from kit.trace import Cause
 from run_service.problems import OTHER_STUDIOS, RUN_NOT_REVERSIBLE
 from run_service.runs import store
 from run_service.runs.resources import ReversalOrder
-from run_service.runs.run import OVER
+from run_service.runs.run import RunStatus
 from run_service.runs.settle_runs import settle
 
 
@@ -25,13 +25,13 @@ async def request_reversal(
     order: ReversalOrder,
     cause: Cause,
 ) -> None:
-    """Order that a run be reversed; ordering it again changes nothing.
+    """Order that a run be reversed; ordering it again changes nothing, before or after its end.
 
     A run that is still being published goes on to be published: each member ends right after it
     was handed over. A run whose cases have all ended is cancelled at once.
 
     Raises the 404 for a run that the caller may not see, the 403 when they may not see all of it,
-    the 409 for a run that is REJECTED or CANCELLED.
+    the 409 for a run that the partner rejected.
     """
     run = await store.lock_run(connection, principal.tenant_id, run_id)
     if run is None:
@@ -42,10 +42,10 @@ async def request_reversal(
         raise not_found()
     if not all(seen):
         raise problem(OTHER_STUDIOS)
-    if run.status in OVER:
-        raise problem(RUN_NOT_REVERSIBLE)
     if run.reversal_requested_at is not None:
         return
+    if run.status is RunStatus.REJECTED:
+        raise problem(RUN_NOT_REVERSIBLE)
     time = now()
     await store.change_run(
         connection,

@@ -64,6 +64,8 @@ class Run(Resource):
     rejected: int
     ended: int
     """Whose case has ended."""
+    silent_since: datetime | None
+    """Since when nothing has come from an API partner that still owes answers on the whole run."""
     collection_date: date
     created_at: datetime
     created_by: str
@@ -81,14 +83,17 @@ class RejectionReason(Resource):
 
 
 class RunDetails(Run):
-    """A run, and why the partner refused what it refused."""
+    """A run, why the partner refused what it refused, and why staff reversed it."""
 
     rejection_reasons: tuple[RejectionReason, ...]
     """Most frequent first (R8)."""
+    reversal_requested_by: str | None
+    """Subject of who ordered the reversal."""
+    reversal_reason: str | None
 
 
 class RunMember(Resource):
-    """A member of a run (R6)."""
+    """A member of a run, from the moment it was handed over (R6)."""
 
     member_id: UUID
     case_id: UUID
@@ -97,10 +102,47 @@ class RunMember(Resource):
     studio_id: UUID
     membership_number: str
     name: str
+    handed_over: Money
+    """What was open on its claims when the run was made."""
     open: Money
     """What is open now on the claims that were handed over."""
     case_status: CaseStatus
     reason_code: str | None
+    """Why the partner refused the member."""
+
+
+class RunClaim(Resource):
+    """A claim of a member of a run."""
+
+    claim_id: UUID
+    voucher_id: UUID
+    """Id of the claim within the run."""
+    kind: str
+    designation: str
+    voucher_date: date
+    due_date: date
+    handed_over: Money
+    """What was open on it when the run was made."""
+    collected: Money
+    """What was paid on it through this case."""
+    open: Money
+    """What is open on it now, whoever was paid."""
+    in_collection: bool
+    """Whether it still is in collection by this run."""
+    released_at: datetime | None
+    """When it was free again."""
+
+
+class RunMemberDetails(RunMember):
+    """A member of a run with its claims (R6)."""
+
+    taken_in_by: str | None
+    """Subject of who took in a minor without a legal guardian (R3)."""
+    taken_in_as: tuple[str, ...] | None
+    """The roles of who did."""
+    taken_in_reason: str | None
+    claims: tuple[RunClaim, ...]
+    """Oldest due date first."""
 
 
 class RunStudio(Resource):
@@ -125,13 +167,26 @@ class LegalDuty(Resource):
 
 
 class ReversalOutlook(Resource):
-    """What reversing a run would do (R10)."""
+    """What reversing a run does, and how far it is (R10): of the studios that one may see."""
 
     run_id: UUID
     status: RunStatus
+    members: int
     cases_not_ended: int
-    """Cases that would be closed in the status they have."""
+    """Cases that are closed in the status they have, by a reversal."""
+    open: tuple[Money, ...]
+    """What is open on those: one sum for each currency."""
+    cases_ended: int
+    """Cases that have ended, by the reversal or before it."""
+    cases_rejected: int
+    """Members that the partner refused."""
+    collected: tuple[Money, ...]
+    """What was collected on the run's cases so far, and stays booked."""
     reversal_requested_at: datetime | None
+    reversal_requested_by: str | None
+    """Subject of who ordered it."""
+    reversal_reason: str | None
+    reversed_at: datetime | None
     legal_duty: LegalDuty
 
 
@@ -142,3 +197,17 @@ class ReversalOrder(Body):
     """That the legal duty to inform the partner was read."""
     reason: LongText
     """Why. Is published to other services: names nobody."""
+
+    @field_validator("confirmed", mode="before")
+    @classmethod
+    def _nothing_like_true(cls, confirmed: object) -> object:
+        if confirmed is not True:
+            raise PydanticCustomError("confirmed", "Must be true")
+        return confirmed
+
+    @field_validator("reason")
+    @classmethod
+    def _says_something(cls, reason: str) -> str:
+        if not reason.strip():
+            raise PydanticCustomError("reason", "Must not be blank")
+        return reason
