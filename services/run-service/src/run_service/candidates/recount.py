@@ -42,6 +42,8 @@ _LOCK = text(
     FOR NO KEY UPDATE OF members
     """
 )
+# What belongs to one claim is looked up by its key in a subquery: as a join it would hang on
+# statistics, which know nothing of rows that came in just now.
 _RECOUNT = """
     WITH counted AS (
         SELECT wanted.tenant_id, wanted.member_id, owed.*
@@ -67,14 +69,12 @@ _RECOUNT = """
                 FROM claims AS claim
                 WHERE claim.tenant_id = wanted.tenant_id AND claim.member_id = wanted.member_id
                   AND NOT cancelled AND NOT is_handover_fee
-                  AND NOT EXISTS (
-                      SELECT FROM tenant_settings AS settings
-                      WHERE settings.tenant_id = claim.tenant_id
-                        AND claim.kind = ANY (excluded_kinds))
-                  AND NOT EXISTS (
-                      SELECT FROM reservations AS reserved
-                      WHERE reserved.claim_id = claim.claim_id
-                        AND reserved.tenant_id = claim.tenant_id AND released_at IS NULL)
+                  AND (SELECT claim.kind = ANY (excluded_kinds) FROM tenant_settings AS settings
+                       WHERE settings.tenant_id = claim.tenant_id) IS NOT true
+                  AND (SELECT true FROM reservations AS reserved
+                       WHERE reserved.claim_id = claim.claim_id
+                         AND reserved.tenant_id = claim.tenant_id
+                         AND released_at IS NULL) IS NULL
             ) AS free
             WHERE open > 0
         ) AS owed

@@ -27,9 +27,11 @@ BATCH: Final = 500
 _PAUSE: Final = timedelta(minutes=1)
 
 # Claims are reserved in one order, so that whoever reserves at the same time never waits in turn.
+# What belongs to one row is looked up by its key in a subquery: as a join it would hang on
+# statistics, which know nothing of rows that came in just now.
 _TAKE_NEXT = text(
     """
-    WITH next AS (
+    WITH next AS MATERIALIZED (
         SELECT * FROM preview_members
         WHERE tenant_id = :tenant_id AND preview_id = :preview_id
           AND place > :last_place AND NOT left_out
@@ -39,46 +41,46 @@ _TAKE_NEXT = text(
         SELECT tenant_id, :run_id, member_id, claim_id, uuidv7(), to_collect
         FROM next CROSS JOIN unnest(claim_ids, claim_amounts) AS claim (claim_id, to_collect)
         ORDER BY claim_id
+    ), taken AS (
+        INSERT INTO run_members (
+            tenant_id, run_id, member_id, case_id, booking_number, studio_id, name,
+            membership_number, search_text, currency, total, case_status, taken_in_by,
+            taken_in_as, taken_in_reason)
+        SELECT tenant_id, :run_id, member_id, uuidv7(),
+               :published + row_number() OVER (ORDER BY place), studio_id, name,
+               membership_number, search_text, currency, total, 'PENDING',
+               CASE WHEN minor THEN decided_by END, CASE WHEN minor THEN decided_as END,
+               CASE WHEN minor THEN decision_reason END
+        FROM next
+        RETURNING member_id, case_id, booking_number
     )
-    INSERT INTO run_members (
-        tenant_id, run_id, member_id, case_id, booking_number, studio_id, name,
-        membership_number, search_text, currency, total, case_status, taken_in_by, taken_in_as,
-        taken_in_reason)
-    SELECT tenant_id, :run_id, member_id, uuidv7(), :published + row_number() OVER (ORDER BY place),
-           studio_id, name, membership_number, search_text, currency, total, 'PENDING',
-           CASE WHEN minor THEN decided_by END, CASE WHEN minor THEN decided_as END,
-           CASE WHEN minor THEN decision_reason END
-    FROM next
-    """
-)
-_MEMBERS = text(
-    """
-    SELECT member_id, case_id, booking_number, place, member.studio_id, transfer_id,
-           version.snapshot::text AS snapshot
-    FROM run_members AS member
-    JOIN run_studios USING (tenant_id, run_id, studio_id)
-    JOIN preview_members AS frozen USING (tenant_id, member_id)
-    JOIN member_snapshots AS version USING (tenant_id, member_id, sequence)
-    WHERE tenant_id = :tenant_id AND run_id = :run_id AND preview_id = :preview_id
-      AND booking_number > :published
+    SELECT member_id, case_id, booking_number, place, studio_id,
+           (SELECT transfer_id FROM run_studios AS part
+            WHERE part.tenant_id = next.tenant_id AND part.run_id = :run_id
+              AND part.studio_id = next.studio_id) AS transfer_id,
+           (SELECT snapshot::text FROM member_snapshots AS version
+            WHERE version.tenant_id = next.tenant_id AND version.member_id = next.member_id
+              AND version.sequence = next.sequence) AS snapshot
+    FROM next JOIN taken USING (member_id)
     ORDER BY booking_number
     """
 )
 _CLAIMS = text(
     """
-    SELECT frozen.member_id, voucher_id, reserved.to_collect, version.snapshot::text AS snapshot
+    SELECT member_id, to_collect,
+           (SELECT voucher_id FROM reservations AS reserved
+            WHERE reserved.tenant_id = frozen.tenant_id AND reserved.run_id = :run_id
+              AND reserved.member_id = frozen.member_id
+              AND reserved.claim_id = claim.claim_id) AS voucher_id,
+           (SELECT snapshot::text FROM claim_snapshots AS version
+            WHERE version.tenant_id = frozen.tenant_id AND version.claim_id = claim.claim_id
+              AND version.sequence = claim_sequence) AS snapshot
     FROM preview_members AS frozen
-    CROSS JOIN unnest(claim_ids, claim_sequences) WITH ORDINALITY
-               AS claim (claim_id, claim_sequence, number)
-    JOIN reservations AS reserved
-        ON reserved.tenant_id = frozen.tenant_id AND reserved.run_id = :run_id
-       AND reserved.member_id = frozen.member_id AND reserved.claim_id = claim.claim_id
-    JOIN claim_snapshots AS version
-        ON version.tenant_id = frozen.tenant_id AND version.claim_id = claim.claim_id
-       AND version.sequence = claim_sequence
-    WHERE frozen.tenant_id = :tenant_id AND preview_id = :preview_id
-      AND frozen.member_id = ANY (CAST(:member_ids AS uuid[]))
-    ORDER BY frozen.member_id, number
+    CROSS JOIN unnest(claim_ids, claim_sequences, claim_amounts) WITH ORDINALITY
+               AS claim (claim_id, claim_sequence, to_collect, number)
+    WHERE tenant_id = :tenant_id AND preview_id = :preview_id
+      AND place > :last_place AND place <= :place AND NOT left_out
+    ORDER BY place, number
     """
 )
 _STUDIOS = text(
@@ -113,9 +115,11 @@ async def publish_handovers(context: Context[Any]) -> bool:
 
 
 async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:
-    keys = {**run.key, "preview_id": run.preview_id, "published": run.published}
-    await connection.execute(_TAKE_NEXT, {**keys, "last_place": run.last_place, "batch": BATCH})
-    rows = (await connection.execute(_MEMBERS, keys)).all()
+    keys = {**run.key, "preview_id": run.preview_id, "last_place": run.last_place}
+    found = await connection.execute(
+        _TAKE_NEXT, {**keys, "published": run.published, "batch": BATCH}
+    )
+    rows = found.all()
     members = await _load_members(connection, run, rows)
     await outbox.publish(
         connection, [(member_handed_over(run, member), run.creation) for member in members]
@@ -135,10 +139,11 @@ async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:
 async def _load_members(
     connection: AsyncConnection, run: LockedRun, rows: Sequence[Row[Any]]
 ) -> list[FrozenMember]:
-    keys = {**run.key, "preview_id": run.preview_id}
+    places = {"last_place": run.last_place, "place": rows[-1].place}
     claims: defaultdict[UUID, list[FrozenClaim]] = defaultdict(list)
-    member_ids = [row.member_id for row in rows]
-    for row in await connection.execute(_CLAIMS, {**keys, "member_ids": member_ids}):
+    for row in await connection.execute(
+        _CLAIMS, {**run.key, "preview_id": run.preview_id, **places}
+    ):
         snapshot = ClaimSnapshotV1.model_validate_json(row.snapshot)
         claims[row.member_id].append(FrozenClaim(snapshot, row.voucher_id, row.to_collect))
     studio_ids = list({row.studio_id for row in rows})
