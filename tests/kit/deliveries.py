@@ -21,7 +21,8 @@ from kit.subscriptions import Batch, Subscriptions
 from kit.topics import wanted_topics
 from kit.trace import Cause
 
-LIMIT = 20.0
+LIMIT = 60.0
+"""Seconds after which something hangs, on a machine under load too."""
 
 subscriptions = Subscriptions()
 

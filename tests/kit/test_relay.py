@@ -4,8 +4,10 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -18,7 +20,7 @@ from contracts import PartnerSnapshotV1
 from kit.database import Database
 from kit.outbox import publish
 from kit.relay import Relay, partition_of
-from tests.kit.deliveries import cause, ends_of, partner, read_from, until
+from tests.kit.deliveries import LIMIT, cause, ends_of, partner, read_from, until
 
 TOPIC = PartnerSnapshotV1.TOPIC
 
@@ -124,14 +126,77 @@ async def kill_leaders(database: Database, times: int) -> None:
     """End the connection of whoever leads, again and again."""
     for _ in range(times):
         await asyncio.sleep(0.3)
-        async with database.begin() as connection:
-            await connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
-                    "AND granted AND database = "
-                    "(SELECT oid FROM pg_database WHERE datname = current_database())"
-                )
+        await end_sessions_of_leaders(database)
+
+
+async def end_sessions_of_leaders(database: Database) -> None:
+    """End the session of whoever leads."""
+    async with database.begin() as connection:
+        await connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                "AND granted AND database = "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
             )
+        )
+
+
+async def test_a_relay_goes_on_when_its_session_ends_before_its_connection(
+    deliveries: Database, database_url: str, kafka: str
+) -> None:
+    """PostgreSQL says that it ends the session; that the connection ends is heard later."""
+    starts = await ends_of(kafka, TOPIC)
+    async with hearing_no_end(database_url) as (url, ended), relaying(url, kafka) as relay:
+        await until(partial(leads, relay))
+        await end_sessions_of_leaders(deliveries)
+        async with asyncio.timeout(LIMIT):
+            await ended.wait()
+        event = partner()
+        async with deliveries.begin() as connection:
+            await publish(connection, [(event, cause())])
+        found = await read_from(kafka, starts, bool)
+    assert [record.key.decode() for record in found] == [event.key()]
+
+
+async def leads(relay: Relay) -> bool:
+    """Tell whether a relay has the lead."""
+    return relay.leads
+
+
+@asynccontextmanager
+async def hearing_no_end(database_url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Pass on all that is said to a database and by it, but not that the database hangs up.
+
+    Yields the address for that, and what tells that the database has hung up once.
+    """
+    target = urlsplit(database_url)
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_database, to_database = await asyncio.open_connection(target.hostname, target.port)
+
+        async def answer() -> None:
+            await pass_on(from_database, writer)
+            ended.set()
+
+        answering = asyncio.create_task(answer())
+        await pass_on(reader, to_database)
+        to_database.close()
+        await answering
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    yield target._replace(netloc=target.netloc.replace(str(target.port), str(port))).geturl(), ended
+    server.close()
+
+
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Write down whatever is read, to its end."""
+    with suppress(ConnectionError):
+        while content := await reader.read(65_536):
+            writer.write(content)
+            await writer.drain()
 
 
 async def test_an_event_larger_than_its_topic_takes_is_refused_at_the_door(

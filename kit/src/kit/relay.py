@@ -39,6 +39,15 @@ _STANDBY_PAUSE = 0.5
 _IDLE_PAUSE = 1.0
 _ERROR_PAUSE = 1.0
 
+_LOST = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What comes when the session has ended, and the end of its connection was not heard yet.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
 # A row of any size goes alone in a wave if need be; more come along while they fit.
 _FETCH = f"""
     SELECT seq, id, aggregatetype, aggregateid, type, payload, tenantid, correlationid,
@@ -72,7 +81,7 @@ class Relay:
         while True:
             try:
                 await self._with_connection()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except _LOST as error:
                 log.warning("relay lost its database", error=type(error).__name__)
                 self.last_turn = time.monotonic()
                 await asyncio.sleep(_ERROR_PAUSE)
