@@ -12,9 +12,9 @@ from tests.run_service.world import World
 
 
 async def members_of(world: World, run_id: str) -> dict[str, tuple[str, str | None]]:
-    """Return status and reason of each member of a run."""
+    """Return the status of its case and the reason for each member of a run."""
     items = (await world.get(f"/runs/{run_id}/members"))["items"]
-    return {each["member_id"]: (each["status"], each["reason_code"]) for each in items}
+    return {each["member_id"]: (each["case_status"], each["reason_code"]) for each in items}
 
 
 async def test_a_run_is_handed_over_once_each_member_has_an_answer_r8(world: World) -> None:
@@ -38,9 +38,9 @@ async def test_a_run_is_handed_over_once_each_member_has_an_answer_r8(world: Wor
     (event,) = await world.published(RunHandedOverV1)
     assert (event.accepted_count, event.rejected_count) == (2, 1)
     assert await members_of(world, run["run_id"]) == {
-        str(first.member_id): ("ACCEPTED", None),
+        str(first.member_id): ("OPEN", None),
         str(second.member_id): ("REJECTED", "DEBTOR_UNKNOWN"),
-        str(third.member_id): ("ACCEPTED", None),
+        str(third.member_id): ("OPEN", None),
     }
     (part,) = (await world.get(f"/runs/{run['run_id']}/studios"))["items"]
     assert (part["answered"], part["accepted"], part["rejected"]) == (3, 2, 1)

@@ -1,13 +1,14 @@
 """Making runs: R4, R5, R7, R11."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from contracts import CollectionBlock, RunCreatedV1
+from contracts import CollectionBlock, Money, RunCreatedV1
 from kit import clock, cursors
 from kit.ids import new_id
 from tests.run_service.world import World, claim, euros, member, years_ago
@@ -42,11 +43,13 @@ async def test_a_run_holds_what_the_preview_showed_r4_r7(world: World) -> None:
         ("North", 1, 1),
         ("South", 2, 4),
     ]
+    assert (await world.get(f"/runs/{run['run_id']}/members"))["items"] == []
+    await world.publish_all()
     members = (await world.get(f"/runs/{run['run_id']}/members"))["items"]
     assert [each["booking_number"] for each in members] == [1, 2, 3]
     assert [each["studio_id"] for each in members] == [str(north), str(south), str(south)]
     assert [each["open"]["amount"] for each in members] == ["30.00", "15.00", "15.00"]
-    assert {each["status"] for each in members} == {"PENDING"}
+    assert {each["case_status"] for each in members} == {"PENDING"}
 
     (created,) = await world.published(RunCreatedV1)
     assert (created.member_count, created.claim_count) == (3, 5)
@@ -82,7 +85,20 @@ async def test_the_same_order_again_is_the_same_run(world: World) -> None:
     assert len((await world.get("/runs"))["items"]) == 1
 
 
-CHANGES = ["amount", "paid", "cancelled", "another claim", "blocked", "dunning", "other version"]
+CHANGES = {
+    "amount": "CLAIMS_CHANGED",
+    "paid": "NO_CANDIDATE",
+    "cancelled": "NO_CANDIDATE",
+    "another claim": "CLAIMS_CHANGED",
+    "disputed": "DISPUTED",
+    "other currency": "MIXED_CURRENCIES",
+    "blocked": "BLOCKED",
+    "dunning": "NO_CANDIDATE",
+    "other version": "CLAIMS_CHANGED",
+    "moved": "STUDIO_CHANGED",
+    "no address": "INCOMPLETE_ADDRESS",
+    "minor": "MINOR_WITHOUT_GUARDIAN",
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -90,11 +106,14 @@ async def test_a_member_that_changed_is_refused_by_name_and_the_rest_can_go_on_r
     world: World, change: str
 ) -> None:
     partner_id, studio_id = await world.partner(), await world.studio()
+    elsewhere = await world.studio("Elsewhere")
     debtors = await world.debtors(3, studio_id)
     changed = debtors[1]
     preview = await world.preview(partner_id)
     ids = (changed.claim_ids[0], changed.member_id, studio_id)
     block = CollectionBlock(reason="Instalments")
+    francs = Money(amount=Decimal("5.00"), currency="CHF")
+    no_address = member(changed.member_id, studio_id, 2).model_copy(update={"address": None})
     await world.feed(
         {
             "amount": claim(*ids, 2, amount=euros("31.00")),
@@ -103,17 +122,28 @@ async def test_a_member_that_changed_is_refused_by_name_and_the_rest_can_go_on_r
             "another claim": claim(new_id(), changed.member_id, studio_id),
             "blocked": member(changed.member_id, studio_id, 2, block=block),
             "dunning": member(changed.member_id, studio_id, 2, passed_on=None),
+            "disputed": claim(*ids, 2, disputed=True),
+            "other currency": claim(new_id(), changed.member_id, studio_id, amount=francs),
             "other version": claim(*ids, 2),
+            "moved": member(changed.member_id, elsewhere, 2),
+            "no address": no_address,
+            "minor": member(changed.member_id, studio_id, 2, birth_date=years_ago(15)),
         }[change]
     )
     refused = await order(world, preview)
     assert refused.status_code == 409
     assert problem_of(refused) == "members-changed"
     assert refused.json()["members"] == [
-        {"member_id": str(changed.member_id), "name": "Eva Muster 00001"}
+        {
+            "member_id": str(changed.member_id),
+            "name": "Eva Muster 00001",
+            "reason": CHANGES[change],
+        }
     ]
+    assert refused.json()["members_total"] == 1
     run = (await order(world, preview, leave_out_changed=True)).json()
     assert run["members"] == 2
+    await world.publish_all()
     members = (await world.get(f"/runs/{run['run_id']}/members"))["items"]
     assert [each["booking_number"] for each in members] == [1, 2]
     assert str(changed.member_id) not in {each["member_id"] for each in members}
@@ -129,14 +159,6 @@ async def test_a_member_with_another_name_or_guardian_of_an_adult_is_unchanged_r
     assert (await order(world, preview)).status_code == 201
     (handover,) = await world.handed_over()
     assert handover.debtor.name1 == "Muster 00000"
-
-
-async def test_a_member_that_turns_out_to_be_a_minor_is_refused_r3_r4(world: World) -> None:
-    partner_id, studio_id = await world.partner(), await world.studio()
-    (debtor,) = await world.debtors(1, studio_id)
-    preview = await world.preview(partner_id)
-    await world.feed(member(debtor.member_id, studio_id, 2, birth_date=years_ago(15)))
-    assert problem_of(await order(world, preview)) == "members-changed"
 
 
 async def test_a_change_of_a_member_that_is_left_out_does_not_matter_r4(world: World) -> None:
@@ -159,9 +181,12 @@ async def test_claims_in_another_run_are_no_candidates_and_are_refused_r11(world
     refused = await order(world, second)
     assert refused.status_code == 409
     assert problem_of(refused) == "claims-already-in-collection"
-    assert {each["member_id"] for each in refused.json()["members"]} == {
-        str(debtor.member_id) for debtor in debtors
+    assert {(each["member_id"], each["reason"]) for each in refused.json()["members"]} == {
+        (str(debtor.member_id), "IN_COLLECTION") for debtor in debtors
     }
+    await world.publish_all()
+    assert (await world.get("/candidates/summary"))["members"] == 0
+    assert (await order(world, second)).json()["members"] == refused.json()["members"]
     nobody = await order(world, second, leave_out_changed=True)
     assert problem_of(nobody) == "nobody-to-hand-over"
 
@@ -170,6 +195,7 @@ async def test_a_new_claim_of_a_member_in_collection_can_go_alone_r11(world: Wor
     partner_id, studio_id = await world.partner(), await world.studio()
     (debtor,) = await world.debtors(1, studio_id)
     await world.run(partner_id)
+    await world.publish_all()
     new_claim = claim(new_id(), debtor.member_id, studio_id, amount=euros("8.00"))
     await world.feed(new_claim)
     run = await world.run(partner_id)
@@ -188,9 +214,11 @@ async def test_of_overlapping_runs_at_once_one_gets_each_claim_r11(
         await world.preview(partner_id, studio_ids=studio_ids)
         for studio_ids in ([north], [north, south], [south, north], [north])
     ]
-    responses = await asyncio.gather(
-        *(order(world, preview, leave_out_changed=leave_out_changed) for preview in previews)
+    *responses, _ = await asyncio.gather(
+        *(order(world, preview, leave_out_changed=leave_out_changed) for preview in previews),
+        world.publish_all(),
     )
+    await world.publish_all()
     made = [each.json() for each in responses if each.status_code == 201]
     refused = [each for each in responses if each.status_code == 409]
     assert len(made) + len(refused) == 4
@@ -212,6 +240,7 @@ async def test_the_database_itself_refuses_a_second_reservation_r11(world: World
     partner_id = await world.partner()
     await world.debtors(1, await world.studio())
     await world.run(partner_id)
+    await world.publish_all()
     again = """
         INSERT INTO reservations (tenant_id, run_id, member_id, claim_id, voucher_id, to_collect)
         SELECT tenant_id, uuidv7(), member_id, claim_id, uuidv7(), to_collect FROM reservations
