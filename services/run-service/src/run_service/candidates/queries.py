@@ -33,14 +33,15 @@ async def summary(connection: AsyncConnection, scope: Scope) -> CandidatesSummar
     by_studio = groupby(rows, key=lambda row: row.studio_id)
     return CandidatesSummary(
         studios=tuple(
-            StudioCandidates(studio_id=studio_id, name=same[0].name, **_figures(same))
+            StudioCandidates(studio_id=studio_id, name=same[0].name, **figures(same))
             for studio_id, same in ((studio_id, list(same)) for studio_id, same in by_studio)
         ),
-        **_figures(rows),
+        **figures(rows),
     )
 
 
-def _figures(rows: Iterable[Row[Any]]) -> dict[str, Any]:
+def figures(rows: Iterable[Row[Any]]) -> dict[str, Any]:
+    """Return the counts, the sums and who is left out, of rows by currency and reason."""
     ready = [row for row in rows if row.left_out_reason is None]
     left_out: Counter[LeftOut] = Counter()
     for row in rows:

@@ -15,9 +15,9 @@ from kit.problems import problem, unprocessable
 from run_service.candidates.selection import scope_of
 from run_service.candidates.store import count_studios, find_partner
 from run_service.previews.freeze import freeze
+from run_service.previews.resources import PreviewOrder
 from run_service.previews.store import Preview, insert_preview
 from run_service.problems import PARTNER_PAUSED
-from run_service.resources import PreviewOrder
 
 KEPT_FOR: Final = timedelta(hours=24)
 """How long a run can be made of a preview."""

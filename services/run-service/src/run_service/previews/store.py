@@ -1,6 +1,6 @@
 """What the verbs load and save of previews."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,9 @@ from uuid import UUID
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.auth import Principal
 from run_service.candidates.selection import LeftOut
+from run_service.previews.resources import MembersDecision
 from run_service.tables import preview_members, previews
 
 
@@ -88,22 +90,26 @@ class PreviewedMember:
     left_out_reason: LeftOut | None
 
 
-async def find_member(
-    connection: AsyncConnection, tenant_id: UUID, preview_id: UUID, member_id: UUID
-) -> PreviewedMember | None:
-    """Return a member of a preview."""
-    row = (
-        await connection.execute(
-            select(preview_members.c.minor, preview_members.c.left_out_reason).where(
-                preview_members.c.tenant_id == tenant_id,
-                preview_members.c.preview_id == preview_id,
-                preview_members.c.member_id == member_id,
-            )
+async def find_members(
+    connection: AsyncConnection, tenant_id: UUID, preview_id: UUID, member_ids: Sequence[UUID]
+) -> dict[UUID, PreviewedMember]:
+    """Return those of the members that a preview holds, by their ids."""
+    rows = await connection.execute(
+        text(
+            """
+            SELECT member_id, minor, left_out_reason FROM preview_members
+            WHERE tenant_id = :tenant_id AND preview_id = :preview_id
+              AND member_id = ANY(CAST(:member_ids AS uuid[]))
+            """
+        ),
+        {"tenant_id": tenant_id, "preview_id": preview_id, "member_ids": list(member_ids)},
+    )
+    return {
+        row.member_id: PreviewedMember(
+            row.minor, row.left_out_reason and LeftOut(row.left_out_reason)
         )
-    ).one_or_none()
-    if row is None:
-        return None
-    return PreviewedMember(row.minor, row.left_out_reason and LeftOut(row.left_out_reason))
+        for row in rows
+    }
 
 
 async def save_decision(
@@ -122,6 +128,50 @@ async def save_decision(
             preview_members.c.member_id == member_id,
         )
         .values(**decision)
+    )
+
+
+# Whoever is left out or in already keeps the earlier decision. The reasons are those that
+# `decide_on_member` gives.
+_DECIDE = text(
+    """
+    UPDATE preview_members
+    SET left_out = :left_out,
+        left_out_reason = CASE WHEN NOT :left_out THEN NULL
+                               WHEN minor THEN 'MINOR_WITHOUT_GUARDIAN' ELSE 'BY_STAFF' END,
+        decided_by = :decided_by, decided_as = CAST(:decided_as AS text[]),
+        decision_reason = :reason
+    WHERE tenant_id = :tenant_id AND preview_id = :preview_id AND left_out <> :left_out
+      AND (CAST(:member_ids AS uuid[]) IS NULL
+           OR member_id = ANY(CAST(:member_ids AS uuid[])))
+      AND (:left_out OR NOT minor AND left_out_reason <> ALL(CAST(:for_good AS text[])))
+    """
+)
+
+
+async def save_decision_on_all(
+    connection: AsyncConnection,
+    principal: Principal,
+    preview_id: UUID,
+    decision: MembersDecision,
+    for_good: Iterable[LeftOut],
+) -> None:
+    """Save whether members are left out, the named ones or all, who said so and why.
+
+    Neither minors without a legal guardian nor those left out `for_good` are taken in.
+    """
+    await connection.execute(
+        _DECIDE,
+        {
+            "tenant_id": principal.tenant_id,
+            "preview_id": preview_id,
+            "left_out": decision.left_out,
+            "member_ids": decision.member_ids,
+            "decided_by": principal.subject,
+            "decided_as": sorted(principal.roles),
+            "reason": decision.reason,
+            "for_good": [reason.value for reason in for_good],
+        },
     )
 
 
