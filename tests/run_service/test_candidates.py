@@ -9,7 +9,16 @@ import pytest
 from contracts import CollectionBlock, LegalGuardian, Money
 from kit import clock
 from kit.ids import new_id
-from tests.run_service.world import ADULT, World, claim, euros, member, studio, years_ago
+from tests.run_service.world import (
+    ADDRESS,
+    ADULT,
+    World,
+    claim,
+    euros,
+    member,
+    studio,
+    years_ago,
+)
 
 TODAY = clock.today("Europe/Berlin")
 GUARDIAN = LegalGuardian(first_name="Ida", name1="Muster")
@@ -32,20 +41,105 @@ async def test_summary_counts_members_and_sums_claims_by_studio_r1(world: World)
     assert summary["left_out"] == []
 
 
+@pytest.mark.parametrize("passed_on", [None, TODAY + timedelta(days=1)])
+async def test_who_has_not_passed_the_last_level_is_neither_in_nor_left_out_r1(
+    world: World, passed_on: date | None
+) -> None:
+    await world.debtors(1, await world.studio(), passed_on=passed_on)
+    summary = await world.get("/candidates/summary")
+    assert (summary["members"], summary["left_out"]) == (0, [])
+
+
+_NOWHERE = ADDRESS.model_copy(update={"street": "  "})
+_NO_POSTAL_CODE = ADDRESS.model_copy(update={"postal_code": ""})
+
+
 @pytest.mark.parametrize(
-    "values",
+    ("values", "reason"),
     [
-        {"passed_on": None},
-        {"passed_on": TODAY + timedelta(days=1)},
-        {"block": CollectionBlock(reason="Instalments")},
-        {"block": CollectionBlock(reason="Instalments", until=TODAY)},
+        ({"block": CollectionBlock(reason="Instalments")}, "BLOCKED"),
+        ({"block": CollectionBlock(reason="Instalments", until=TODAY)}, "BLOCKED"),
+        ({"address": None}, "INCOMPLETE_ADDRESS"),
+        ({"address": _NOWHERE}, "INCOMPLETE_ADDRESS"),
+        ({"address": _NO_POSTAL_CODE}, "INCOMPLETE_ADDRESS"),
+        ({"address": _NO_POSTAL_CODE.model_copy(update={"country_code": "IE"})}, None),
+        ({"address": None, "guardian": GUARDIAN}, "INCOMPLETE_ADDRESS"),
+        ({"birth_date": years_ago(17)}, "MINOR_WITHOUT_GUARDIAN"),
+        ({"birth_date": years_ago(17), "guardian": GUARDIAN}, None),
+        (
+            {"birth_date": years_ago(17), "guardian": GUARDIAN, "address": None},
+            "INCOMPLETE_ADDRESS",
+        ),
+        (
+            {
+                "birth_date": years_ago(17),
+                "guardian": GUARDIAN.model_copy(update={"address": ADDRESS}),
+                "address": None,
+            },
+            None,
+        ),
     ],
 )
-async def test_who_has_not_passed_the_last_level_or_is_blocked_is_no_candidate_r1(
-    world: World, values: dict[str, Any]
+async def test_who_is_left_out_is_counted_with_the_reason_r1(
+    world: World, values: dict[str, Any], reason: str | None
 ) -> None:
     await world.debtors(1, await world.studio(), **values)
-    assert (await world.get("/candidates/summary"))["members"] == 0
+    summary = await world.get("/candidates/summary")
+    assert summary["members"] == (1 if reason is None else 0)
+    assert summary["left_out"] == ([{"reason": reason, "members": 1}] if reason else [])
+    assert summary["studios"][0]["left_out"] == summary["left_out"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "members", "total", "left_out"),
+    [
+        ({}, 2, "50.00", [("DISPUTED", 1)]),
+        ({"disputed_claims_hold_member": True}, 1, "30.00", [("DISPUTED", 2)]),
+        (
+            {"minimum_amounts": [{"amount": "20.01", "currency": "EUR"}]},
+            1,
+            "30.00",
+            [("BELOW_MINIMUM", 1), ("DISPUTED", 1)],
+        ),
+        (
+            {"minimum_amounts": [{"amount": "20.00", "currency": "EUR"}]},
+            2,
+            "50.00",
+            [("DISPUTED", 1)],
+        ),
+        (
+            {"minimum_amounts": [{"amount": "99.00", "currency": "CHF"}]},
+            2,
+            "50.00",
+            [("DISPUTED", 1)],
+        ),
+        ({"excluded_kinds": ["SALE"]}, 1, "20.00", [("DISPUTED", 1)]),
+        ({"excluded_kinds": ["CLAIM"]}, 1, "30.00", []),
+    ],
+)
+async def test_the_tenants_settings_say_who_is_left_out_r1(
+    world: World,
+    settings: dict[str, Any],
+    members: int,
+    total: str,
+    left_out: list[tuple[str, int]],
+) -> None:
+    """One owes a sale, one a claim and a disputed one, one only a disputed one."""
+    studio_id = await world.studio()
+    ids = [new_id() for _ in range(3)]
+    await world.feed(*(member(member_id, studio_id) for member_id in ids))
+    await world.feed(
+        claim(new_id(), ids[0], studio_id, amount=euros("30.00"), kind="SALE"),
+        claim(new_id(), ids[1], studio_id, amount=euros("20.00")),
+        claim(new_id(), ids[1], studio_id, amount=euros("5.00"), disputed=True),
+        claim(new_id(), ids[2], studio_id, amount=euros("9.00"), disputed=True),
+    )
+    async with world.client() as client:
+        assert (await client.put("/settings", json=settings)).status_code == 200
+    summary = await world.get("/candidates/summary")
+    assert summary["members"] == members
+    assert summary["totals"] == [{"amount": total, "currency": "EUR"}]
+    assert [(each["reason"], each["members"]) for each in summary["left_out"]] == left_out
 
 
 async def test_collection_may_begin_on_the_day_the_last_level_was_passed_r1(world: World) -> None:
@@ -79,6 +173,15 @@ async def test_what_was_paid_directly_is_not_to_be_collected_r1(world: World) ->
     )
     totals = (await world.get("/candidates/summary"))["totals"]
     assert totals == [{"amount": "17.70", "currency": "EUR"}]
+
+
+async def test_claims_too_large_to_be_true_are_left_out_r1(world: World) -> None:
+    studio_id = await world.studio()
+    await world.debtors(1, studio_id, "999999999999.99", "999999999999.99")
+    await world.debtors(1, studio_id, "999999999.99")
+    summary = await world.get("/candidates/summary")
+    assert summary["totals"] == [{"amount": "999999999.99", "currency": "EUR"}]
+    assert summary["left_out"] == [{"reason": "AMOUNT_TOO_LARGE", "members": 1}]
 
 
 async def test_things_may_come_in_any_order_r12(world: World) -> None:

@@ -39,7 +39,11 @@ async def test_the_newest_snapshot_wins_in_any_order_and_repeats_do_no_harm_r12(
         newest[which] = max(sequence, newest.get(which, 0))
     async with world.context.database.connect() as connection:
         rows = await connection.execute(
-            text("SELECT claim_id, sequence, amount, snapshot FROM claims WHERE member_id = :id"),
+            text(
+                "SELECT claim_id, sequence, amount, snapshot, superseded_at FROM claims "
+                "JOIN claim_snapshots USING (tenant_id, claim_id, sequence) "
+                "WHERE member_id = :id"
+            ),
             {"id": member_id},
         )
         kept = {row.claim_id: row for row in rows}
@@ -48,6 +52,7 @@ async def test_the_newest_snapshot_wins_in_any_order_and_repeats_do_no_harm_r12(
     }
     for row in kept.values():
         assert str(row.amount) == f"{row.sequence}.50" == row.snapshot["amount"]["amount"]
+        assert row.superseded_at is None
 
 
 async def test_batches_with_the_same_things_in_other_orders_never_deadlock_r12(
@@ -61,3 +66,33 @@ async def test_batches_with_the_same_things_in_other_orders_never_deadlock_r12(
     async with world.context.database.connect() as connection:
         sequences = await connection.scalars(text("SELECT DISTINCT sequence FROM members"))
         assert list(sequences) == [2]
+
+
+async def test_each_version_that_was_the_newest_is_kept_for_previews_r12(world: World) -> None:
+    studio_id, member_id, claim_id = await world.studio(), new_id(), new_id()
+    for sequence in (3, 7, 5):  # the last one comes late
+        await world.feed(
+            member(member_id, studio_id, sequence), claim(claim_id, member_id, studio_id, sequence)
+        )
+    async with world.context.database.connect() as connection:
+        for table in ("member_snapshots", "claim_snapshots"):
+            rows = await connection.execute(
+                text(f"SELECT sequence, superseded_at IS NULL AS newest FROM {table} ORDER BY 1")
+            )
+            assert [(row.sequence, row.newest) for row in rows] == [(3, False), (7, True)]
+
+
+async def test_a_claim_that_goes_to_another_member_counts_there_only_r12(world: World) -> None:
+    studio_id = await world.studio()
+    one, other = await world.debtors(2, studio_id)
+    await world.feed(claim(one.claim_ids[0], other.member_id, studio_id, 2, amount=euros("1.00")))
+    summary = await world.get("/candidates/summary")
+    assert (summary["members"], summary["claims"]) == (1, 2)
+    assert summary["totals"] == [{"amount": "31.00", "currency": "EUR"}]
+
+
+async def test_claims_of_one_member_in_batches_at_once_all_count_r12(world: World) -> None:
+    studio_id, member_id = await world.studio(), new_id()
+    await world.feed(member(member_id, studio_id))
+    await asyncio.gather(*(world.feed(claim(new_id(), member_id, studio_id)) for _ in range(10)))
+    assert (await world.get("/candidates/summary"))["claims"] == 10

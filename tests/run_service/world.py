@@ -82,6 +82,7 @@ def member(
     guardian: LegalGuardian | None = None,
     passed_on: date | None = LONG_AGO,
     block: CollectionBlock | None = None,
+    address: Address | None = ADDRESS,
 ) -> MemberSnapshotV1:
     """Return a member's snapshot: one that can be handed over unless told otherwise."""
     return MemberSnapshotV1(
@@ -93,7 +94,7 @@ def member(
         name1=name1,
         sex="UNKNOWN",
         birth_date=birth_date,
-        address=ADDRESS,
+        address=address,
         legal_guardian=guardian,
         dunning=Dunning(level=3 if passed_on else 1, last_level_passed_on=passed_on),
         collection_block=block,
@@ -111,6 +112,7 @@ def claim(
     voucher_date: date = LONG_AGO,
     cancelled: bool = False,
     disputed: bool = False,
+    kind: str = "CLAIM",
 ) -> ClaimSnapshotV1:
     """Return a claim's snapshot: 30.00 EUR, open, unless told otherwise."""
     amount = amount or euros("30.00")
@@ -121,7 +123,7 @@ def claim(
         studio_id=studio_id,
         voucher_date=voucher_date,
         due_date=voucher_date + timedelta(days=14),
-        kind="CLAIM",
+        kind=kind,
         designation="Fee",
         amount=amount,
         paid_directly=Money(amount=Decimal(paid_directly), currency=amount.currency),

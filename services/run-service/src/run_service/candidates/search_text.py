@@ -18,21 +18,18 @@ def search_text(name: str, membership_number: str) -> str:
     It holds the name as it is spelt without umlauts (Mueller), and as it looks without its dots
     (Muller): so each way to write it is found, and so is each part of either.
     """
-    spelt_out = _plain(_lower(name).translate(_SPELT_OUT))
+    spelt_out = _spell_out(name)
     shortened = spelt_out
     for pair, letter in _DIGRAPHS:
         shortened = shortened.replace(pair, letter)
-    return f"{spelt_out}\n{shortened}\n{_plain(_lower(membership_number))}"
+    return f"{spelt_out}\n{shortened}\n{_spell_out(membership_number)}"
 
 
 def search_words(query: str) -> list[str]:
     """Return the words of a search; a member is found whose `search_text` holds them all."""
-    return _plain(_lower(query).translate(_SPELT_OUT)).split()
+    return _spell_out(query).split()
 
 
-def _lower(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
-
-
-def _plain(text: str) -> str:
-    return anyascii(text).casefold()
+def _spell_out(text: str) -> str:
+    composed = unicodedata.normalize("NFC", text).casefold()
+    return anyascii(composed.translate(_SPELT_OUT)).casefold()

@@ -39,7 +39,7 @@ _FIND_MEMBER = text(
     f"""
     SELECT studio_id, currency, cardinality(claim_ids) AS claim_count,
            {LEFT_OUT_REASON} AS left_out_reason,
-           {OWES_SOMETHING} AS owes_something,
+           {OWES_SOMETHING} AND NOT {IS_GOING} AS owes_something,
            {IS_GOING} OR EXISTS (
                SELECT FROM claims JOIN reservations AS reserved USING (tenant_id, claim_id)
                WHERE claims.tenant_id = member.tenant_id AND claims.member_id = member.member_id

@@ -1,6 +1,5 @@
 """HTTP: what a tenant wants of its runs."""
 
-from decimal import Decimal
 from typing import Annotated
 from zoneinfo import available_timezones
 
@@ -37,8 +36,6 @@ class SettingsOrder(Body):
     def _one_for_each_currency(cls, amounts: list[Money]) -> list[Money]:
         if len({money.currency for money in amounts}) < len(amounts):
             raise PydanticCustomError("currencies", "Must name each currency once")
-        if any(money.amount < Decimal(0) for money in amounts):
-            raise PydanticCustomError("amounts", "Must not be below zero")
         return amounts
 
     @field_validator("time_zone")
