@@ -156,6 +156,7 @@ collected_shares: Final = Table(
     _key("booking_id"),
     Column("case_id", Uuid, nullable=False),
     Column("amount", AMOUNT, nullable=False, comment="below zero where a payment was reduced"),
+    Index("collected_shares_case_id", "tenant_id", "case_id"),
 )
 
 collected: Final = Table(

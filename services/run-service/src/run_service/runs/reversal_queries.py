@@ -19,23 +19,25 @@ LEGAL_DUTY: Final = LegalDuty(
     "reversed, and that none of its claims may be collected any more.",
 )
 
-# Members that are still to be handed over owe what the preview showed.
+# A case that has not ended holds its claims. Members that are still to be handed over owe what the
+# preview showed.
 _OPEN = text(
     f"""
     SELECT json_agg(json_build_array(amount::text, currency) ORDER BY currency) FROM (
         SELECT currency, sum(amount) AS amount FROM (
-            SELECT member.currency, {OPEN} AS amount
-            FROM run_members AS member
-            JOIN reservations AS reserved USING (tenant_id, run_id, member_id)
+            SELECT claim.currency, {OPEN} AS amount
+            FROM reservations AS reserved
             JOIN claims AS claim USING (tenant_id, claim_id)
             LEFT JOIN collected USING (tenant_id, claim_id)
-            WHERE tenant_id = :tenant_id AND run_id = :run_id
-              AND case_status IN ('PENDING', 'OPEN')
-              AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY(:studio_ids))
+            WHERE reserved.tenant_id = :tenant_id AND run_id = :run_id AND released_at IS NULL
+              AND (CAST(:studio_ids AS uuid[]) IS NULL OR EXISTS (
+                  SELECT FROM run_members AS member
+                  WHERE member.tenant_id = reserved.tenant_id AND member.run_id = reserved.run_id
+                    AND member.member_id = reserved.member_id AND studio_id = ANY(:studio_ids)))
             UNION ALL
             SELECT currency, total
             FROM runs JOIN preview_members USING (tenant_id, preview_id)
-            WHERE tenant_id = :tenant_id AND runs.run_id = :run_id
+            WHERE tenant_id = :tenant_id AND run_id = :run_id
               AND published < member_count AND place > last_place AND NOT left_out
               AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY(:studio_ids))
         ) AS owed
@@ -47,9 +49,7 @@ _COLLECTED = text(
     """
     SELECT json_agg(json_build_array(amount::text, currency) ORDER BY currency) FROM (
         SELECT currency, sum(share.amount) AS amount
-        FROM run_members AS member
-        JOIN reservations AS reserved USING (tenant_id, run_id, member_id)
-        JOIN collected_shares AS share USING (tenant_id, claim_id, case_id)
+        FROM run_members AS member JOIN collected_shares AS share USING (tenant_id, case_id)
         WHERE tenant_id = :tenant_id AND run_id = :run_id
           AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY(:studio_ids))
         GROUP BY currency

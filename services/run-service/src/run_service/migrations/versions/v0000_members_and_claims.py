@@ -149,6 +149,7 @@ _CREATE: Final = (
         PRIMARY KEY (tenant_id, claim_id, booking_id)
     )
     """,
+    "CREATE INDEX collected_shares_case_id ON collected_shares (tenant_id, case_id)",
     "COMMENT ON COLUMN collected_shares.amount IS 'below zero where a payment was reduced'",
     """
     CREATE TABLE collected (
