@@ -55,15 +55,19 @@ class Desk:
 
     world: World
 
-    async def send(
-        self, *, key: str | None = None, token: Mapping[str, Any] = {}, **files: str | bytes
-    ) -> httpx.Response:
+    async def send(self, **files: str | bytes) -> httpx.Response:
         """Send files."""
+        return await self.send_as({}, str(new_id()), **files)
+
+    async def send_as(
+        self, token: Mapping[str, Any], key: str, **files: str | bytes
+    ) -> httpx.Response:
+        """Send files with a token and an `Idempotency-Key`."""
         async with self.world.client(**token) as client:
             return await client.post(
                 "/imports",
                 files={name: (f"{name}.csv", content) for name, content in files.items()},
-                headers={"Idempotency-Key": key or str(new_id())},
+                headers={"Idempotency-Key": key},
             )
 
     async def check(self, **files: str | bytes) -> Any:
@@ -82,9 +86,9 @@ class Desk:
         await self.publish_all()
         return await self.get(response.json())
 
-    async def bring_in(self, *, leave_out: bool = False, **files: str | bytes) -> Any:
-        """Send files, and let them be checked and published."""
-        return await self.publish(await self.check(**files), leave_out=leave_out)
+    async def bring_in(self, **files: str | bytes) -> Any:
+        """Send files without a bad row, and let them be checked and published."""
+        return await self.publish(await self.check(**files))
 
     async def order(
         self, import_: Any, *, leave_out: bool = False, key: str | None = None, **token: Any

@@ -240,9 +240,9 @@ async def test_an_import_is_published_once(desk: Desk) -> None:
 
 
 async def test_files_that_are_sent_again_are_one_import(desk: Desk) -> None:
-    first = await desk.send(key="k", studios=table(STUDIO))
-    again = await desk.send(key="k", studios=table(STUDIO))
-    other = await desk.send(key="k", studios=table({**STUDIO, "name1": "Other"}))
+    first = await desk.send_as({}, "k", studios=table(STUDIO))
+    again = await desk.send_as({}, "k", studios=table(STUDIO))
+    other = await desk.send_as({}, "k", studios=table({**STUDIO, "name1": "Other"}))
     assert first.content == again.content
     assert other.json()["type"] == "urn:collection:problem:idempotency-key-reused"
     assert await desk.count("imports") == 1

@@ -17,7 +17,7 @@ _KNOWN: Final[Mapping[Kind, Mapping[str, tuple[str, Column]]]] = {
     kind: {
         heading.lower(): (heading, column)
         for column in columns
-        for heading in (column.name, column.german)
+        for heading in (column.german, column.name)
     }
     for kind, columns in COLUMNS.items()
 }
@@ -78,18 +78,20 @@ def read_headings(kind: Kind, piece: bytes, encoding: str, *, is_last: bool) -> 
     content = without_mark(piece)
     if not content.strip():
         raise _refused("The file is empty")
-    best: Headings | None = None
-    most = -1
+    best, most, wrong = None, 0, f"Row 1 must hold the headings of {kind}"
     for separator in _SEPARATORS:
         try:
             first = read_records(content, Form(encoding, separator), 1, is_last=is_last, most=1)
         except NotReadableError as error:
-            raise _refused(error.message) from error
+            wrong = error.message
+            continue
         headings = tuple(cell.strip() for cell in first.cells.get(1, ()))
         known = sum(heading.lower() in _KNOWN[kind] for heading in headings)
         if known > most:
             best, most = Headings(separator, headings, first.size), known
-    assert best is not None, "the first separator is better than none"
+        wrong = first.broken.get(1, wrong)
+    if best is None:
+        raise _refused(wrong)
     size = len(piece) - len(content) + best.size
     return Headings(best.separator, _checked(kind, best.headings), size)
 
@@ -98,8 +100,6 @@ def _checked(kind: Kind, headings: Sequence[str]) -> tuple[str, ...]:
     """Return the headings as this service writes them; raises `RefusedError`."""
     found = [_KNOWN[kind].get(heading.lower()) for heading in headings]
     names = Counter(known[1].name for known in found if known)
-    if not names:
-        raise _refused(f"Row 1 must hold the headings of {kind}")
     unknown = [
         Fault(1, _shown(heading), "There is no such column")
         for heading, known in zip(headings, found, strict=True)

@@ -106,7 +106,7 @@ import_rows: Final = Table(
     Column("member_id", Uuid),
     Column("snapshot", Text, comment="without ids and sequence; none of a bad row"),
     Column("content_hash", LargeBinary),
-    Index("import_rows_number", "tenant_id", "import_id", "kind", "number"),
+    Index("import_rows_number", "tenant_id", "import_id", "kind", "number", "row"),
     comment="rows that were checked, until they are published",
 )
 

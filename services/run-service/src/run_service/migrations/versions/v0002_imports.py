@@ -97,7 +97,7 @@ _CREATE: Final = (
     "COMMENT ON TABLE import_rows IS 'rows that were checked, until they are published'",
     "COMMENT ON COLUMN import_rows.row IS 'as spreadsheets count'",
     "COMMENT ON COLUMN import_rows.snapshot IS 'without ids and sequence; none of a bad row'",
-    "CREATE INDEX import_rows_number ON import_rows (tenant_id, import_id, kind, number)",
+    "CREATE INDEX import_rows_number ON import_rows (tenant_id, import_id, kind, number, row)",
     """
     CREATE TABLE import_faults (
         tenant_id uuid NOT NULL,

@@ -1,0 +1,203 @@
+"""Files of any size: every bad row is found, and neither time nor memory runs away (R12)."""
+
+import asyncio
+import os
+import resource
+import sys
+import time
+
+import pytest
+
+from contracts import MemberSnapshotV1
+from run_service.imports import check_imports as checking
+from run_service.imports import publish_imports as publishing
+from run_service.imports.check_imports import check_imports
+from tests.run_service.imports.desk import (
+    CLAIM,
+    MEMBER,
+    STUDIO,
+    Desk,
+    examples,
+    files_of,
+    table,
+)
+
+ROWS = 100_000
+BAD = {
+    2: ("amount", "1.234"),
+    1_999: ("due_date", "31.02.2026"),
+    23_456: ("membership_number", ""),
+    50_000: ("claim_number", "F3"),
+    77_777: ("voucher_date", "heute"),
+    99_999: ("membership_number", "9999999"),
+    100_001: ("currency", "XXX"),
+}
+"""By row of the spreadsheet: what is wrong there."""
+
+
+def many_claims() -> str:
+    """Return 100,000 claims, 7 of which are bad."""
+    headings = [*CLAIM, "currency"]
+    lines = [";".join(headings)]
+    for row in range(2, ROWS + 2):
+        claim = {**CLAIM, "claim_number": f"F{row}", "currency": "EUR"}
+        if row in BAD:
+            column, value = BAD[row]
+            claim[column] = value
+        lines.append(";".join(claim[heading] for heading in headings))
+    return "\r\n".join(lines)
+
+
+async def test_100_000_rows_with_7_bad_ones_name_the_7(desk: Desk) -> None:
+    before = _peak()
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.perf_counter() - started)
+
+    claims = many_claims()
+    watching = asyncio.create_task(watch())
+    started = time.perf_counter()
+    checked = await desk.check(studios=table(STUDIO), members=table(MEMBER), claims=claims)
+    seconds = time.perf_counter() - started
+    watching.cancel()
+    assert [(row, column) for _, row, column, _ in await desk.errors(checked)] == [
+        (row, column) for row, (column, _) in sorted(BAD.items())
+    ]
+    assert files_of(checked, "rows", "good", "bad")[-1] == ("claims", ROWS, ROWS - 7, 7)
+    grown = (_peak() - before) // 1024
+    print(  # noqa: T201 - figures for who runs it with -s
+        f"{ROWS / seconds:.0f} rows/s, {grown} MB more, the loop waited {longest * 1000:.0f} ms"
+    )
+    assert grown < 150
+    assert longest < 1
+
+
+def _peak() -> int:
+    """Return the most memory that this process ever had, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+async def test_a_small_import_does_not_wait_for_a_large_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "LONGEST_RECORD", 1024)
+    rows = [{**STUDIO, "studio_number": str(number)} for number in range(800)]
+    large = (await desk.send(studios=table(*rows))).json()
+    for _ in range(3):
+        await check_imports(desk.world.context)
+    small = (await desk.send(studios=table(STUDIO))).json()
+    async with asyncio.timeout(60):
+        while (await desk.get(small))["status"] == "CHECKING":
+            await check_imports(desk.world.context)
+    half = await desk.get(large)
+    assert half["status"] == "CHECKING"
+    assert 0 < half["progress"] < 50
+    assert 0 < half["files"][0]["rows"] < 400
+    await desk.check_all()
+    assert files_of(await desk.get(large), "good", "bad") == [("studios", 800, 0)]
+
+
+async def test_several_instances_check_each_row_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "LONGEST_RECORD", 1024)
+    rows = [{**STUDIO, "studio_number": str(number)} for number in range(300)]
+    sent = [(await desk.send(studios=table(*rows))).json() for _ in range(2)]
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(desk.check_all() for _ in range(4)))
+        await desk.check_all()
+    for each in sent:
+        assert files_of(await desk.get(each), "good", "bad") == [("studios", 300, 0)]
+
+
+WORK_UNTIL_KILLED = """
+import asyncio
+from kit.context import Context
+from kit.database import Database
+from run_service.imports import check_imports, publish_imports, store
+from run_service.settings import Settings
+
+async def main():
+    check_imports.LONGEST_RECORD = 1024
+    publish_imports.BATCH = 2
+    settings = Settings()
+    context = Context(settings, Database(settings.database_url))
+    work = {work}
+    for _ in range(4):
+        await work(context)
+    change_import = store.change_import
+    async def change_and_hang(*arguments, **values):
+        await change_import(*arguments, **values)
+        print("hanging", flush=True)
+        await asyncio.Event().wait()
+    store.change_import = change_and_hang
+    await work(context)
+
+asyncio.run(main())
+"""
+"""Does four pieces of work, and hangs with the fifth done but not committed."""
+
+
+async def work_until_killed(desk: Desk, work: str) -> None:
+    """Let another process work, and kill it in the middle."""
+    settings = desk.world.context.settings.model_dump(mode="json")
+    other = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        WORK_UNTIL_KILLED.replace("{work}", work),
+        env={**os.environ, **{name.upper(): str(value) for name, value in settings.items()}},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert other.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            assert await other.stdout.readline() == b"hanging\n"
+    finally:
+        other.kill()
+        await other.communicate()
+
+
+async def test_checking_goes_on_after_the_process_was_killed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "LONGEST_RECORD", 1024)
+    members = [
+        {**MEMBER, "membership_number": str(number), "sex": "x" if number % 50 == 0 else "m"}
+        for number in range(200)
+    ]
+    sent = (await desk.send(studios=table(STUDIO), members=table(*members))).json()
+    await work_until_killed(desk, "check_imports.check_imports")
+    assert (await desk.get(sent))["status"] == "CHECKING"
+    async with asyncio.timeout(60):
+        while (await desk.get(sent))["status"] == "CHECKING":
+            await desk.check_all()  # until the lock of the dead process is gone
+    checked = await desk.get(sent)
+    assert files_of(checked, "good", "bad") == [("studios", 1, 0), ("members", 196, 4)]
+    assert [row for _, row, _, _ in await desk.errors(checked)] == [2, 52, 102, 152]
+
+
+async def test_publishing_goes_on_after_the_process_was_killed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R12: each snapshot goes out once."""
+    monkeypatch.setattr(publishing, "BATCH", 2)
+    checked = await desk.check(**examples())
+    assert (await desk.order(checked)).status_code == 202
+    await work_until_killed(desk, "publish_imports.publish_imports")
+    half = await desk.get(checked)
+    assert files_of(half, "published") == [("studios", 2), ("members", 6), ("claims", 0)]
+    assert 0 < half["progress"] < 100
+    assert len(await desk.snapshots()) == 8
+    async with asyncio.timeout(60):
+        while (await desk.get(checked))["status"] == "PUBLISHING":
+            await desk.publish_all()  # until the lock of the dead process is gone
+    published = await desk.get(checked)
+    assert files_of(published, "published") == [("studios", 2), ("members", 20), ("claims", 27)]
+    members = await desk.world.published(MemberSnapshotV1)
+    assert [each.membership_number for each in members] == [f"{n:04}" for n in range(1, 21)]
+    assert len({each.key() for each in await desk.snapshots()}) == 49
