@@ -50,6 +50,11 @@ ROUTES = [
     Route("run-service", "GET", "/v1/runs/{run_id}/members", READ),
     Route("run-service", "GET", "/v1/runs/{run_id}/studios", READ),
     Route("run-service", "GET", "/v1/runs/{run_id}/reversal", READ),
+    Route("run-service", "POST", "/v1/imports", MANAGE),
+    Route("run-service", "GET", "/v1/imports/{import_id}", MANAGE),
+    Route("run-service", "GET", "/v1/imports/{import_id}/errors", MANAGE),
+    Route("run-service", "POST", "/v1/imports/{import_id}/publication", MANAGE, {}),
+    Route("run-service", "DELETE", "/v1/imports/{import_id}", MANAGE),
     Route("case-service", "GET", "/v1/cases", READ),
     Route("case-service", "GET", "/v1/cases/{case_id}", READ),
     Route("case-service", "GET", "/v1/cases/{case_id}/history", READ),
@@ -95,8 +100,12 @@ ROUTES = [
         {"confirmed": True, "reason": "falsche Auswahl"},
     ),
 ]
-NEW_PARTNER = next(route for route in ROUTES if route.body and "channel" in route.body)
-"""The only route that names nothing that exists."""
+OF_NOBODY = [
+    route
+    for route in ROUTES
+    if route.method == "POST" and route.path in ("/v1/partners", "/v1/imports")
+]
+"""The routes that name nothing that exists."""
 
 SOME_IDS: Mapping[str, str] = {
     **{
@@ -108,6 +117,7 @@ SOME_IDS: Mapping[str, str] = {
             "case_id",
             "partner_id",
             "export_id",
+            "import_id",
             "notice_id",
         )
     },

@@ -12,10 +12,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import httpx
 
 from local_stack.data import Population
 from local_stack.figures import candidates
 from local_stack.http_client import Answer, ServiceClient, until
+from local_stack.places import PROJECT
 from local_stack.processes import LocalStackError
 from local_stack.publish import publish, snapshots
 from local_stack.stack import SIMULATOR, Stack
@@ -84,6 +86,22 @@ class Tenant:
             lambda: self.runs.get("/v1/candidates/summary"),
             lambda summary: summary["members"] == len(self.candidates),
             "all candidates",
+        )
+
+    def check_files(self, **files: bytes) -> Answer:
+        """Send CSV files of studios, members and claims; wait until they are checked."""
+        sent = httpx.post(
+            f"{self.stack.service('run-service').url}/v1/imports",
+            files=files,
+            headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid4())},
+            timeout=30,
+            trust_env=False,
+        )
+        assert sent.status_code == 202, sent.text
+        return self.wait_for(
+            lambda: self.runs.get(f"/v1/imports/{sent.json()['import_id']}"),
+            lambda import_: import_["status"] == "CHECKED",
+            "the check of the files",
         )
 
     def partner_by_hand(self) -> Partner:
@@ -166,6 +184,12 @@ class Tenant:
             limit=LIMIT,
             what=what,
         )
+
+
+def examples() -> dict[str, bytes]:
+    """Return the files with which users try the import."""
+    folder = PROJECT / "services" / "run-service" / "examples" / "import"
+    return {path.stem: path.read_bytes() for path in folder.glob("*.csv")}
 
 
 def rows(stack: Stack, service: str, query: str, *arguments: Any) -> Sequence[Any]:

@@ -14,8 +14,8 @@ import pytest
 from local_stack.http_client import Answer
 from local_stack.issuer import ROLES
 from local_stack.stack import SERVICES, Stack
-from tests.e2e.routes import CALLBACKS, NEW_PARTNER, READ, ROUTES, SOME_IDS, Route, ask
-from tests.e2e.story import Tenant, rows
+from tests.e2e.routes import CALLBACKS, OF_NOBODY, READ, ROUTES, SOME_IDS, Route, ask
+from tests.e2e.story import Tenant, examples, rows
 from tests.e2e.tokens import NOT_VALID, signed
 
 
@@ -75,6 +75,7 @@ def make_world(tenant: Tenant) -> World:
         "run_id": run_id,
         "case_id": case["case_id"],
         "partner_id": partner.partner_id,
+        "import_id": tenant.check_files(studios=examples()["studios"])["import_id"],
         "export_id": next(tenant.exports.all("/v1/exports"))["export_id"],
         "notice_id": notices[str(other)]["notice_id"],
         "file_number": "AZ-1",
@@ -237,6 +238,9 @@ def test_a_token_for_one_studio_changes_nothing_of_another(
         elif route.path == "/v1/runs/{run_id}/reversal" and route.method == "POST":
             response = ask(http, stack, route, narrowed, world.ids)
             assert answer_of(response)[1]["type"] == "urn:collection:problem:other-studios"
+        elif route.path.startswith("/v1/imports"):
+            response = ask(http, stack, route, narrowed, world.ids)
+            assert answer_of(response)[1]["type"] == "urn:collection:problem:all-studios-needed"
     assert everything_of(stack, world.tenant) == before
 
 
@@ -276,7 +280,7 @@ def test_another_tenants_things_are_not_there(
     def asked_by(who: str, route: Route) -> httpx.Response:
         return ask(http, stack, route, who, world.ids, keys[str(route)])
 
-    of_somebody = [route for route in ROUTES if route is not NEW_PARTNER]
+    of_somebody = [route for route in ROUTES if route not in OF_NOBODY]
     before = everything_of(stack, world.tenant)
     for route in of_somebody:
         response = asked_by(stranger, route)

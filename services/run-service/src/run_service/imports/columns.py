@@ -84,7 +84,7 @@ def _reachable(prefix: str = "", german: str = "", at: str = "") -> tuple[Column
         Column(
             f"{prefix}phone_numbers",
             f"Telefon{german}",
-            "Phone numbers, separated by `|`",
+            "Phone numbers, with a vertical bar between them",
             cells.phone_numbers,
             path=f"{at}phone_numbers",
         ),
