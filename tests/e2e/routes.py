@@ -1,7 +1,7 @@
 """Every route of every service, and how to ask it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +24,8 @@ class Route:
     path: str
     role: str
     body: Mapping[str, Any] | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Which of the ids is meant by a name in the path, if it is called otherwise."""
 
     def __str__(self) -> str:
         return f"{self.service} {self.method} {self.path}"
@@ -34,9 +36,20 @@ ONE_CENT = {"amount": "0.01", "currency": "{currency}"}
 # In an order in which each can be done: the reversal, which ends the cases, is the last.
 ROUTES = [
     Route("run-service", "GET", "/v1/candidates/summary", READ),
+    Route("run-service", "GET", "/v1/settings", READ),
+    Route("run-service", "PUT", "/v1/settings", MANAGE, {}),
     Route("run-service", "POST", "/v1/previews", MANAGE, {"partner_id": "{partner_id}"}),
+    Route("run-service", "GET", "/v1/previews", READ),
     Route("run-service", "GET", "/v1/previews/{preview_id}", READ),
     Route("run-service", "GET", "/v1/previews/{preview_id}/members", READ),
+    Route(
+        "run-service",
+        "PATCH",
+        "/v1/previews/{preview_id}/members",
+        MANAGE,
+        {"left_out": True, "member_ids": ["{member_id}"]},
+    ),
+    Route("run-service", "GET", "/v1/previews/{preview_id}/members/{member_id}", READ),
     Route(
         "run-service",
         "PUT",
@@ -44,10 +57,24 @@ ROUTES = [
         MANAGE,
         {"left_out": True},
     ),
+    Route(
+        "run-service",
+        "POST",
+        "/v1/handovers",
+        MANAGE,
+        {"member_id": "{member_id}", "partner_id": "{partner_id}"},
+    ),
     Route("run-service", "POST", "/v1/runs", MANAGE, {"preview_id": "{preview_id}"}),
     Route("run-service", "GET", "/v1/runs", READ),
     Route("run-service", "GET", "/v1/runs/{run_id}", READ),
     Route("run-service", "GET", "/v1/runs/{run_id}/members", READ),
+    Route(
+        "run-service",
+        "GET",
+        "/v1/runs/{run_id}/members/{member_id}",
+        READ,
+        ids={"member_id": "handed_over_id"},
+    ),
     Route("run-service", "GET", "/v1/runs/{run_id}/studios", READ),
     Route("run-service", "GET", "/v1/runs/{run_id}/reversal", READ),
     Route("run-service", "POST", "/v1/imports", MANAGE),
@@ -103,7 +130,8 @@ ROUTES = [
 OF_NOBODY = [
     route
     for route in ROUTES
-    if route.method == "POST" and route.path in ("/v1/partners", "/v1/imports")
+    if (route.method == "POST" and route.path in ("/v1/partners", "/v1/imports"))
+    or route.path == "/v1/settings"
 ]
 """The routes that name nothing that exists."""
 
@@ -113,6 +141,7 @@ SOME_IDS: Mapping[str, str] = {
         for name in (
             "preview_id",
             "member_id",
+            "handed_over_id",
             "run_id",
             "case_id",
             "partner_id",
@@ -138,11 +167,12 @@ def ask(
 ) -> httpx.Response:
     """Send a request that is right but for who sends it."""
     headers = {"Idempotency-Key": key or str(uuid4())}
+    named = {**ids, **{name: ids[meant] for name, meant in route.ids.items()}}
     if authorization is not None:
         headers["Authorization"] = authorization
     return http.request(
         route.method,
-        stack.service(route.service).url + route.path.format_map(ids),
+        stack.service(route.service).url + route.path.format_map(named),
         headers=headers,
         json=filled(route.body, ids),
     )
@@ -152,4 +182,6 @@ def filled(value: Any, ids: Mapping[str, str]) -> Any:
     """Put ids into a body."""
     if isinstance(value, Mapping):
         return {name: filled(each, ids) for name, each in value.items()}
+    if isinstance(value, list):
+        return [filled(each, ids) for each in value]
     return value.format_map(ids) if isinstance(value, str) else value

@@ -55,11 +55,11 @@ MEMBER_NOT_HANDED_OVER: Final = define(
     "`reason` says why: it is in collection already, owes nothing that can be handed over, or is "
     "left out of runs, too.",
 )
-OTHER_STUDIOS_SETTINGS: Final = define(
-    "other-studios-settings",
+ALL_STUDIOS_NEEDED: Final = define(
+    "all-studios-needed",
     403,
-    "The settings count for studios that you may not see",
-    "Ask somebody who may see each studio of the tenant.",
+    "You may not see all studios",
+    "Ask somebody who may see all studios of the tenant.",
 )
 RUN_NOT_REVERSIBLE: Final = define(
     "run-not-reversible",

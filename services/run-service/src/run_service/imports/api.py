@@ -16,12 +16,12 @@ from run_service.imports.check_imports import CHECK_IMPORTS
 from run_service.imports.create_import import create_import
 from run_service.imports.discard_imports import DISCARD_IMPORTS
 from run_service.imports.kinds import Kind
-from run_service.imports.problems import ALL_STUDIOS_NEEDED
 from run_service.imports.publish_imports import PUBLISH_IMPORTS
 from run_service.imports.request_publication import request_publication
 from run_service.imports.resources import Contents, Import, ImportedRowError, PublicationOrder
 from run_service.imports.uploads import MAX_BODY_BYTES, uploads_of
 from run_service.imports.withdraw_import import withdraw_import
+from run_service.problems import ALL_STUDIOS_NEEDED
 
 router = APIRouter(prefix="/v1/imports", tags=["imports"])
 

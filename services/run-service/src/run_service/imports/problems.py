@@ -23,9 +23,3 @@ IMPORT_UNDER_WAY: Final = define(
     "The import is published already, or just now",
     "Nothing is to be done: what was published cannot be taken back, only corrected by an import.",
 )
-ALL_STUDIOS_NEEDED: Final = define(
-    "all-studios-needed",
-    403,
-    "You may not see all studios",
-    "Ask somebody who may see all studios of the tenant.",
-)

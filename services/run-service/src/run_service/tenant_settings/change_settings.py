@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.auth import Principal
 from kit.problems import problem
 from run_service.candidates.recount import own_settings, recount_all
-from run_service.problems import OTHER_STUDIOS_SETTINGS
+from run_service.problems import ALL_STUDIOS_NEEDED
 from run_service.tenant_settings.tenant_settings import (
     TenantSettings,
     find_tenant_settings,
@@ -28,7 +28,7 @@ async def change_settings(
     Raises the 403 for a caller who may see some studios only: the settings count for all.
     """
     if principal.studio_ids is not None:
-        raise problem(OTHER_STUDIOS_SETTINGS)
+        raise problem(ALL_STUDIOS_NEEDED)
     await own_settings(connection, principal.tenant_id)
     known = await find_tenant_settings(connection, principal.tenant_id, lock=True)
     check_version(known.version)
