@@ -14,7 +14,7 @@ import pytest
 from local_stack.http_client import Answer
 from local_stack.issuer import ROLES
 from local_stack.stack import SERVICES, Stack
-from tests.e2e.routes import CALLBACKS, OF_NOBODY, READ, ROUTES, SOME_IDS, Route, ask
+from tests.e2e.routes import CALLBACKS, MANAGE, OF_NOBODY, READ, ROUTES, SOME_IDS, Route, ask
 from tests.e2e.story import Tenant, examples, rows
 from tests.e2e.tokens import NOT_VALID, signed
 
