@@ -1,8 +1,6 @@
 """Publishing what is handed over: R3, R4, and crashes."""
 
 import asyncio
-import os
-import sys
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +8,7 @@ from sqlalchemy import text
 from contracts import LegalGuardian, MemberHandedOverV1
 from run_service.runs import publish_handovers as publishing
 from run_service.runs.publish_handovers import publish_handovers
+from tests.run_service.killed_process import kill_while_hanging
 from tests.run_service.world import ADDRESS, World, claim, euros, years_ago
 
 
@@ -105,28 +104,19 @@ async def test_a_legal_guardian_is_liable_for_a_minor_r3(world: World) -> None:
     assert (debtor.debtor_id, debtor.membership_number) == (handover.member_id, "0042")
 
 
-PUBLISH_UNTIL_KILLED = """
-import asyncio
-from kit.context import Context
-from kit.database import Database
+PUBLISH = """
 from run_service.runs import publish_handovers as publishing
-from run_service.settings import Settings
 
-async def main():
+async def work(world):
     publishing.BATCH = 2
-    settings = Settings()
-    context = Context(settings, Database(settings.database_url))
     for _ in range(3):
-        await publishing.publish_handovers(context)
+        await publishing.publish_handovers(world.context)
     change_run = publishing.change_run
     async def change_and_hang(*arguments, **values):
         await change_run(*arguments, **values)
-        print("hanging", flush=True)
-        await asyncio.Event().wait()
+        await hang()
     publishing.change_run = change_and_hang
-    await publishing.publish_handovers(context)
-
-asyncio.run(main())
+    await publishing.publish_handovers(world.context)
 """
 """Publishes three batches, and hangs with the fourth done but not committed."""
 
@@ -137,21 +127,7 @@ async def test_publishing_goes_on_after_the_process_was_killed(
     partner_id, studio_id = await world.partner(), await world.studio()
     await world.debtors(40, studio_id)
     run = await world.run(partner_id)
-    settings = world.context.settings.model_dump(mode="json")
-    other = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        PUBLISH_UNTIL_KILLED,
-        env={**os.environ, **{name.upper(): str(value) for name, value in settings.items()}},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert other.stdout is not None
-    try:
-        async with asyncio.timeout(60):
-            assert await other.stdout.readline() == b"hanging\n"
-    finally:
-        other.kill()
-        await other.communicate()
+    await kill_while_hanging(world, PUBLISH)
     published = (await world.get(f"/runs/{run['run_id']}"))["published"]
     assert published == 6
     assert len(await world.published(MemberHandedOverV1)) == published
@@ -160,3 +136,8 @@ async def test_publishing_goes_on_after_the_process_was_killed(
             await world.publish_all()  # until the lock of the dead process is gone
     handovers = await world.published(MemberHandedOverV1)
     assert [each.booking_number for each in handovers] == list(range(1, 41))
+    async with world.context.database.connect() as connection:
+        held = await connection.execute(
+            text("SELECT count(*), count(DISTINCT claim_id) FROM reservations")
+        )
+        assert tuple(held.one()) == (40, 40)
