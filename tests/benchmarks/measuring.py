@@ -1,0 +1,76 @@
+"""How benchmarks measure: times, memory, and the table that they print."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import psutil
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something that was measured; more than the limit is too much."""
+
+    what: str
+    value: float
+    unit: str
+    limit: float | None = None
+    compared: str = ""
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether the limit does not hold."""
+        return self.limit is not None and self.value >= self.limit
+
+    def __str__(self) -> str:
+        limit = "" if self.limit is None else f"< {self.limit:,.3g}"
+        mark = "!" if self.is_too_much else " "
+        value = f"{self.value:,.3f}" if self.unit == "s" else f"{self.value:,.0f}"
+        return f"{mark} {self.what:<58}{value:>9} {self.unit:<9}{limit:<7} {self.compared}"
+
+
+class Memory:
+    """The resident memory of a process, looked at ten times a second."""
+
+    def __init__(self, process_id: int) -> None:
+        self._process = psutil.Process(process_id)
+        self._peak = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.1):
+            self._peak = max(self._peak, self._process.memory_info().rss)
+
+    def peak(self) -> float:
+        """Return the largest size since it was last asked for, in megabytes."""
+        peak, self._peak = self._peak, 0
+        return peak / MEGABYTE
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._thread.join()
+
+
+def p95_of(do: Callable[[int], object], times: int) -> float:
+    """Return the seconds that 95 of 100 calls take at most; each is told its number, from 0 on."""
+    return percentile([seconds_of(partial(do, number)) for number in range(times)])
+
+
+def percentile(times: Sequence[float]) -> float:
+    """Return the time below which 95 of 100 lie, or which they just reach."""
+    return sorted(times)[math.ceil(len(times) * 0.95) - 1]
+
+
+def seconds_of(do: Callable[[], object]) -> float:
+    """Return how long it takes."""
+    started = time.perf_counter()
+    do()
+    return time.perf_counter() - started
