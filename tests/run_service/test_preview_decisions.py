@@ -1,5 +1,6 @@
 """Leaving members of a preview out and taking them in, one by one and at once: R2, R3."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -112,9 +113,9 @@ async def test_a_minor_is_taken_in_alone_and_with_a_reason_each_time_r3(world: W
 
     assert await is_refused()
     for leave_out in (
-        lambda: decide(world, preview, member_id, left_out=True, reason="Again"),
-        lambda: decide_on_all(world, preview, left_out=True, member_ids=[member_id]),
-        lambda: decide_on_all(world, preview, left_out=True, member_ids=None),
+        partial(decide, world, preview, member_id, left_out=True, reason="Again"),
+        partial(decide_on_all, world, preview, left_out=True, member_ids=[member_id]),
+        partial(decide_on_all, world, preview, left_out=True, member_ids=None),
     ):
         taken = await decide(world, preview, member_id, left_out=False, reason="Emancipated")
         assert (taken.json()["left_out"], taken.json()["left_out_reason"]) == (False, None)

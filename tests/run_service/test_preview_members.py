@@ -36,8 +36,8 @@ async def listed(world: World, preview: Any, **query: Any) -> list[Any]:
     async with world.client() as client:
         cursor = None
         while True:
-            page = {"cursor": cursor} if cursor else {}
-            response = await client.get(path, params={**query, "limit": 1, **page})
+            here = query if cursor is None else {**query, "cursor": cursor}
+            response = await client.get(path, params={**here, "limit": 1})
             assert response.status_code == 200, response.text
             items += response.json()["items"]
             cursor = response.json()["next"]
@@ -117,13 +117,14 @@ async def test_a_cursor_is_of_one_preview_order_and_search(world: World) -> None
     assert page["next"] is not None
     elsewhere = f"/previews/{other['preview_id']}/members"
     async with world.client() as client:
-        for address, query in (
+        others: list[tuple[str, dict[str, Any]]] = [
             (path, {"sort": "-name", "search": "a"}),
             (path, {"search": "a"}),
             (path, {"sort": "name", "search": "b"}),
             (path, {"sort": "name", "search": "a", "left_out": False}),
             (elsewhere, {"sort": "name", "search": "a"}),
-        ):
+        ]
+        for address, query in others:
             refused = await client.get(address, params={**query, "cursor": page["next"]})
             assert refused.status_code == 422
             assert refused.json()["errors"][0]["field"] == "cursor"

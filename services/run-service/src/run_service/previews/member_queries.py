@@ -1,7 +1,7 @@
 """What the API reads of the members of a preview. Nothing but decisions changes in them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -39,9 +39,12 @@ _SORT_KEYS: Final[Mapping[str, Sequence[ColumnElement[Any]]]] = {
     "studio": (members.c.place,),
     "name": (members.c.surname, members.c.name, members.c.place),
     "membership_number": (members.c.membership_number, members.c.place),
-    "total": (func.coalesce(members.c.currency, ""), func.coalesce(members.c.total, 0),
-              members.c.place),
-}  # fmt: skip
+    "total": (
+        func.coalesce(members.c.currency, ""),
+        func.coalesce(members.c.total, 0),
+        members.c.place,
+    ),
+}
 
 # Versions are looked up by their key in a subquery: a join would hang on statistics, which know
 # nothing of rows that came in just now.
@@ -96,6 +99,10 @@ class WantedMembers:
         """What the members are sorted by."""
         return _SORT_KEYS[self.sort.removeprefix("-")]
 
+    def order(self, key: Iterable[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """Return the parts of a key as they are ordered by."""
+        return [part.desc() if self.is_descending else part for part in key]
+
 
 async def preview_members(
     connection: AsyncConnection,
@@ -111,13 +118,18 @@ async def preview_members(
     Raises the 422 that names `cursor` for one of another list, order or search.
     """
     await readable_preview(connection, principal, preview_id)
-    statement = _members_of(principal, preview_id).where(*wanted.conditions)
+    found = (
+        _members_of(principal, preview_id)
+        .with_only_columns(*wanted.key)
+        .where(*wanted.conditions)
+        .order_by(*wanted.order(wanted.key))
+        .limit(limit + 1)
+    )
     if cursor:
         last = await _last_key(connection, principal, preview_id, wanted, cursor)
         here = tuple_(*wanted.key)
-        statement = statement.where(here < last if wanted.is_descending else here > last)
-    order = [part.desc() if wanted.is_descending else part for part in wanted.key]
-    rows = (await connection.execute(statement.order_by(*order).limit(limit + 1))).all()
+        found = found.where(here < last if wanted.is_descending else here > last)
+    rows = (await connection.execute(_whole(principal, preview_id, wanted, found))).all()
     more = None
     if len(rows) > limit:
         more = cursors.encode([_name_of(preview_id, wanted), rows[limit - 1].place])
@@ -135,6 +147,18 @@ async def preview_member(
         raise not_found()
     (member,) = await _render(connection, principal, [row])
     return member
+
+
+def _whole(
+    principal: Principal, preview_id: UUID, wanted: WantedMembers, found: Select[Any]
+) -> Select[Any]:
+    """Return the rows of members whose keys were found: to sort these alone is much faster.
+
+    Each is looked up by its place; the OFFSET keeps the planner from another way.
+    """
+    keys = found.subquery()
+    whole = _members_of(principal, preview_id).where(members.c.place == keys.c.place).offset(0)
+    return select(whole.lateral()).select_from(keys).order_by(*wanted.order(keys.c))
 
 
 def _members_of(principal: Principal, preview_id: UUID) -> Select[Any]:

@@ -25,11 +25,16 @@ _OPEN_PREVIEWS = text(
     ORDER BY preview_id DESC LIMIT :limit
     """
 )
+# The OFFSET keeps what is sorted small, where the planner sorts to group.
 _FIGURES = text(
     """
-    SELECT currency, left_out_reason, minor, count(*) AS members,
-           sum(cardinality(claim_ids)) AS claims, sum(total) AS total
-    FROM preview_members WHERE tenant_id = :tenant_id AND preview_id = :preview_id
+    SELECT currency, left_out_reason, minor, count(*) AS members, sum(claims) AS claims,
+           sum(total) AS total
+    FROM (
+        SELECT currency, left_out_reason, minor, cardinality(claim_ids) AS claims, total
+        FROM preview_members WHERE tenant_id = :tenant_id AND preview_id = :preview_id
+        OFFSET 0
+    ) AS member
     GROUP BY currency, left_out_reason, minor
     """
 )
