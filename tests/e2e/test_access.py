@@ -239,9 +239,7 @@ def test_a_token_for_one_studio_changes_nothing_of_another(
         elif route.path == "/v1/runs/{run_id}/reversal" and route.method == "POST":
             response = ask(http, stack, route, narrowed, world.ids)
             assert answer_of(response)[1]["type"] == "urn:collection:problem:other-studios"
-        elif (route.path == "/v1/settings" and route.method == "PUT") or route.path.startswith(
-            "/v1/imports"
-        ):
+        elif route.path.startswith(("/v1/imports", "/v1/settings")) and route.role == MANAGE:
             response = ask(http, stack, route, narrowed, world.ids)
             assert answer_of(response)[1]["type"] == "urn:collection:problem:all-studios-needed"
     assert everything_of(stack, world.tenant) == before

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_service.candidates.search_text import search_text, search_words
+from run_service.candidates.search_text import search_text, search_words, spell_out
 
 
 def finds(query: str, name: str, membership_number: str = "0042") -> bool:
@@ -67,3 +67,15 @@ def test_each_part_of_a_name_finds_it_r6(name: str, data: st.DataObject) -> None
     start = data.draw(st.integers(0, len(name)))
     end = data.draw(st.integers(start, len(name)))
     assert finds(name[start:end], name)
+
+
+def test_names_stand_where_people_look_for_them() -> None:
+    names = ["Zander", "de Boer", "Özdemir", "Abel", "Äbele", "oppel"]
+    assert sorted(names, key=spell_out) == [
+        "Abel",
+        "Äbele",
+        "de Boer",
+        "Özdemir",
+        "oppel",
+        "Zander",
+    ]

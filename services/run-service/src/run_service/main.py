@@ -12,6 +12,7 @@ from run_service.imports.discard_imports import DISCARD_IMPORTS, discard_imports
 from run_service.imports.publish_imports import PUBLISH_IMPORTS, publish_imports
 from run_service.previews import api as previews_api
 from run_service.previews.discard_previews import discard_previews
+from run_service.previews.discard_snapshots import discard_snapshots
 from run_service.runs import api as runs_api
 from run_service.runs import handovers_api, members_api, reversal_api
 from run_service.runs.publish_handovers import PUBLISH_HANDOVERS, publish_handovers
@@ -41,6 +42,7 @@ service = Service(
         Worker(PUBLISH_IMPORTS, publish_imports, interval=2.0),
         Worker(DISCARD_IMPORTS, discard_imports, interval=600.0),
         Worker("discard previews", discard_previews, interval=600.0),
+        Worker("discard snapshots", discard_snapshots, interval=600.0),
     ],
 )
 

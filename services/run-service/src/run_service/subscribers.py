@@ -27,7 +27,7 @@ from run_service.candidates.member import (
     of_age_on,
 )
 from run_service.candidates.recount import recount
-from run_service.candidates.search_text import search_text
+from run_service.candidates.search_text import search_text, spell_out
 from run_service.candidates.store import Share, add_shares, save_newest, save_versions
 from run_service.runs import tallies
 from run_service.runs.run import CaseStatus
@@ -72,7 +72,7 @@ async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
                 "studio_id": member.studio_id,
                 "membership_number": member.membership_number,
                 "name": display_name(member.first_name, member.name1),
-                "surname": member.name1,
+                "surname": spell_out(member.name1),
                 "search_text": search_text(
                     display_name(member.first_name, member.name1), member.membership_number
                 ),

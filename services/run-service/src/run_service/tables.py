@@ -60,7 +60,7 @@ members: Final = Table(
     Column("studio_id", Uuid),
     Column("membership_number", Text),
     Column("name", Text, comment="as staff read it: first name and surname"),
-    Column("surname", Text, comment="what members are ordered by"),
+    Column("surname", Text, comment="without accents and capitals; what members are ordered by"),
     Column("search_text", Text, comment="what members are found by"),
     Column("last_level_passed_on", Date, comment="collection may begin from this day on"),
     Column("blocked_until", Date, comment="last day of a collection block; far off if it is open"),

@@ -18,18 +18,19 @@ def search_text(name: str, membership_number: str) -> str:
     It holds the name as it is spelt without umlauts (Mueller), and as it looks without its dots
     (Muller): so each way to write it is found, and so is each part of either.
     """
-    spelt_out = _spell_out(name)
+    spelt_out = spell_out(name)
     shortened = spelt_out
     for pair, letter in _DIGRAPHS:
         shortened = shortened.replace(pair, letter)
-    return f"{spelt_out}\n{shortened}\n{_spell_out(membership_number)}"
+    return f"{spelt_out}\n{shortened}\n{spell_out(membership_number)}"
 
 
 def search_words(query: str) -> list[str]:
     """Return the words of a search; a member is found whose `search_text` holds them all."""
-    return _spell_out(query).split()
+    return spell_out(query).split()
 
 
-def _spell_out(text: str) -> str:
+def spell_out(text: str) -> str:
+    """Return a text without accents, umlauts and capitals; what is sorted by it stands together."""
     composed = unicodedata.normalize("NFC", text).casefold()
     return anyascii(composed.translate(_SPELT_OUT)).casefold()

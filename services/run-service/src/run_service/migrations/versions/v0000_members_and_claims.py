@@ -47,7 +47,10 @@ _CREATE: Final = (
     )
     """,
     "COMMENT ON COLUMN members.name IS 'as staff read it: first name and surname'",
-    "COMMENT ON COLUMN members.surname IS 'what members are ordered by'",
+    """
+    COMMENT ON COLUMN members.surname IS
+        'without accents and capitals; what members are ordered by'
+    """,
     "COMMENT ON COLUMN members.search_text IS 'what members are found by'",
     """
     COMMENT ON COLUMN members.last_level_passed_on IS
