@@ -31,11 +31,13 @@ _TAKE: Final = text(
               AND row > :after AND snapshot IS NOT NULL
             ORDER BY row LIMIT :batch
         ) AS next
+    ), taken AS (
+        DELETE FROM import_rows
+        WHERE tenant_id = :tenant_id AND import_id = :import_id AND kind = :kind
+          AND row > :after AND row <= (SELECT last FROM batch)
+        RETURNING row, number, studio_number, member_number, snapshot, content_hash
     )
-    DELETE FROM import_rows
-    WHERE tenant_id = :tenant_id AND import_id = :import_id AND kind = :kind
-      AND row > :after AND row <= (SELECT last FROM batch)
-    RETURNING row, number, studio_number, member_number, snapshot, content_hash
+    SELECT * FROM taken WHERE snapshot IS NOT NULL ORDER BY row
     """
 )
 
@@ -83,8 +85,7 @@ async def _take(
         _TAKE,
         {**import_.key, "kind": file.kind, "after": file.last_row_done, "batch": BATCH},
     )
-    good = [_Taken(**row._mapping) for row in rows if row.snapshot is not None]
-    return sorted(good, key=lambda row: row.row)
+    return [_Taken(**row._mapping) for row in rows]
 
 
 async def _publish(

@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from kit.problems import MALFORMED, TOO_LARGE, FieldError, problem, unprocessable
 from run_service.imports.create_import import Upload
@@ -21,6 +22,7 @@ MAX_BODY_BYTES: Final = len(Kind) * MAX_FILE_BYTES + 64 * 1024
 """All files, and what stands between them."""
 
 _READ_AT_ONCE: Final = 1024 * 1024
+_NAMES: Final = ", ".join(Kind)
 
 
 @asynccontextmanager
@@ -32,6 +34,8 @@ async def uploads_of(request: Request) -> AsyncIterator[list[Upload]]:
     """
     try:
         form = await request.form(max_files=len(Kind), max_fields=0)
+    except ClientDisconnect as error:
+        raise problem(MALFORMED, "The request ended before the files did.") from error
     except HTTPException as error:
         if error.status_code != HTTPStatus.BAD_REQUEST:
             raise
@@ -40,9 +44,6 @@ async def uploads_of(request: Request) -> AsyncIterator[list[Upload]]:
         yield [await _examined(kind, file) for kind, file in _files(form)]
     finally:
         await form.close()
-
-
-_NAMES: Final = ", ".join(Kind)
 
 
 def _files(form: FormData) -> list[tuple[Kind, UploadFile]]:
