@@ -24,7 +24,7 @@ up: $(READY) ## Starts everything with seeded data, until Ctrl-C (MEMBERS=1000).
 	@$(BIN)/local-stack up --members $(MEMBERS)
 
 test: check ## Everything that has to hold: style, types, borders, contracts, tests.
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup -m "not idle"
+	$(BIN)/pytest --numprocesses 2 -m "not idle"
 	$(BIN)/pytest -m idle tests/kit
 
 check: $(READY)

@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from itertools import count
+from typing import Any
 
 import asyncpg
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 from kit.database import upgrade
 from kit.topics import provision
@@ -28,11 +30,22 @@ def plain_logs() -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share something heavy together, when several processes run the tests."""
-    for item in items:
-        for shared in {"stack", "kafka"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(shared))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let several processes share the tests: each takes a file, or all that shares much, at a time.
+
+    Not with xdist's groups: its marks do not reach the ids that this pytest gives to tests.
+    """
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = scope_of
+    return scheduler
+
+
+def scope_of(test_id: str) -> str:
+    """Return what is run by one process: a folder with one stack or one Kafka, else a file."""
+    file = test_id.partition("::")[0]
+    folder = file.rpartition("/")[0]
+    return folder if folder in ("tests/e2e", "tests/kit") else file
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,8 @@ class KafkaServer(Kafka):
     def _command(self) -> list[str | Path]:
         return [
             self._java,
-            *("-Xmx512m", "-XX:+UseSerialGC"),
+            # Compiled once and quickly: that halves what a start takes.
+            *("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
             f"-Dlog4j2.configurationFile={_LOGGING}",
             *("-cp", f"{_JARS}/*"),
         ]
