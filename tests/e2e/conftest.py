@@ -1,12 +1,15 @@
 """One stack of real processes for all tests by users; its logs must hold no personal data."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
 from local_stack.stack import Stack
 from tests.e2e.leaks import leaks
 from tests.e2e.story import Tenant
+from tests.e2e.whole_story import Story, tell_whole_story
+from tests.local_stack.family import family
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +20,13 @@ def tenants() -> list[Tenant]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, tenants: list[Tenant]) -> Iterator[Stack]:
-    """The whole system; after the last test its logs are searched for personal data (R63)."""
+    """The whole system; it goes without a trace, and no personal data is in its logs (R63)."""
+    before = family()
     with Stack(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
         assert not stack.dead
+    assert not stack.description.exists()
+    assert family() <= before
     populations = [tenant.population for tenant in tenants]
     ours = [log for log in stack.logs.glob("*.log") if log.stem not in ("kafka", "postgres")]
     found = [leak for log in ours for leak in leaks(log, populations)]
@@ -41,3 +47,11 @@ def make_tenant(stack: Stack, tenants: list[Tenant]) -> Iterator[Callable[[int],
     yield make
     for tenant in made:
         tenant.close()
+
+
+@pytest.fixture(scope="session")
+def story(stack: Stack, tenants: list[Tenant]) -> Iterator[Story]:
+    """A tenant to whose members everything has happened."""
+    with closing(Tenant(stack, members=60)) as tenant:
+        tenants.append(tenant)
+        yield tell_whole_story(tenant)
