@@ -40,7 +40,7 @@ SERVICES = [Member.of(file.parent) for file in sorted(ROOT.glob("services/*/pypr
 
 def run(command: Sequence[str | Path], directory: Path) -> str:
     """Run a program that has nothing from here, and return what it prints."""
-    ours = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+    ours = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, check=False
@@ -49,22 +49,32 @@ def run(command: Sequence[str | Path], directory: Path) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment for one service after the other: what one leaves, the next need not bring."""
+    directory = tmp_path_factory.mktemp("install")
+    run([uv.find_uv_bin(), "venv", "alone"], directory)
+    return directory / "alone"
+
+
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.folder.name)
-def test_a_service_is_installed_and_starts_alone(service: Member, tmp_path: Path) -> None:
+def test_a_service_is_installed_and_starts_alone(
+    service: Member, alone: Path, tmp_path: Path
+) -> None:
     assert service.folder.name in service.programs
     everybodys = {package for each in SERVICES for package in each.packages}
     tool = uv.find_uv_bin()
-    run([tool, "venv", "alone"], tmp_path)
-    python = tmp_path / "alone" / "bin" / "python"
+    python = alone / "bin" / "python"
     ours = [ROOT / "contracts", ROOT / "kit", service.folder]
     into = ["--python", str(python)]
     locked = ["--constraints", str(ROOT / "requirements.lock")]
-    run([tool, "pip", "install", *into, *locked, *ours], tmp_path)
+    # Exactly what it needs: whatever another service has left is taken away.
+    run([tool, "pip", "install", "--exact", *into, *locked, *ours], tmp_path)
     run([tool, "pip", "check", *into], tmp_path)
     found = run([python, "-I", "-c", FIND, *everybodys, "local_stack"], tmp_path).split()
     assert {*found} == {*service.packages}
     for package in service.packages:
-        (installed,) = tmp_path.glob(f"alone/lib/*/site-packages/{package}")
+        (installed,) = alone.glob(f"lib/*/site-packages/{package}")
         assert files_of(installed) == files_of(service.folder / "src" / package)
     for program in service.programs:
         # Imports all that the program is made of.
