@@ -176,7 +176,7 @@ async def test_answers_to_a_run_that_is_being_reversed_wait_without_holding_its_
 
 
 async def _until_somebody_waits_for_a_lock(world: World) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (await world.rows("SELECT 1 FROM pg_locks WHERE NOT granted")):
             await asyncio.sleep(0.01)
 

@@ -141,7 +141,7 @@ async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
         env=os.environ | {name.upper(): str(value) for name, value in settings.items()},
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await export(context, export_id)).rows_done < 3:
                 await asyncio.sleep(0.05)
     finally:

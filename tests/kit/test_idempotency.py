@@ -211,7 +211,7 @@ async def test_while_the_first_is_in_flight_the_second_is_told_so(
     held.opened.clear()
     monkeypatch.setattr(f"{__name__}.gate", held)
     first = asyncio.create_task(_post(client, "key-1"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await held.entered.wait()
         second = await _post(client, "key-1")
         held.opened.set()
@@ -229,7 +229,7 @@ async def test_after_a_crash_in_the_middle_nothing_is_left_and_the_request_can_b
     held.opened.clear()
     monkeypatch.setattr(f"{__name__}.gate", held)
     first = asyncio.create_task(_post(client, "key-1"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await held.entered.wait()
         async with database.begin() as connection:  # ends the request's session, as a crash would
             await connection.execute(

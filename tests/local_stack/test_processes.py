@@ -34,13 +34,13 @@ def test_whoever_ends_the_program_ends_its_children_and_theirs(
         child = psutil.Process(int(program.stdout.readline()))
         family = [child, *wait_for_children(child)]
         program.send_signal(how)
-        program.wait(10)
-    _, alive = psutil.wait_procs(family, timeout=10)
+        program.wait(60)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
 
 
 def wait_for_children(process: psutil.Process) -> list[psutil.Process]:
-    ends_at = time.monotonic() + 10
+    ends_at = time.monotonic() + 60
     children: list[psutil.Process] = []
     while not children:
         children = process.children(recursive=True)
@@ -54,7 +54,7 @@ def test_one_that_dies_at_its_start_is_named_with_its_log(tmp_path: Path) -> Non
     child = ChildProcess("the clerk", ["sh", "-c", "echo no paper; exit 3"], log=log)
     child.start()
     with pytest.raises(LocalStackError, match=f"the clerk.*{log}.*ended at its start"):
-        child.wait_until(lambda: False, limit=10)
+        child.wait_until(lambda: False, limit=60)
     assert log.read_text() == "no paper\n"
 
 
@@ -67,5 +67,5 @@ def test_one_that_does_not_stop_when_asked_is_killed(tmp_path: Path) -> None:
     family = [shell, *wait_for_children(shell)]
     child.stop(limit=0.2)
     assert not child.is_running
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []

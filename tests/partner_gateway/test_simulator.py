@@ -171,7 +171,7 @@ async def test_it_runs_as_a_program_of_its_own() -> None:
             behaviour = (await http.post("/behaviour", json={"pay_percent": 10})).json()
     finally:
         program.terminate()
-        await asyncio.wait_for(program.wait(), 10)
+        await asyncio.wait_for(program.wait(), 60)
     assert behaviour["reject_every"] == 5
     assert behaviour["answer"] == "SILENT"
     assert behaviour["pay_percent"] == 10
