@@ -6,8 +6,8 @@ from alembic import op
 
 from kit import plumbing
 
-revision: Final = "0001"
-down_revision: Final = "0000"
+revision: Final = "0002"
+down_revision: Final = "0001"
 
 _CREATE: Final = (
     """

@@ -6,8 +6,8 @@ from alembic import op
 
 from kit import plumbing
 
-revision: Final = "0002"
-down_revision: Final = "0001"
+revision: Final = "0003"
+down_revision: Final = "0002"
 
 _CREATE: Final = (
     """

@@ -6,7 +6,7 @@ from alembic import op
 
 from kit import plumbing
 
-revision: Final = "0000"
+revision: Final = "0001"
 down_revision: Final = None
 
 _CREATE: Final = (
