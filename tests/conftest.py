@@ -50,8 +50,13 @@ def scope_of(test_id: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A durable PostgreSQL 18 on a free port, for all tests of the run."""
+    """A PostgreSQL 18 on a free port, for all tests of the run.
+
+    It does not wait for the disk: tests end processes, never the machine, and what a process wrote
+    the operating system keeps. Dropping a database takes 0.02 s so, and 0.7 s otherwise.
+    """
     with PostgresServer(tmp_path_factory.mktemp("postgres")) as server:
+        server.configure("fsync", "off")
         yield server
 
 

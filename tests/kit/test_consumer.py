@@ -5,6 +5,7 @@ import asyncio
 import re
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -260,7 +261,16 @@ async def at_least(database: Database, number: int) -> bool:
     return await count(database) >= number
 
 
+@pytest.fixture
+def waits_for_the_disk(postgres: PostgresServer) -> Iterator[None]:
+    """Let PostgreSQL be as slow as it is where it runs for good."""
+    postgres.configure("fsync", "on")
+    yield
+    postgres.configure("fsync", "off")
+
+
 @pytest.mark.idle
+@pytest.mark.usefixtures("waits_for_the_disk")
 async def test_from_outbox_to_the_subscribers_commit_in_under_50_ms_when_idle(
     deliveries: Database, database_url: str, kafka: str
 ) -> None:

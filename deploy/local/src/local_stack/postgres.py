@@ -98,6 +98,12 @@ class Postgres(ABC):
         self._execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
         self._credentials[name] = (role, password)
 
+    def configure(self, name: str, value: str) -> None:
+        """Sets a setting of the running server, one that needs no restart."""
+        if not _NAME.fullmatch(name) or not _NAME.fullmatch(value):
+            raise ValueError("names and values of settings are lower case words here")
+        self._execute(f"ALTER SYSTEM SET {name} = {value};\nSELECT pg_reload_conf();")
+
     def url(self, database: str) -> str:
         """Address of a database that `create_database` made, for its own role."""
         role, password = self._credentials[database]
