@@ -94,8 +94,10 @@ class Postgres(ABC):
         else:
             password = secrets.token_urlsafe(16)
             self._execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
-        self._execute(f"CREATE DATABASE {name} OWNER {role} TEMPLATE {template}")
-        self._execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+        self._execute(
+            f"CREATE DATABASE {name} OWNER {role} TEMPLATE {template};\n"
+            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"
+        )
         self._credentials[name] = (role, password)
 
     def configure(self, name: str, value: str) -> None:
