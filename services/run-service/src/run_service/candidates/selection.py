@@ -49,8 +49,8 @@ class LeftOut(StrEnum):
 NO_CANDIDATES: Final = frozenset({LeftOut.BLOCKED, LeftOut.DISPUTED, LeftOut.BELOW_MINIMUM})
 """Whom a preview does not show; it shows all others who are left out, with the reason."""
 
-_LARGEST_TOTAL: Final = 10**9
-"""Sums of a hundred of these still are amounts of a contract."""
+TOO_LARGE_TOTAL: Final = 10**9
+"""Nobody owes that much; sums of hundreds of members below it still are amounts of a contract."""
 
 # Conditions in SQL on a row of `members` that is called `member`; `Scope.parameters` are theirs.
 
@@ -68,7 +68,7 @@ LEFT_OUT_REASON: Final = f"""
         WHEN :disputed_hold AND member.disputed_count > 0 THEN 'DISPUTED'
         WHEN member.currency IS NULL THEN 'MIXED_CURRENCIES'
         WHEN cardinality(member.claim_ids) > {MAX_CLAIMS} THEN 'TOO_MANY_CLAIMS'
-        WHEN member.total >= {_LARGEST_TOTAL} THEN 'AMOUNT_TOO_LARGE'
+        WHEN member.total >= {TOO_LARGE_TOTAL} THEN 'AMOUNT_TOO_LARGE'
         WHEN member.total < CAST(CAST(:minimums AS jsonb) ->> member.currency AS numeric)
         THEN 'BELOW_MINIMUM'
         WHEN NOT {_LIABLE_HAS_ADDRESS} THEN 'INCOMPLETE_ADDRESS'

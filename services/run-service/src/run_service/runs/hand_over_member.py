@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 from datetime import date
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import Row, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import MAX_CLAIMS, ClaimSnapshotV1, Money
@@ -17,6 +17,7 @@ from run_service.candidates.selection import (
     IS_GOING,
     LEFT_OUT_REASON,
     OWES_SOMETHING,
+    TOO_LARGE_TOTAL,
     LeftOut,
     Scope,
     scope_of,
@@ -37,7 +38,7 @@ BEFORE_ANY: Final = -1
 
 _FIND_MEMBER = text(
     f"""
-    SELECT studio_id, currency, cardinality(claim_ids) AS claim_count,
+    SELECT studio_id, currency, total, cardinality(claim_ids) AS claim_count,
            {LEFT_OUT_REASON} AS left_out_reason,
            {OWES_SOMETHING} AND NOT {IS_GOING} AS owes_something,
            {IS_GOING} OR EXISTS (
@@ -114,20 +115,29 @@ async def _check_member(
     member = found.one_or_none()
     if member is None or not principal.may_see(member.studio_id):
         raise not_found()
-    if not member.owes_something:
-        reason = "IN_COLLECTION" if member.is_in_collection else "NOTHING_TO_HAND_OVER"
+    reason = _reason_against(member, order.fee)
+    is_minor = reason == LeftOut.MINOR_WITHOUT_GUARDIAN
+    if reason is not None and not is_minor:
         raise problem(MEMBER_NOT_HANDED_OVER, extensions={"reason": reason})
-    left_out_reason = member.left_out_reason
-    if order.fee is not None and member.claim_count == MAX_CLAIMS:
-        left_out_reason = LeftOut.TOO_MANY_CLAIMS.value
-    is_minor = left_out_reason == LeftOut.MINOR_WITHOUT_GUARDIAN
-    if left_out_reason is not None and not is_minor:
-        raise problem(MEMBER_NOT_HANDED_OVER, extensions={"reason": left_out_reason})
     if is_minor and not (order.reason or "").strip():
         raise unprocessable("reason", "Taking in a minor without a legal guardian needs a reason")
     if order.fee is not None and order.fee.currency != member.currency:
         raise unprocessable("fee.currency", "Must be the currency of the member's claims")
     return member.studio_id, is_minor
+
+
+def _reason_against(member: Row[Any], fee: Money | None) -> str | None:
+    """Return why a member cannot be handed over with such a fee, or without one."""
+    if not member.owes_something:
+        return "IN_COLLECTION" if member.is_in_collection else "NOTHING_TO_HAND_OVER"
+    reason: str | None = member.left_out_reason
+    if fee is None or reason not in {None, LeftOut.MINOR_WITHOUT_GUARDIAN}:
+        return reason
+    if member.claim_count == MAX_CLAIMS:
+        return LeftOut.TOO_MANY_CLAIMS.value
+    if member.total + fee.amount >= TOO_LARGE_TOTAL:
+        return LeftOut.AMOUNT_TOO_LARGE.value
+    return reason
 
 
 def _fee(order: HandoverOrder, amount: Money, studio_id: UUID, today: date) -> ClaimSnapshotV1:

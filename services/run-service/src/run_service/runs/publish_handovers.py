@@ -28,7 +28,8 @@ _PAUSE: Final = timedelta(minutes=1)
 
 # Claims are reserved in one order, so that whoever reserves at the same time never waits in turn.
 # What belongs to one row is looked up by its key in a subquery: as a join it would hang on
-# statistics, which know nothing of rows that came in just now.
+# statistics, which know nothing of rows that came in just now. `owing` are those who owe the claims
+# by now, which need not be the members that the preview showed.
 _TAKE_NEXT = text(
     """
     WITH next AS MATERIALIZED (
@@ -41,6 +42,9 @@ _TAKE_NEXT = text(
         SELECT tenant_id, :run_id, member_id, claim_id, uuidv7(), to_collect
         FROM next CROSS JOIN unnest(claim_ids, claim_amounts) AS claim (claim_id, to_collect)
         ORDER BY claim_id
+        RETURNING (SELECT claim.member_id FROM claims AS claim
+                   WHERE claim.tenant_id = reservations.tenant_id
+                     AND claim.claim_id = reservations.claim_id) AS owes
     ), taken AS (
         INSERT INTO run_members (
             tenant_id, run_id, member_id, case_id, booking_number, studio_id, name,
@@ -60,7 +64,8 @@ _TAKE_NEXT = text(
               AND part.studio_id = next.studio_id) AS transfer_id,
            (SELECT snapshot::text FROM member_snapshots AS version
             WHERE version.tenant_id = next.tenant_id AND version.member_id = next.member_id
-              AND version.sequence = next.sequence) AS snapshot
+              AND version.sequence = next.sequence) AS snapshot,
+           (SELECT array_agg(DISTINCT owes) FROM reserved) AS owing
     FROM next JOIN taken USING (member_id)
     ORDER BY booking_number
     """
@@ -124,7 +129,7 @@ async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:
     await outbox.publish(
         connection, [(member_handed_over(run, member), run.creation) for member in members]
     )
-    await recount(connection, ((run.tenant_id, row.member_id) for row in rows))
+    await recount(connection, ((run.tenant_id, member_id) for member_id in rows[0].owing))
     published = run.published + len(rows)
     await change_run(
         connection,

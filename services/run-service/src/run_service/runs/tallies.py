@@ -31,7 +31,8 @@ class Answer:
 
 # Members are locked in one order, so that batches that meet never wait for each other. The
 # transitions allowed here are those of CaseStatus; any other answer is a repetition, but for the
-# partner's yes to a case of whose end was heard first: its member is not unanswered after all.
+# partner's yes to a case of whose end was heard first: its member is not unanswered after all. Free
+# claims count for who owes them by now, which need not be the member that was handed over.
 _ANSWER = text(
     """
     WITH answer AS (
@@ -64,6 +65,10 @@ _ANSWER = text(
         WHERE reserved.tenant_id = changed.tenant_id AND reserved.run_id = changed.run_id
           AND reserved.member_id = changed.member_id
           AND reserved.released_at IS NULL AND changed.status <> 'OPEN'
+        RETURNING reserved.tenant_id, (
+            SELECT claim.member_id FROM claims AS claim
+            WHERE claim.tenant_id = reserved.tenant_id AND claim.claim_id = reserved.claim_id
+        ) AS owes
     ), tallied AS (
         INSERT INTO run_tallies (
             tenant_id, run_id, studio_id, accepted, rejected, unanswered, ended, reversed)
@@ -77,9 +82,9 @@ _ANSWER = text(
         FROM changed
         GROUP BY tenant_id, run_id, studio_id
     )
-    SELECT tenant_id, case_id, locked.member_id,
-           coalesce(changed.status <> 'OPEN', false) AS released
-    FROM locked LEFT JOIN changed USING (tenant_id, case_id)
+    SELECT tenant_id, case_id, CAST(NULL AS uuid) AS owes FROM locked
+    UNION ALL
+    SELECT DISTINCT tenant_id, CAST(NULL AS uuid), owes FROM released
     """
 )
 _ADD_UP = text(
@@ -121,8 +126,8 @@ async def record(connection: AsyncConnection, answers: Sequence[Answer]) -> set[
     """
     found = await connection.execute(_ANSWER, {"answers": to_json(answers).decode()})
     rows = found.all()
-    await recount(connection, ((row.tenant_id, row.member_id) for row in rows if row.released))
-    return {(row.tenant_id, row.case_id) for row in rows}
+    await recount(connection, ((row.tenant_id, row.owes) for row in rows if row.owes is not None))
+    return {(row.tenant_id, row.case_id) for row in rows if row.case_id is not None}
 
 
 async def add_up(connection: AsyncConnection, run: LockedRun) -> Progress:
