@@ -109,6 +109,14 @@ class Desk:
             (each["file"], each["row"], each["column"], each["message"]) for each in page["items"]
         ]
 
+    async def spoil(self, import_: Any, statement: str) -> None:
+        """Spoil what is kept of an import, so that nothing can be done with it."""
+        async with self.world.context.database.begin() as connection:
+            await connection.execute(
+                text(f"{statement} WHERE import_id = :import_id"),
+                {"import_id": import_["import_id"]},
+            )
+
     async def check_all(self) -> None:
         """Let the worker check all files."""
         while await check_imports(self.world.context):

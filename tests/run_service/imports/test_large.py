@@ -5,14 +5,17 @@ import os
 import resource
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from contracts import MemberSnapshotV1
 from run_service.imports import check_imports as checking
 from run_service.imports import publish_imports as publishing
 from run_service.imports.check_imports import check_imports
+from run_service.imports.publish_imports import publish_imports
 from tests.run_service.imports.desk import (
     CLAIM,
     MEMBER,
@@ -94,6 +97,35 @@ async def test_a_small_import_does_not_wait_for_a_large_one(
     assert 0 < half["files"][0]["rows"] < 400
     await desk.check_all()
     assert files_of(await desk.get(large), "good", "bad") == [("studios", 800, 0)]
+
+
+async def test_an_import_that_cannot_be_checked_holds_no_other_up(desk: Desk) -> None:
+    broken, other = [(await desk.send(studios=table(STUDIO))).json() for _ in range(2)]
+    await desk.spoil(broken, "UPDATE import_files SET encoding = 'unknown'")
+    with pytest.raises(LookupError):
+        await check_imports(desk.world.context)
+    for _ in range(6):
+        with suppress(LookupError):
+            await check_imports(desk.world.context)
+    assert [(await desk.get(each))["status"] for each in (broken, other)] == [
+        "CHECKING",
+        "CHECKED",
+    ]
+
+
+async def test_an_import_that_cannot_be_published_holds_no_other_up(desk: Desk) -> None:
+    imports = [
+        await desk.check(studios=table({**STUDIO, "studio_number": number})) for number in "12"
+    ]
+    for each in imports:
+        assert (await desk.order(each)).status_code == 202
+    await desk.spoil(imports[0], "UPDATE import_rows SET snapshot = '{}'")
+    with pytest.raises(ValidationError):
+        await publish_imports(desk.world.context)
+    for _ in range(4):
+        with suppress(ValidationError):
+            await publish_imports(desk.world.context)
+    assert [(await desk.get(each))["status"] for each in imports] == ["PUBLISHING", "PUBLISHED"]
 
 
 async def test_several_instances_check_each_row_once(

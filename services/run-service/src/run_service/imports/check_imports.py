@@ -18,6 +18,7 @@ from run_service.imports.headings import Fault, Headings, RefusedError, read_hea
 from run_service.imports.kinds import Status
 from run_service.imports.rows import Row, RowReader
 from run_service.imports.store import LockedImport, StoredFile
+from run_service.imports.work_on_import import work_on_import
 
 CHECK_IMPORTS: Final = "check imports"
 """The worker's name."""
@@ -29,13 +30,10 @@ MOST_ROWS: Final = 500_000
 async def check_imports(context: Context[Any]) -> bool:
     """Check the next piece of an import, and tell whether there was one.
 
-    The lock on the import lets one instance at a time check it; how far it is is saved with what
-    was found, so that each row is checked once.
+    How far it is is saved with what was found, so that each row is checked once.
     """
-    async with context.database.begin() as connection:
-        import_ = await store.lock_import_to_do(connection, Status.CHECKING)
-        if import_ is None:
-            return False
+
+    async def check(connection: AsyncConnection, import_: LockedImport) -> None:
         if any(file.headings is None for file in import_.files):
             status = await _check_headings(connection, import_)
         elif files := [file for file in import_.files if file.checked < file.size]:
@@ -45,7 +43,8 @@ async def check_imports(context: Context[Any]) -> bool:
             await store.delete_files(connection, import_)
             status = Status.CHECKED
         await store.change_import(connection, import_, status=status)
-        return True
+
+    return await work_on_import(context, Status.CHECKING, check)
 
 
 async def _check_headings(connection: AsyncConnection, import_: LockedImport) -> Status:

@@ -15,6 +15,7 @@ from run_service.imports.kinds import Kind, Status
 from run_service.imports.rows import SNAPSHOTS, Snapshot
 from run_service.imports.store import LockedImport, StoredFile
 from run_service.imports.things import Thing
+from run_service.imports.work_on_import import work_on_import
 
 PUBLISH_IMPORTS: Final = "publish imports"
 """The worker's name."""
@@ -57,24 +58,23 @@ class _Taken:
 async def publish_imports(context: Context[Any]) -> bool:
     """Publish the next rows of an import, and tell whether there was one.
 
-    The lock on the import lets one instance at a time publish it. Rows go when they are published,
-    in one transaction with their events, so that each goes out once.
+    Rows go when they are published, in one transaction with their events, so that each goes out
+    once.
     """
-    async with context.database.begin() as connection:
-        import_ = await store.lock_import_to_do(connection, Status.PUBLISHING)
-        if import_ is None:
-            return False
-        for file in import_.files:
-            if taken := await _take(connection, import_, file):
-                await _publish(connection, import_, file, taken)
-                await store.change_import(connection, import_)
-                return True
-        await store.count_unchanged(connection, import_)
-        await store.delete_content(connection, import_)
-        await store.change_import(
-            connection, import_, status=Status.PUBLISHED, published_at=clock.now()
-        )
-        return True
+    return await work_on_import(context, Status.PUBLISHING, _publish_next)
+
+
+async def _publish_next(connection: AsyncConnection, import_: LockedImport) -> None:
+    for file in import_.files:
+        if taken := await _take(connection, import_, file):
+            await _publish(connection, import_, file, taken)
+            await store.change_import(connection, import_)
+            return
+    await store.count_unchanged(connection, import_)
+    await store.delete_content(connection, import_)
+    await store.change_import(
+        connection, import_, status=Status.PUBLISHED, published_at=clock.now()
+    )
 
 
 async def _take(

@@ -194,6 +194,12 @@ async def change_import(connection: AsyncConnection, import_: LockedImport, **va
     )
 
 
+async def postpone(connection: AsyncConnection, import_: LockedImport) -> None:
+    """Let all others go first that wait in the same status."""
+    table = tables.imports
+    await connection.execute(update(table).where(*_of(table, import_)).values(worked_on_at=now()))
+
+
 async def change_file(
     connection: AsyncConnection, import_: LockedImport, kind: Kind, **values: Any
 ) -> None:
