@@ -1,12 +1,17 @@
 """What a tenant wants of its runs: R1."""
 
+import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from kit import clock
 from kit.ids import new_id
-from run_service.candidates import selection
-from tests.run_service.world import World
+from kit.subscriptions import Batch
+from run_service import subscribers
+from tests.run_service.world import World, claim, member
 
 CHOSEN = {
     "minimum_amounts": [
@@ -45,6 +50,32 @@ async def test_a_change_of_what_somebody_else_has_changed_is_refused(world: Worl
             "/settings", json=CHOSEN, headers={"If-Match": first.headers["ETag"]}
         )
         assert third.status_code == 200
+
+
+async def test_settings_change_while_members_and_claims_come_in(world: World) -> None:
+    studio_id = await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    newer = member(debtor.member_id, studio_id, 2)
+    sale, newer_sale = [
+        claim(debtor.claim_ids[0], debtor.member_id, studio_id, sequence, kind="SALE")
+        for sequence in (2, 3)
+    ]
+    await world.feed(sale)
+    waiting = """
+        SELECT count(*) FROM pg_locks
+        WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+    """
+    async with world.client() as client, asyncio.timeout(20):
+        async with world.context.database.begin() as batch:
+            members: Any = Batch(batch, [world.message(newer)], world.context)
+            await subscribers.keep_members(members)
+            change = asyncio.create_task(client.put("/settings", json=CHOSEN))
+            while not await batch.scalar(text(waiting)):
+                await asyncio.sleep(0.01)
+            claims: Any = Batch(batch, [world.message(newer_sale)], world.context)
+            await subscribers.keep_claims(claims)
+        assert (await change).status_code == 200
+    assert (await world.get("/candidates/summary"))["members"] == 0
 
 
 @pytest.mark.parametrize(
@@ -87,8 +118,13 @@ async def test_days_are_those_of_the_tenants_time_zone_r3(
     async with world.client() as client:
         await client.put("/settings", json={"time_zone": "Pacific/Kiritimati"})
     asked = []
-    today = selection.clock.today
-    monkeypatch.setattr(selection.clock, "today", lambda zone: asked.append(zone) or today(zone))
+    today = clock.today
+
+    def asked_today(time_zone: str) -> date:
+        asked.append(time_zone)
+        return today(time_zone)
+
+    monkeypatch.setattr(clock, "today", asked_today)
     await world.get("/candidates/summary")
     await world.get("/candidates/summary", tenant_id=new_id())
     assert asked == ["Pacific/Kiritimati", "Europe/Berlin"]

@@ -26,7 +26,7 @@ from run_service.candidates.member import (
     is_complete,
     of_age_on,
 )
-from run_service.candidates.recount import recount
+from run_service.candidates.recount import recount, share_settings
 from run_service.candidates.search_text import search_text, spell_out
 from run_service.candidates.store import Share, add_shares, save_newest, save_versions
 from run_service.runs import tallies
@@ -60,6 +60,7 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
 @subscriptions.handles(MemberSnapshotV1)
 async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
     """Keep the newest snapshot of each member (R12)."""
+    await share_settings(batch.connection, {message.tenant_id for message in batch.messages})
     await save_versions(
         batch.connection,
         tables.members,

@@ -117,12 +117,20 @@ async def recount(connection: AsyncConnection, members: Iterable[tuple[UUID, UUI
         "tenant_ids": [tenant_id for tenant_id, _ in wanted],
         "member_ids": [member_id for _, member_id in wanted],
     }
-    await connection.execute(
-        _SHARE_SETTINGS, {"locks": _SETTINGS_LOCKS, "tenant_ids": parameters["tenant_ids"]}
-    )
+    await share_settings(connection, parameters["tenant_ids"])
     await connection.execute(_KNOW, parameters)
     await connection.execute(_LOCK, parameters)
     await connection.execute(_RECOUNT_SOME, parameters)
+
+
+async def share_settings(connection: AsyncConnection, tenant_ids: Iterable[UUID]) -> None:
+    """Keep the settings of tenants from changing until the transaction ends.
+
+    Whoever locks members does this first: a change of settings holds its lock when it comes to
+    the members, and would wait in turn for one who holds members and still wants the settings.
+    """
+    parameters = {"locks": _SETTINGS_LOCKS, "tenant_ids": list(tenant_ids)}
+    await connection.execute(_SHARE_SETTINGS, parameters)
 
 
 async def own_settings(connection: AsyncConnection, tenant_id: UUID) -> None:
