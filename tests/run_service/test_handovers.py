@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import text
 
 from contracts import LegalGuardian, MemberHandedOverV1
@@ -85,6 +86,26 @@ async def test_a_small_run_does_not_wait_for_a_large_one(world: World, small_bat
     small = await world.run(partner_id)
     await publish_handovers(world.context)
     assert (await world.get(f"/runs/{small['run_id']}"))["published"] == 1
+
+
+async def test_a_run_that_cannot_be_published_holds_no_other_up(world: World) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    change = text("UPDATE runs SET booking_number = :number, next_try_at = NULL WHERE run_id = :id")
+    await world.debtors(1, studio_id)
+    broken = await world.run(partner_id)
+    async with world.context.database.begin() as connection:
+        await connection.execute(change, {"id": broken["run_id"], "number": "x" * 1000})
+    with pytest.raises(ValidationError):
+        await publish_handovers(world.context)
+    await world.debtors(1, studio_id)
+    other = await world.run(partner_id)
+    assert (other["members"], len(await world.handed_over())) == (1, 1)
+    assert (await world.get(f"/runs/{other['run_id']}"))["published"] == 1
+    assert (await world.get(f"/runs/{broken['run_id']}"))["published"] == 0
+
+    async with world.context.database.begin() as connection:
+        await connection.execute(change, {"id": broken["run_id"], "number": "2026-000999"})
+    assert len(await world.handed_over()) == 2
 
 
 async def test_a_legal_guardian_is_liable_for_a_minor_r3(world: World) -> None:

@@ -175,14 +175,17 @@ async def save_decision_on_all(
     )
 
 
+# Asks for a run that is through, not for none that goes on: one that was made a moment ago, while
+# its preview was locked, is not seen here yet.
 _DISCARD_PREVIEW = text(
     """
     WITH old AS (
         SELECT tenant_id, preview_id FROM previews
         WHERE NOT discarded AND expires_at < now()
-          AND NOT EXISTS (SELECT FROM runs
+          AND (run_id IS NULL
+               OR EXISTS (SELECT FROM runs
                           WHERE runs.tenant_id = previews.tenant_id
-                            AND runs.run_id = previews.run_id AND published < member_count)
+                            AND runs.run_id = previews.run_id AND published = member_count))
         ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
     ), gone_members AS (
         DELETE FROM preview_members USING old
