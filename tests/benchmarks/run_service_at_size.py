@@ -63,8 +63,10 @@ class Tenant:
     figures: list[Figure] = field(default_factory=list)
 
     def measured(self, what: str, value: float, unit: str = "s", **more: Any) -> None:
-        """Note a figure."""
-        self.figures.append(Figure(what, value, unit, **more))
+        """Note a figure, and print it at once: all of them take minutes."""
+        figure = Figure(what, value, unit, **more)
+        self.figures.append(figure)
+        print(figure, flush=True)  # noqa: T201  what a benchmark is for
 
     def timed(
         self, what: str, times: Sequence[float], limit: float | None = None, compared: str = ""
@@ -150,6 +152,7 @@ def tenant(tmp_path: Path) -> Iterator[Tenant]:
 
 @pytest.mark.timeout(3_600)
 def test_a_large_tenant_is_handed_over_and_read_in_time(tenant: Tenant) -> None:
+    print(f"{MEMBERS:,} members; requests follow each other:", flush=True)  # noqa: T201  as above
     everything = publish_snapshots(tenant)
     tenant.program.start()
     memory = Memory(tenant.program.pid)
@@ -169,9 +172,6 @@ def test_a_large_tenant_is_handed_over_and_read_in_time(tenant: Tenant) -> None:
         note_memory(tenant, memory, "reading the run")
     finally:
         memory.stop()
-        print(f"\n{MEMBERS:,} members, one request after the other:")  # noqa: T201  a benchmark
-        for figure in tenant.figures:
-            print(figure)  # noqa: T201  as above
     if MEMBERS >= FULL_SIZE:
         assert [figure.what for figure in tenant.figures if figure.is_too_much] == []
 
