@@ -307,3 +307,26 @@ async def test_making_runs_needs_the_role_to_manage(world: World) -> None:
     async with world.client("collection:read") as client:
         headers = {"Idempotency-Key": "k"}
         assert (await client.post("/runs", json=body, headers=headers)).status_code == 403
+
+
+async def test_a_claim_that_moved_while_it_goes_is_in_collection_r11(world: World) -> None:
+    studio_id, partner_id = await world.studio(), await world.partner()
+    one, other = await world.debtors(2, studio_id)
+    alone = {"member_id": str(one.member_id), "partner_id": str(partner_id)}
+    assert (await world.post("/handovers", alone)).status_code == 201
+    await world.feed(claim(one.claim_ids[0], other.member_id, studio_id, 2))
+
+    preview = await world.preview(partner_id)
+    response = await world.post("/runs", {"preview_id": preview["preview_id"]})
+    assert response.status_code == 409
+    assert [(each["member_id"], each["reason"]) for each in response.json()["members"]] == [
+        (str(other.member_id), "IN_COLLECTION")
+    ]
+    response = await world.post("/handovers", {**alone, "member_id": str(other.member_id)})
+    assert (response.status_code, response.json()["reason"]) == (409, "IN_COLLECTION")
+
+    (handover,) = await world.handed_over()
+    assert handover.member_id == one.member_id
+    await world.run(partner_id)  # of what the other one owes besides
+    _, handover = await world.handed_over()
+    assert {each.claim_id for each in handover.claims} == set(other.claim_ids)

@@ -89,9 +89,10 @@ async def test_settings_change_while_members_and_claims_come_in(world: World) ->
         ("excluded_kinds", "SALE"),
         ("excluded_kinds.0", ["sale"]),
         ("excluded_kinds", ["SALE"] * 51),
-        ("disputed_claims_hold_member", "perhaps"),
+        ("disputed_claims_hold_member", "yes"),
         ("time_zone", "Mars/Olympus"),
         ("time_zone", ""),
+        ("time_zone", "localtime"),
         ("colour", "red"),
     ],
 )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -20,7 +21,7 @@ from kit.auth import Principal
 from kit.context import Context
 from kit.database import is_temporary
 from kit.ids import new_id
-from kit.problems import INTERNAL, INVALID, STALE, Problem, problem, unavailable
+from kit.problems import INTERNAL, INVALID, STALE, Problem, problem, unavailable, unprocessable
 from kit.trace import (
     Cause,
     carried,
@@ -130,9 +131,7 @@ class Edge:
                 exchange.note()
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
-        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
-            # PostgreSQL cannot store it, so nothing has it in its name.
-            invalid = problem(INVALID, "The address must not hold a NUL character.")
+        if (invalid := _with_nul(scope)) is not None:
             await invalid.response()(scope, receive, exchange.send)
             return
         try:
@@ -207,6 +206,16 @@ def _is_storable(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\x00" not in value
+
+
+def _with_nul(scope: Scope) -> Problem | None:
+    """Return the problem for an address with a NUL: PostgreSQL cannot store or look for it."""
+    for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        if "\x00" in name + value:
+            return unprocessable(name.replace("\x00", ""), "Must not hold a NUL character")
+    if b"%00" in scope.get("raw_path", b""):
+        return problem(INVALID, "The address must not hold a NUL character.")
+    return None
 
 
 def _request_id(headers: Headers) -> str:

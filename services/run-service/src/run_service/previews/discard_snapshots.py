@@ -14,10 +14,12 @@ BATCH: Final = 1000
 # which is not seen here yet.
 _DISCARD: Final = """
     WITH old AS (
-        SELECT tenant_id, {id}, sequence FROM {versions}
-        WHERE superseded_at < coalesce(
-            (SELECT min(created_at) FROM previews WHERE NOT discarded), now()
-        ) - interval '1 hour'
+        SELECT tenant_id, {id}, sequence FROM {versions} AS superseded
+        WHERE superseded_at < now() - interval '1 hour'
+          AND NOT EXISTS (
+              SELECT FROM previews
+              WHERE previews.tenant_id = superseded.tenant_id AND NOT discarded
+                AND created_at - interval '1 hour' <= superseded_at)
         ORDER BY superseded_at LIMIT :batch FOR UPDATE SKIP LOCKED
     )
     DELETE FROM {versions} AS version USING old

@@ -75,6 +75,29 @@ _CHANGED = text(
 )
 
 
+# A claim may have moved to another member since its run was made: it goes with the one who owed it
+# then, and the member who owes it now is not going.
+_CLAIMS_GOING = text(
+    """
+    WITH going AS MATERIALIZED (
+        SELECT claim_id
+        FROM runs AS going JOIN preview_members AS goes USING (tenant_id, preview_id)
+        CROSS JOIN unnest(goes.claim_ids) AS claim_id
+        WHERE tenant_id = :tenant_id AND published < member_count
+          AND NOT goes.left_out AND goes.place > going.last_place
+    )
+    SELECT DISTINCT member_id, name
+    FROM preview_members AS frozen CROSS JOIN unnest(claim_ids) AS claim_id
+    JOIN going USING (claim_id)
+    WHERE frozen.tenant_id = :tenant_id AND frozen.preview_id = :preview_id AND NOT left_out
+    ORDER BY name, member_id
+    """
+)
+_ANY_GOING = text(
+    "SELECT EXISTS (SELECT FROM runs WHERE tenant_id = :tenant_id AND published < member_count)"
+)
+
+
 async def changed_members(
     connection: AsyncConnection, preview_id: UUID, scope: Scope
 ) -> list[ChangedMember]:
@@ -85,7 +108,21 @@ async def changed_members(
     handed over is what the preview shows.
     """
     rows = await connection.execute(_CHANGED, {**scope.parameters, "preview_id": preview_id})
-    return [ChangedMember(row.member_id, row.name, _reason(row.reason)) for row in rows]
+    changed = [ChangedMember(row.member_id, row.name, _reason(row.reason)) for row in rows]
+    known = {member.member_id for member in changed}
+    going = await members_with_claims_going(connection, scope.tenant_id, preview_id)
+    return changed + [member for member in going if member.member_id not in known]
+
+
+async def members_with_claims_going(
+    connection: AsyncConnection, tenant_id: UUID, preview_id: UUID
+) -> list[ChangedMember]:
+    """Return the members of a preview with a claim that goes with another member just now."""
+    keys = {"tenant_id": tenant_id, "preview_id": preview_id}
+    if not await connection.scalar(_ANY_GOING, keys):
+        return []
+    rows = await connection.execute(_CLAIMS_GOING, keys)
+    return [ChangedMember(row.member_id, row.name, Change.IN_COLLECTION) for row in rows]
 
 
 def _reason(name: str) -> Change | LeftOut:

@@ -27,6 +27,7 @@ from run_service.previews.freeze import freeze
 from run_service.previews.store import insert_preview, save_decision
 from run_service.problems import MEMBER_NOT_HANDED_OVER
 from run_service.runs import store
+from run_service.runs.changed_members import Change, members_with_claims_going
 from run_service.runs.create_run import make_run
 from run_service.runs.resources import HandoverOrder
 from run_service.tables import claim_snapshots, claims
@@ -50,6 +51,7 @@ _FIND_MEMBER = text(
       AND EXISTS (SELECT FROM studios
                   WHERE studios.tenant_id = member.tenant_id
                     AND studios.studio_id = member.studio_id)
+    FOR NO KEY UPDATE OF member
     """  # noqa: S608 - constants
 )
 _ADD_FEE = text(
@@ -88,6 +90,8 @@ async def hand_over_member(
     preview = new_preview(principal, order.partner_id, [studio_id])
     await insert_preview(connection, principal.tenant_id, preview)
     await freeze(connection, preview.preview_id, scope, order.member_id)
+    if await members_with_claims_going(connection, principal.tenant_id, preview.preview_id):
+        raise problem(MEMBER_NOT_HANDED_OVER, extensions={"reason": Change.IN_COLLECTION})
     if is_minor:
         taken_in = {
             "left_out": False,
@@ -108,7 +112,10 @@ async def hand_over_member(
 async def _check_member(
     connection: AsyncConnection, principal: Principal, scope: Scope, order: HandoverOrder
 ) -> tuple[UUID, bool]:
-    """Return the member's studio, and whether it is a minor without a legal guardian."""
+    """Return the member's studio, and whether it is a minor without a legal guardian.
+
+    The member stays locked: what is frozen of it next is what was looked at here.
+    """
     found = await connection.execute(
         _FIND_MEMBER, {**scope.parameters, "member_id": order.member_id}
     )

@@ -179,12 +179,13 @@ class LockedRun:
 _LOCK = text(
     "SELECT * FROM runs WHERE tenant_id = :tenant_id AND run_id = :run_id FOR NO KEY UPDATE"
 )
-# The run with the fewest published first: a small run does not wait for a large one to end.
+# The run with the fewest published first: a small run does not wait for a large one to end. Of two
+# that are as far, the older.
 _LOCK_TO_PUBLISH = text(
     """
     SELECT * FROM runs
     WHERE published < member_count AND (next_try_at IS NULL OR next_try_at <= now())
-    ORDER BY published LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    ORDER BY published, run_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
     """
 )
 # The counts that have waited longest first; a run that cannot be settled holds no other up.

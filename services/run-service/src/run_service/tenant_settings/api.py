@@ -1,10 +1,11 @@
 """HTTP: what a tenant wants of its runs."""
 
+from functools import cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, field_validator
+from pydantic import Field, StrictBool, field_validator
 from pydantic_core import PydanticCustomError
 
 from contracts import Money
@@ -19,6 +20,12 @@ router = APIRouter(prefix="/v1/settings", tags=["settings"])
 Kind = Annotated[str, Field(pattern=r"^[A-Z][A-Z_]{0,39}$")]
 
 
+@cache
+def _time_zones() -> frozenset[str]:
+    """Return the zones of places, and UTC: `localtime` would be another one on each machine."""
+    return frozenset(name for name in available_timezones() if "/" in name) | {"UTC"}
+
+
 class SettingsOrder(Body):
     """What a tenant wants of its runs; all of it, what is not named gets its default."""
 
@@ -26,7 +33,7 @@ class SettingsOrder(Body):
     """One for each currency: a member who owes less is not handed over."""
     excluded_kinds: Annotated[list[Kind], Field(max_length=50, default_factory=list)]
     """Kinds of claims that are never handed over, such as SALE."""
-    disputed_claims_hold_member: bool = False
+    disputed_claims_hold_member: StrictBool = False
     """Whether one disputed claim keeps all claims of a member out of collection."""
     time_zone: Annotated[str, Field(max_length=64)] | None = None
     """IANA time zone of the tenant's days, such as Europe/Berlin; null means the service's."""
@@ -41,7 +48,7 @@ class SettingsOrder(Body):
     @field_validator("time_zone")
     @classmethod
     def _known_time_zone(cls, name: str | None) -> str | None:
-        if name is not None and name not in available_timezones():
+        if name is not None and name not in _time_zones():
             raise PydanticCustomError("time_zone", "There is no time zone of this name")
         return name
 
