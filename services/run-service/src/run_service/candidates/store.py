@@ -112,6 +112,8 @@ class Share:
     amount: Decimal
 
 
+# The claims stay as they are until the end: else one could go to another member meanwhile, who would
+# be counted without the share.
 _ADD_SHARES = text(
     """
     WITH fresh AS (
@@ -132,6 +134,8 @@ _ADD_SHARES = text(
         RETURNING tenant_id, claim_id
     )
     SELECT tenant_id, member_id FROM added JOIN claims USING (tenant_id, claim_id)
+    ORDER BY tenant_id, claim_id
+    FOR SHARE OF claims
     """
 )
 
