@@ -112,8 +112,8 @@ class Share:
     amount: Decimal
 
 
-# The claims stay as they are until the end: else one could go to another member meanwhile, who would
-# be counted without the share.
+# The claims stay as they are until the end: else one could go to another member meanwhile, who
+# would be counted without the share.
 _ADD_SHARES = text(
     """
     WITH fresh AS (
