@@ -11,6 +11,22 @@ from tests.run_service.case_events import closed, opened, rejected
 from tests.run_service.killed_process import kill_while_hanging
 from tests.run_service.world import World
 
+CREATE = """
+from kit.auth import Principal
+from kit.trace import Cause
+from run_service.runs.create_run import create_run
+from run_service.runs.resources import RunOrder
+
+async def work(world):
+    principal = Principal("staff-1", world.tenant_id, frozenset(), None)
+    order = RunOrder(preview_id=UUID("{preview_id}"))
+    async with world.context.database.begin() as connection:
+        cause = Cause(world.tenant_id, "lost", None)
+        await create_run(connection, principal, order, "Europe/Berlin", cause)
+        await hang()
+"""
+"""Makes a run, and hangs before it is committed."""
+
 RECORD = """
 from contracts import MemberHandedOverV1
 from run_service.runs import tallies
@@ -134,3 +150,15 @@ async def test_reversing_goes_on_after_the_process_was_killed_r10(world: World) 
     (reversed_,) = await world.published(RunReversedV1)
     assert (requested.reason, reversed_.reversed_count) == ("Wrong partner", 10)
     assert (await world.get("/candidates/summary"))["members"] == 10
+
+
+async def test_a_run_whose_making_was_killed_is_made_of_the_same_preview_r4(world: World) -> None:
+    await world.debtors(3, await world.studio())
+    preview_id = (await world.preview(await world.partner()))["preview_id"]
+    await kill_while_hanging(world, CREATE.replace("{preview_id}", preview_id))
+    assert (await world.get("/runs"))["items"] == []
+    assert (await world.get("/candidates/summary"))["members"] == 3
+    response = await world.post("/runs", {"preview_id": preview_id})
+    assert response.status_code == 201
+    assert response.json()["booking_number"].endswith("-000001")
+    assert len(await world.handed_over()) == 3
