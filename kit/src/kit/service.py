@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -115,8 +116,13 @@ class Service(Generic[S]):
             await context.database.close()
 
     def _serve(self, settings: S) -> None:
+        app = self.app(settings)
+        # What was loaded stays for good: full collections, which stop all else meanwhile, need
+        # not look through it each time.
+        gc.collect()
+        gc.freeze()
         uvicorn.run(
-            self.app(settings),
+            app,
             host=settings.http_host,
             port=settings.http_port,
             loop="uvloop",

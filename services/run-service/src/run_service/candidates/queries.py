@@ -13,12 +13,15 @@ from run_service.candidates.selection import CANDIDATES, LeftOut, Scope
 from run_service.money import sums_of
 from run_service.resources import CandidatesSummary, LeftOutCandidates, StudioCandidates
 
+# OFFSET keeps the claims' arrays out of what is grouped.
 _SUMMARY = text(
     f"""
     SELECT found.*, studio.name FROM (
         SELECT tenant_id, studio_id, currency, left_out_reason, count(*) AS members,
-               sum(cardinality(claim_ids)) AS claims, sum(total) AS total
-        FROM ({CANDIDATES}) AS candidate
+               sum(claim_count) AS claims, sum(total) AS total
+        FROM (SELECT tenant_id, studio_id, currency, left_out_reason, total,
+                     cardinality(claim_ids) AS claim_count
+              FROM ({CANDIDATES}) AS found OFFSET 0) AS candidate
         GROUP BY tenant_id, studio_id, currency, left_out_reason
     ) AS found
     JOIN studios AS studio USING (tenant_id, studio_id)

@@ -68,8 +68,7 @@ _CHANGED = text(
           AND NOT frozen.left_out
     ) AS compared
     WHERE is_going OR is_elsewhere OR owes_something_else OR owes_something IS NOT true
-       OR left_out_reason <> 'MINOR_WITHOUT_GUARDIAN'
-       OR left_out_reason = 'MINOR_WITHOUT_GUARDIAN' AND NOT minor
+       OR left_out_reason <> CASE WHEN minor THEN 'MINOR_WITHOUT_GUARDIAN' ELSE '' END
     ORDER BY place
     """  # noqa: S608 - constants
 )
