@@ -93,6 +93,11 @@ class Model:
         """Return the members of runs that are still to be handed over."""
         return {member_id for run in self.runs.values() for member_id in run.waiting}
 
+    def claims_going(self) -> set[UUID]:
+        """Return the claims of those, which others may owe by now."""
+        waiting = [debt for run in self.runs.values() for debt in run.waiting.values()]
+        return {claim_id for debt in waiting for claim_id in debt.claims}
+
     def debt(self, member_id: UUID, *, any_level: bool = False) -> Debt | None:
         """Return what a member owes that could go; None if that is nothing (R1, R9)."""
         member, taken = self.members.get(member_id), {claim_id for claim_id, *_ in self.reserved()}
@@ -143,8 +148,12 @@ class Model:
 
     def changes(self, preview: Mapping[UUID, Debt]) -> dict[UUID, str]:
         """Return why members of a preview that are not left out cannot go any more (R4)."""
+        going = self.claims_going()
         changes = {
-            each: self._change(each, debt) for each, debt in preview.items() if not debt.reason
+            each: self._change(each, debt)
+            or ("IN_COLLECTION" if going & debt.claims.keys() else None)
+            for each, debt in preview.items()
+            if not debt.reason
         }
         return {each: change for each, change in changes.items() if change}
 
