@@ -171,6 +171,24 @@ class Model:
             return "CLAIMS_CHANGED"
         return None if before.minor else debt.reason
 
+    def refusal(self, member_id: UUID, fee: Decimal) -> str | None:
+        """Return why a member cannot be handed over alone, with such a fee (R9)."""
+        debt = self.debt(member_id, any_level=True)
+        if member_id in self.going():
+            return "IN_COLLECTION"
+        if debt is None:
+            owed = {
+                claim.claim_id for claim in self.claims.values() if claim.member_id == member_id
+            }
+            held = [
+                claim_id in owed or (claim_id not in self.claims and handed_over == member_id)
+                for claim_id, _, handed_over in self.reserved()
+            ]
+            return "IN_COLLECTION" if any(held) else "NOTHING_TO_HAND_OVER"
+        if debt.reason in {None, MINOR} and debt.total + fee >= 10**9:
+            return "AMOUNT_TOO_LARGE"
+        return None if debt.reason == MINOR else debt.reason
+
     def answer(self, case: Case, status: str) -> None:
         """Take in what became of a member; what cannot follow is a repetition."""
         may_follow = {"PENDING": {"OPEN", "REJECTED", *ENDED}, "OPEN": ENDED}
