@@ -1,9 +1,7 @@
 """Files of any size: every bad row is found, and neither time nor memory runs away (R12)."""
 
 import asyncio
-import os
 import resource
-import sys
 import threading
 from contextlib import suppress
 from typing import Any
@@ -25,6 +23,7 @@ from tests.run_service.imports.desk import (
     files_of,
     table,
 )
+from tests.run_service.killed_process import kill_while_hanging
 
 ROWS = 100_000
 BAD = {
@@ -141,51 +140,27 @@ async def test_several_instances_check_each_row_once(
         assert files_of(await desk.get(each), "good", "bad") == [("studios", 300, 0)]
 
 
-WORK_UNTIL_KILLED = """
-import asyncio
-from kit.context import Context
-from kit.database import Database
+WORK = """
 from run_service.imports import check_imports, publish_imports, store
-from run_service.settings import Settings
 
-async def main():
+async def work(world):
     check_imports.LONGEST_RECORD = 1024
     publish_imports.BATCH = 2
-    settings = Settings()
-    context = Context(settings, Database(settings.database_url))
-    work = {work}
     for _ in range(4):
-        await work(context)
+        await {work}(world.context)
     change_import = store.change_import
     async def change_and_hang(*arguments, **values):
         await change_import(*arguments, **values)
-        print("hanging", flush=True)
-        await asyncio.Event().wait()
+        await hang()
     store.change_import = change_and_hang
-    await work(context)
-
-asyncio.run(main())
+    await {work}(world.context)
 """
 """Does four pieces of work, and hangs with the fifth done but not committed."""
 
 
 async def work_until_killed(desk: Desk, work: str) -> None:
     """Let another process work, and kill it in the middle."""
-    settings = desk.world.context.settings.model_dump(mode="json")
-    other = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        WORK_UNTIL_KILLED.replace("{work}", work),
-        env={**os.environ, **{name.upper(): str(value) for name, value in settings.items()}},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert other.stdout is not None
-    try:
-        async with asyncio.timeout(60):
-            assert await other.stdout.readline() == b"hanging\n"
-    finally:
-        other.kill()
-        await other.communicate()
+    await kill_while_hanging(desk.world, WORK.replace("{work}", work))
 
 
 async def test_checking_goes_on_after_the_process_was_killed(

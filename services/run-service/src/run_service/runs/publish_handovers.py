@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,18 +12,16 @@ from contracts import ClaimSnapshotV1, HandoverStudio, MemberSnapshotV1
 from kit import outbox
 from kit.clock import now
 from kit.context import Context
-from kit.database import is_temporary
 from run_service.candidates.recount import recount
 from run_service.runs.handover import FrozenClaim, FrozenMember, member_handed_over
 from run_service.runs.store import LockedRun, change_run, lock_run_to_publish
+from run_service.runs.work_on_run import work_on_run
 
 PUBLISH_HANDOVERS: Final = "publish handovers"
 """The worker's name."""
 
 BATCH: Final = 500
 """Members of one transaction."""
-
-_PAUSE: Final = timedelta(minutes=1)
 
 # Claims are reserved in one order, so that whoever reserves at the same time never waits in turn.
 # What belongs to one row is looked up by its key in a subquery: as a join it would hang on
@@ -104,19 +101,9 @@ async def publish_handovers(context: Context[Any]) -> bool:
     events, so that each member goes out once. A run that fails is tried again after a minute, and
     holds no other up.
     """
-    run: LockedRun | None = None
-    try:
-        async with context.database.begin() as connection:
-            run = await lock_run_to_publish(connection)
-            if run is None:
-                return False
-            await _publish_next(connection, run)
-            return True
-    except Exception as error:
-        if run is not None and not is_temporary(error):
-            async with context.database.begin() as connection:
-                await change_run(connection, run, next_try_at=now() + _PAUSE)
-        raise
+    return await work_on_run(
+        context, lock_run_to_publish, _publish_next, postponed_by="next_try_at"
+    )
 
 
 async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:

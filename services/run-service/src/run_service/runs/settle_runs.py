@@ -1,7 +1,6 @@
 """A run goes on to the status that the answers on its members have earned it (R8, R10)."""
 
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -9,12 +8,10 @@ from contracts import Event, RunHandedOverV1, RunRejectedV1, RunReversedV1
 from kit import outbox
 from kit.clock import now
 from kit.context import Context
-from kit.database import is_temporary
 from run_service.runs import tallies
 from run_service.runs.run import RunStatus, next_status
 from run_service.runs.store import LockedRun, change_run, lock_tallied_run
-
-_PAUSE: Final = timedelta(minutes=1)
+from run_service.runs.work_on_run import work_on_run
 
 
 async def settle_runs(context: Context[Any]) -> bool:
@@ -22,19 +19,7 @@ async def settle_runs(context: Context[Any]) -> bool:
 
     A run that fails is tried again after a minute, and holds no other up.
     """
-    run: LockedRun | None = None
-    try:
-        async with context.database.begin() as connection:
-            run = await lock_tallied_run(connection)
-            if run is None:
-                return False
-            await settle(connection, run)
-            return True
-    except Exception as error:
-        if run is not None and not is_temporary(error):
-            async with context.database.begin() as connection:
-                await change_run(connection, run, next_settling_at=now() + _PAUSE)
-        raise
+    return await work_on_run(context, lock_tallied_run, settle, postponed_by="next_settling_at")
 
 
 async def settle(connection: AsyncConnection, run: LockedRun) -> None:
