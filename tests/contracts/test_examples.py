@@ -1,6 +1,7 @@
 """The golden examples: each event as it stands in Kafka (R60)."""
 
 import json
+from typing import Any
 
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
@@ -21,14 +22,21 @@ def test_it_follows_the_committed_schema(example: Example) -> None:
     schema = json.loads((FOLDER / "schemas" / f"{example.type}.json").read_text("utf-8"))
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     validator.check_schema(schema)
-    validator.validate(example.data)
+    validator.validate(_as_written_today(example))
 
 
 def test_it_means_the_same_after_reading_and_writing(example: Example) -> None:
-    event = parse(example.type, example.value)
-    written = event.model_dump_json().encode()
-    assert json.loads(written) == example.data
-    assert parse(example.type, written) == event
+    written = _as_written_today(example)
+    assert parse(example.type, json.dumps(written).encode()) == parse(example.type, example.value)
+    added_since = written.keys() - example.data.keys()
+    assert {name: written[name] for name in example.data} == example.data
+    assert all(written[name] is None for name in added_since)
+
+
+def _as_written_today(example: Example) -> dict[str, Any]:
+    """Return the data of an example, which is never edited, with the fields added since."""
+    written: dict[str, Any] = json.loads(parse(example.type, example.value).model_dump_json())
+    return written
 
 
 def test_its_envelope_is_whole_and_names_type_source_and_key(example: Example) -> None:

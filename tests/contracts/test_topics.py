@@ -16,6 +16,7 @@ SERVICES = {
         "partner.report.v1",
         "partner.partner.v1",
         "receivables.claim.v1",
+        "partner.notice.v1",
     },
     "partner-gateway": {"collection.handover.v1", "collection.run.v1", "collection.case.v1"},
     "export-service": {"collection.run.v1", "collection.handover.v1", "collection.case.v1"},

@@ -167,6 +167,8 @@ class CasePaymentReducedV1(CaseEvent):
     """Day of the reduction, in the tenant's time zone."""
     shares: Shares
     """What was taken back from each claim (positive); what more was taken back was unallocated."""
+    shortfall: Money | None = None
+    """What of it had been paid out already, and is missing now; none when nothing."""
     open: Money
     """What is open on the case after that."""
 
@@ -174,6 +176,67 @@ class CasePaymentReducedV1(CaseEvent):
     def _one_currency(self) -> Self:
         require_one_currency((self.amount_before, self.amount_after, self.open))
         require_one_currency((self.open, *_amounts(self.shares)))
+        if self.shortfall is not None:
+            require_one_currency((self.open, self.shortfall))
+        return self
+
+
+class CasePaymentReallocatedV1(CaseEvent):
+    """Money that was booked before belongs to other claims now, or to none any more.
+
+    It is in the currency of the case, and the amount of the payment stays the same.
+    """
+
+    TYPE = "case.payment-reallocated.v1"
+
+    reallocation_id: UUID
+    """Id of this change."""
+    payment_id: UUID
+    """Id of the payment."""
+    payment_case_id: UUID
+    """Case on which the payment was booked: this one, or another one of the same member."""
+    reason: Literal["CLAIM_CHANGED", "SETTLED"]
+    """CLAIM_CHANGED: a claim is less than was paid on it. SETTLED: staff gave it to claims."""
+    taken: Shares
+    """What was taken off claims of this case and is unallocated since."""
+    given: Shares
+    """What was unallocated and went to claims of this case."""
+    booking_date: Day
+    """Day of the change, in the tenant's time zone."""
+    unallocated: Money
+    """The part of the payment that belongs to no claim after that."""
+    open: Money
+    """What is open on this case after that."""
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Self:
+        require_one_currency(
+            (self.unallocated, self.open, *_amounts(self.taken), *_amounts(self.given))
+        )
+        return self
+
+
+class CaseUnallocatedSettledV1(CaseEvent):
+    """Money that no claim could take has left the case."""
+
+    TYPE = "case.unallocated-settled.v1"
+
+    settlement_id: UUID
+    """Id of the settlement."""
+    payment_id: UUID
+    """Id of the payment that the money came with."""
+    outcome: Literal["PAID_BACK", "GIVEN_TO_DEBTOR"]
+    """PAID_BACK: to the partner. GIVEN_TO_DEBTOR: to the member or whoever paid for it."""
+    amount: Money
+    """How much."""
+    booking_date: Day
+    """Day of the settlement, in the tenant's time zone."""
+    unallocated: Money
+    """The part of the payment that still belongs to no claim after that."""
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Self:
+        require_one_currency((self.amount, self.unallocated))
         return self
 
 
@@ -192,6 +255,10 @@ class CaseClaimChangedV1(CaseEvent):
     """What was paid on the claim at the studio by now, in sum."""
     cancelled: bool
     """Whether the claim is cancelled."""
+    amount_before: Money | None = None
+    """Amount of the claim as it was known before; none when not told."""
+    paid_directly_before: Money | None = None
+    """What was known before as paid at the studio; none when not told."""
     open_before: Money
     """What was open on the claim before."""
     open: Money
@@ -204,6 +271,8 @@ class CaseClaimChangedV1(CaseEvent):
         require_one_currency(
             (self.amount, self.paid_directly, self.open_before, self.open, self.case_open)
         )
+        known_before = (self.amount_before, self.paid_directly_before)
+        require_one_currency((self.amount, *(money for money in known_before if money is not None)))
         return self
 
 
