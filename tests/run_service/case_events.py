@@ -1,5 +1,7 @@
 """What case-service says of what became of a member, in events."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +10,13 @@ from contracts import (
     CaseClosedV1,
     CaseOpenedV1,
     CasePaymentBookedV1,
+    CasePaymentReallocatedV1,
     CasePaymentReducedV1,
     CaseRejectedV1,
     ClaimResult,
     ClaimShare,
     MemberHandedOverV1,
+    Money,
     OpenClaim,
 )
 from kit import clock
@@ -77,6 +81,16 @@ def closed(handover: MemberHandedOverV1, reason: Any = "COMPLETED") -> CaseClose
     )
 
 
+def written_off(handover: MemberHandedOverV1, amount: str) -> CaseClosedV1:
+    """The case ends, and a part of what is open on its first claim is given up (R25)."""
+    ended = closed(handover)
+    first, *others = ended.claims
+    given_up = Money(amount=Decimal(amount), currency=first.residual.currency)
+    return ended.model_copy(
+        update={"claims": (first.model_copy(update={"written_off": given_up}), *others)}
+    )
+
+
 def cancelled(handover: MemberHandedOverV1) -> CaseCancelledV1:
     """The case is taken back."""
     return CaseCancelledV1(**_case(handover), cancelled_by="STAFF", claims=_results(handover))
@@ -119,4 +133,33 @@ def reduced(
         booking_date=LONG_AGO,
         shares=(share,),
         open=euros("0.00"),
+    )
+
+
+def reallocated(
+    handover: MemberHandedOverV1,
+    *,
+    taken: Mapping[UUID, str],
+    given: Mapping[UUID, str],
+    reallocation_id: UUID | None = None,
+) -> CasePaymentReallocatedV1:
+    """Amounts by claim: money leaves claims of the case, and goes to claims of the case."""
+    return CasePaymentReallocatedV1(
+        **_case(handover),
+        reallocation_id=reallocation_id or new_id(),
+        payment_id=new_id(),
+        payment_case_id=handover.case_id,
+        reason="CLAIM_CHANGED",
+        taken=_shares(taken),
+        given=_shares(given),
+        booking_date=LONG_AGO,
+        unallocated=euros("0.00"),
+        open=euros("0.00"),
+    )
+
+
+def _shares(amounts: Mapping[UUID, str]) -> tuple[ClaimShare, ...]:
+    return tuple(
+        ClaimShare(claim_id=claim_id, amount=euros(amount), open=euros("0.00"))
+        for claim_id, amount in amounts.items()
     )

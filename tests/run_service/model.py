@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from contracts import ClaimSnapshotV1, MemberSnapshotV1, StudioSnapshotV1
+from contracts import CaseClosedV1, ClaimSnapshotV1, MemberSnapshotV1, StudioSnapshotV1
 from tests.run_service.world import ADULT
 
 HELD = {"PENDING", "OPEN"}
@@ -195,6 +195,13 @@ class Model:
         case.accepted |= status == "OPEN" and case.status != "REJECTED"
         if status in may_follow.get(case.status, set()):
             case.status = status
+
+    def give_up(self, event: CaseClosedV1) -> None:
+        """Take in what was written off with a case, known or not (R25)."""
+        for each in event.claims:
+            if each.written_off.amount > 0:
+                key = (each.claim_id, event.case_id)
+                self.shares.setdefault(key, each.written_off.amount)
 
     def settle(self, run_id: UUID) -> None:
         """Count what became of a run's members, and draw the conclusion (R8, R10)."""

@@ -15,6 +15,7 @@ from contracts import (
     CaseClosedV1,
     CaseOpenedV1,
     CasePaymentBookedV1,
+    CasePaymentReallocatedV1,
     CasePaymentReducedV1,
     CaseRejectedV1,
     ClaimSnapshotV1,
@@ -133,7 +134,14 @@ class Tenant:
             case CasePaymentReducedV1():
                 (share,) = event.shares
                 self.model.shares[share.claim_id, event.reduction_id] = -share.amount.amount
+            case CasePaymentReallocatedV1():
+                for sign, shares in ((1, event.given), (-1, event.taken)):
+                    for share in shares:
+                        key = (share.claim_id, event.reallocation_id)
+                        self.model.shares[key] = sign * share.amount.amount
             case CaseOpenedV1() | CaseRejectedV1() | CaseClosedV1() | CaseCancelledV1():
+                if isinstance(event, CaseClosedV1):
+                    self.model.give_up(event)
                 self.model.answer(self.model.cases[event.case_id], STATUS_BY_EVENT[type(event)])
 
     # Staff

@@ -7,8 +7,17 @@ import pytest
 from contracts import RunHandedOverV1, RunRejectedV1
 from kit.ids import new_id
 from run_service.runs.settle_runs import settle_runs
-from tests.run_service.case_events import cancelled, closed, opened, paid, reduced, rejected
-from tests.run_service.world import World
+from tests.run_service.case_events import (
+    cancelled,
+    closed,
+    opened,
+    paid,
+    reallocated,
+    reduced,
+    rejected,
+    written_off,
+)
+from tests.run_service.world import World, claim, euros
 
 
 async def members_of(world: World, run_id: str) -> dict[str, tuple[str, str | None]]:
@@ -158,3 +167,70 @@ async def test_what_was_paid_is_never_handed_over_again_r11(world: World) -> Non
     ]
     await world.feed(paid(handover, "20.00"))
     assert (await world.get("/candidates/summary"))["members"] == 0
+
+
+async def test_what_was_given_up_is_never_handed_over_again_r25(world: World) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    (debtor,) = await world.debtors(1, studio_id, "30.00", "7.00")
+    run = await world.run(partner_id)
+    (handover,) = await world.handed_over()
+    first, second = (each.claim_id for each in handover.claims)
+    end = written_off(handover, "20.00")
+    await world.feed(opened(handover), paid(handover, "4.00"), end, end)
+    await world.feed(end)
+    assert (await world.get("/candidates/summary"))["totals"] == [
+        {"amount": "13.00", "currency": "EUR"}
+    ]
+    # It is not open any more, and was not collected either.
+    member = await world.get(f"/runs/{run['run_id']}/members/{debtor.member_id}")
+    assert {each["claim_id"]: each["open"]["amount"] for each in member["claims"]} == {
+        str(first): "6.00",
+        str(second): "7.00",
+    }
+    assert [each["collected"]["amount"] for each in member["claims"]] == ["4.00", "0.00"]
+    outlook = await world.get(f"/runs/{run['run_id']}/reversal")
+    assert outlook["collected"] == [{"amount": "4.00", "currency": "EUR"}]
+    # A correction of the claim may leave less than was given up: nothing is open then.
+    known = claim(first, debtor.member_id, studio_id, 2, amount=euros("10.00"))
+    await world.feed(known)
+    assert (await world.get("/candidates/summary"))["totals"] == [
+        {"amount": "7.00", "currency": "EUR"}
+    ]
+
+
+async def test_what_was_given_up_counts_once_though_its_run_comes_later_r25(world: World) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    await world.debtors(1, studio_id)
+    await world.run(partner_id)
+    (handover,) = await world.handed_over()
+    stranger = handover.model_copy(update={"case_id": new_id()})
+    early = written_off(stranger, "20.00")
+    assert await world.feed(early) == [f"run:{handover.run_id}"]
+    assert await world.feed(early) == [f"run:{handover.run_id}"]
+    await world.feed(closed(handover))
+    assert (await world.get("/candidates/summary"))["totals"] == [
+        {"amount": "10.00", "currency": "EUR"}
+    ]
+
+
+async def test_money_that_moves_between_claims_counts_where_it_is_r28_r29(world: World) -> None:
+    partner_id, studio_id = await world.partner(), await world.studio()
+    (debtor,) = await world.debtors(1, studio_id, "30.00", "7.00", "5.00")
+    run = await world.run(partner_id)
+    (handover,) = await world.handed_over()
+    first, second, third = (each.claim_id for each in handover.claims)
+    move = reallocated(
+        handover, taken={first: "8.00", third: "1.00"}, given={second: "6.50", third: "2.50"}
+    )
+    await world.feed(opened(handover), paid(handover, "12.00"), move, move)
+    await world.feed(move)
+    member = await world.get(f"/runs/{run['run_id']}/members/{debtor.member_id}")
+    assert {each["claim_id"]: each["collected"]["amount"] for each in member["claims"]} == {
+        str(first): "4.00",
+        str(second): "6.50",
+        str(third): "1.50",
+    }
+    await world.feed(closed(handover))
+    assert (await world.get("/candidates/summary"))["totals"] == [
+        {"amount": "30.00", "currency": "EUR"}
+    ]

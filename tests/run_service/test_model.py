@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from contracts import Event, Money
+from contracts import CaseClosedV1, Event, Money
 from kit.ids import new_id
 from run_service.runs import publish_handovers as publishing
 from tests.run_service import case_events
@@ -64,6 +65,7 @@ answers = st.sampled_from(
         case_events.opened,
         case_events.rejected,
         case_events.closed,
+        partial(case_events.written_off, amount="10.00"),
         case_events.cancelled,
     ]
 )
@@ -135,6 +137,9 @@ class RunService(RuleBasedStateMachine):
             strangers = [event.model_copy(update={"case_id": new_id()}) for event in events]
             parked = self.tenant.do(self.tenant.world.feed(*strangers))
             assert sorted(parked) == sorted(f"run:{event.run_id}" for event in strangers)
+            for event in strangers:
+                if isinstance(event, CaseClosedV1):
+                    self.tenant.model.give_up(event)
         self.tenant.feed(events)
 
     @rule(answer=answers)
@@ -164,6 +169,17 @@ class RunService(RuleBasedStateMachine):
         ]
         self.tenant.feed(events[: 1 if late else 2])
         self.tenant.sent += events
+
+    @precondition(lambda self: self.tenant.handovers)
+    @rule(place=picks, claim_places=st.tuples(picks, picks), amount=payments)
+    def money_moves(self, place: int, claim_places: tuple[int, int], amount: Decimal) -> None:
+        """From one claim of a case to another (R28, R29)."""
+        handover = self.tenant.handover(place)
+        source, target = (
+            handover.claims[each % len(handover.claims)].claim_id for each in claim_places
+        )
+        taken, given = {source: str(amount)}, {target: str(amount)} if target != source else {}
+        self.tenant.feed([case_events.reallocated(handover, taken=taken, given=given)])
 
     # Staff
 

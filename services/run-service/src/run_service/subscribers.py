@@ -1,13 +1,17 @@
 """Events in: one function for each contract."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TypeVar
+from uuid import UUID
 
 from contracts import (
     CaseCancelledV1,
     CaseClosedV1,
     CaseOpenedV1,
     CasePaymentBookedV1,
+    CasePaymentReallocatedV1,
     CasePaymentReducedV1,
     CaseRejectedV1,
     ClaimSnapshotV1,
@@ -28,7 +32,13 @@ from run_service.candidates.member import (
 )
 from run_service.candidates.recount import recount, share_settings
 from run_service.candidates.search_text import search_text, spell_out
-from run_service.candidates.store import Share, add_shares, save_newest, save_versions
+from run_service.candidates.store import (
+    Share,
+    add_shares,
+    save_newest,
+    save_versions,
+    written_off,
+)
 from run_service.runs import tallies
 from run_service.runs.run import CaseStatus
 from run_service.runs.tallies import Answer
@@ -180,6 +190,35 @@ async def count_reductions(batch: Batch[CasePaymentReducedV1]) -> None:
     )
 
 
+@subscriptions.handles(CasePaymentReallocatedV1)
+async def count_reallocations(batch: Batch[CasePaymentReallocatedV1]) -> None:
+    """Move what was paid through collection from claim to claim, or to none (R28, R29)."""
+    await _add(
+        batch,
+        [
+            Share(
+                message.tenant_id,
+                message.event.case_id,
+                claim_id,
+                message.event.reallocation_id,
+                amount,
+            )
+            for message in batch.messages
+            for claim_id, amount in _moved(message.event).items()
+        ],
+    )
+
+
+def _moved(event: CasePaymentReallocatedV1) -> dict[UUID, Decimal]:
+    """Return what a reallocation changed on each claim: a claim has one share in a booking."""
+    moved: defaultdict[UUID, Decimal] = defaultdict(Decimal)
+    for share in event.given:
+        moved[share.claim_id] += share.amount.amount
+    for share in event.taken:
+        moved[share.claim_id] -= share.amount.amount
+    return moved
+
+
 async def _add(batch: Batch[C], shares: Sequence[Share]) -> None:
     await recount(batch.connection, await add_shares(batch.connection, shares))
 
@@ -206,7 +245,18 @@ async def count_rejected(batch: Batch[CaseRejectedV1]) -> None:
 
 @subscriptions.handles(CaseClosedV1)
 async def count_closed(batch: Batch[CaseClosedV1]) -> None:
-    """Count the members whose case was closed, and free their claims (R10, R11)."""
+    """Count the members whose case was closed, and free what is still owed (R10, R11, R25)."""
+    await _add(
+        batch,
+        [
+            written_off(
+                message.tenant_id, message.event.case_id, claim.claim_id, claim.written_off.amount
+            )
+            for message in batch.messages
+            for claim in message.event.claims
+            if claim.written_off.amount > 0
+        ],
+    )
     await _record(
         batch,
         lambda message: Answer(

@@ -103,13 +103,25 @@ def _newest(table: Table, rows: Iterable[Mapping[str, Any]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one booking changed on one claim; below zero where a payment was reduced."""
+    """What one booking changed on one claim; below zero where money was taken back."""
 
     tenant_id: UUID
     case_id: UUID
     claim_id: UUID
     booking_id: UUID
     amount: Decimal
+
+
+def written_off(tenant_id: UUID, case_id: UUID, claim_id: UUID, amount: Decimal) -> Share:
+    """Return what was given up with a case: it never goes again, like what was paid (R25).
+
+    The case itself is the booking; so `COLLECTED_SHARE` tells it from money that came in.
+    """
+    return Share(tenant_id, case_id, claim_id, case_id, amount)
+
+
+COLLECTED_SHARE: Final = "share.booking_id <> share.case_id"
+"""Whether a row of `collected_shares` that is called `share` is money, and was not given up."""
 
 
 # The claims stay as they are until the end: else one could go to another member meanwhile, who

@@ -14,6 +14,7 @@ from kit.auth import Principal
 from kit.cursors import Page
 from kit.problems import not_found
 from run_service.candidates.search_text import search_words
+from run_service.candidates.store import COLLECTED_SHARE
 from run_service.runs.queries import find_run, keys
 from run_service.runs.resources import RunClaim, RunMember, RunMemberDetails
 from run_service.runs.run import CaseStatus
@@ -42,7 +43,7 @@ _CLAIMS = text(
            voucher_date, due_date, to_collect AS handed_over, {OPEN} AS open, released_at,
            (SELECT coalesce(sum(share.amount), 0) FROM collected_shares AS share
             WHERE share.tenant_id = claim.tenant_id AND share.claim_id = claim.claim_id
-              AND share.case_id = :case_id) AS collected
+              AND share.case_id = :case_id AND {COLLECTED_SHARE}) AS collected
     FROM reservations AS reserved
     JOIN claims AS claim USING (tenant_id, claim_id)
     JOIN claim_snapshots AS version USING (tenant_id, claim_id, sequence)

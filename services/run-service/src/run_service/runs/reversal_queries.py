@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal
+from run_service.candidates.store import COLLECTED_SHARE
 from run_service.money import money_of
 from run_service.runs.member_queries import OPEN
 from run_service.runs.queries import find_run, keys
@@ -46,15 +47,15 @@ _OPEN = text(
     """  # noqa: S608 - constants
 )
 _COLLECTED = text(
-    """
+    f"""
     SELECT json_agg(json_build_array(amount::text, currency) ORDER BY currency) FROM (
         SELECT currency, sum(share.amount) AS amount
         FROM run_members AS member JOIN collected_shares AS share USING (tenant_id, case_id)
-        WHERE tenant_id = :tenant_id AND run_id = :run_id
+        WHERE tenant_id = :tenant_id AND run_id = :run_id AND {COLLECTED_SHARE}
           AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY(:studio_ids))
         GROUP BY currency
     ) AS by_currency
-    """
+    """  # noqa: S608 - constants
 )
 
 
