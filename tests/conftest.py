@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from typing import Any
@@ -68,6 +69,10 @@ async def fresh_database(
     name = f"test_{next(_numbers)}"
     postgres.create_database(name, role="tests", template=template)
     yield postgres.url(name).replace("postgresql://", "postgresql+asyncpg://")
+    await _drop(postgres, name)
+
+
+async def _drop(postgres: PostgresServer, name: str) -> None:
     superuser = await asyncpg.connect(postgres.superuser_url)
     await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await superuser.close()
@@ -78,6 +83,29 @@ async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
     """The address of an empty database for this test alone."""
     async with fresh_database(postgres) as url:
         yield url
+
+
+@dataclass(frozen=True)
+class TwoRoles:
+    """The addresses of one database, as the services' settings take them."""
+
+    owner_url: str
+    """For the role that owns it, and migrates."""
+    url: str
+    """For the role `service`, under which a service works."""
+
+
+@pytest.fixture
+async def two_roles(postgres: PostgresServer) -> AsyncIterator[TwoRoles]:
+    """An empty database for this test alone, with two roles as in production."""
+    name = f"test_{next(_numbers)}"
+    postgres.create_database(name, role="service", owner="owner")
+    owner_url, url = (
+        made.replace("postgresql://", "postgresql+asyncpg://")
+        for made in (postgres.owner_url(name), postgres.url(name))
+    )
+    yield TwoRoles(owner_url, url)
+    await _drop(postgres, name)
 
 
 @pytest.fixture(scope="session")

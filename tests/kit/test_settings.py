@@ -26,8 +26,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.mark.usefixtures("environment")
-def test_settings_are_read_from_the_environment() -> None:
+def test_settings_are_read_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MIGRATIONS_DATABASE_URL", "postgresql+asyncpg://owner:geheim@db:5432/run")
     settings = ServiceSettings()
     assert settings.http_port == 8001
     assert settings.time_zone == "Europe/Berlin"
@@ -38,6 +38,7 @@ def test_settings_are_read_from_the_environment() -> None:
     ("name", "value"),
     [
         ("DATABASE_URL", "mysql://run:geheim@db"),
+        ("MIGRATIONS_DATABASE_URL", "postgresql://owner:geheim@db"),
         ("HTTP_PORT", "geheim"),
         ("AUTH_JWKS_URL", "file:///geheim"),
         ("LOG_LEVEL", "geheim"),

@@ -1,4 +1,4 @@
-"""The PostgreSQL of the local stack: real, durable, one role for each database."""
+"""The PostgreSQL of the local stack: real, durable, roles of its own for each database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,7 @@ def server(tmp_path: Path) -> Iterator[PostgresServer]:
     with PostgresServer(tmp_path) as server:
         server.create_database("first")
         server.create_database("second", role="second_service")
+        server.create_database("third", owner="third_owner")
         yield server
 
 
@@ -32,6 +33,26 @@ async def test_a_role_cannot_connect_to_the_database_of_another(server: Postgres
     stranger = server.url("first").rpartition("/")[0] + "/second"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(stranger)
+
+
+async def test_a_role_may_do_in_the_database_of_its_owner_what_the_owner_lets_it(
+    server: PostgresServer,
+) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(server.url("third"))
+    owner = await asyncpg.connect(server.owner_url("third"))
+    await owner.execute("CREATE TABLE kept (number int)")
+    await owner.execute("GRANT CONNECT ON DATABASE third TO third; GRANT INSERT ON kept TO third")
+    await owner.close()
+    role = await asyncpg.connect(server.url("third"))
+    await role.execute("INSERT INTO kept VALUES (1)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await role.execute("UPDATE kept SET number = 2")
+    await role.close()
+
+
+def test_a_database_without_another_owner_belongs_to_its_role(server: PostgresServer) -> None:
+    assert server.owner_url("second") == server.url("second")
 
 
 async def test_a_wrong_password_is_refused(server: PostgresServer) -> None:

@@ -16,6 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from kit.service_role import ServiceRole, give_rights
+
 POOL_SIZE: Final = 10
 """Connections of one process; there are no more, so that the sum over all replicas is known."""
 
@@ -119,13 +121,16 @@ def is_temporary(error: BaseException) -> bool:
     )
 
 
-def upgrade(url: str, migrations_package: str) -> None:
+def upgrade(url: str, migrations_package: str, service_role: ServiceRole | None = None) -> None:
     """Bring the database to the newest version in `migrations_package`'s folder `versions`.
+
+    `url` is that of the role that owns the tables. If the service works under another one,
+    `service_role`, that gets its rights in all of them anew.
 
     Safe when several processes start at once: one migrates, the others wait and find it done.
     Starts an event loop of its own; from a running one call it by `asyncio.to_thread`.
     """
-    asyncio.run(_upgrade(url, migrations_package))
+    asyncio.run(_upgrade(url, migrations_package, service_role))
 
 
 async def pending(database: Database, migrations_package: str) -> bool:
@@ -141,14 +146,18 @@ async def pending(database: Database, migrations_package: str) -> bool:
     return applied <= known and applied != set(script.get_heads())
 
 
-async def _upgrade(url: str, migrations_package: str) -> None:
+async def _upgrade(url: str, migrations_package: str, service_role: ServiceRole | None) -> None:
     # No limits but the one on locks: a change to a table may take long, yet must not make all the
     # service's statements queue up behind it.
     session = {"timezone": "UTC", "lock_timeout": "10s", "application_name": "migrate"}
     engine = _engine(url, session, poolclass=NullPool)
     try:
-        async with _migrations_lock(engine), engine.connect() as connection:
-            await connection.run_sync(_run_migrations, migrations_package)
+        async with _migrations_lock(engine):
+            async with engine.connect() as connection:
+                await connection.run_sync(_run_migrations, migrations_package)
+            if service_role is not None:
+                async with engine.begin() as connection:
+                    await give_rights(connection, service_role)
     finally:
         await engine.dispose()
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from sqlalchemy import make_url
 
 from kit import database, dead_letter_commands, health, idempotency, topics
 from kit.auth import TokenVerifier
@@ -25,6 +26,7 @@ from kit.inbox import RETRY_PARKED, Inbox
 from kit.logs import configure
 from kit.measure import measuring
 from kit.relay import Relay
+from kit.service_role import ServiceRole
 from kit.subscriptions import Subscriptions
 from kit.workers import RunningWorker, Worker
 
@@ -49,6 +51,8 @@ class Service(Generic[S]):
     subscriptions: Subscriptions
     migrations: str
     """The package whose folder `versions` holds the Alembic migrations."""
+    append_only: Sequence[str] = ()
+    """Tables in which the service's role may add rows, but never change or delete one."""
     workers: Sequence[Worker] = ()
     commands: Mapping[str, Command] = field(default_factory=dict)
 
@@ -94,7 +98,7 @@ class Service(Generic[S]):
             case "serve":
                 self._serve(settings)
             case "migrate":
-                database.upgrade(settings.database_url, self.migrations)
+                self._migrate(settings)
             case "topics":
                 made = asyncio.run(
                     topics.provision(settings.kafka_bootstrap_servers, given.replication)
@@ -107,6 +111,15 @@ class Service(Generic[S]):
             case own:
                 return asyncio.run(self._run_own(self.commands[own], rest, settings))
         return 0
+
+    def _migrate(self, settings: S) -> None:
+        owner_url = settings.migrations_database_url or settings.database_url
+        owner, role = (make_url(url).username for url in (owner_url, settings.database_url))
+        if role is None or role == owner:
+            log.warning("one role migrates and serves: it may change everything, for development")
+            database.upgrade(owner_url, self.migrations)
+        else:
+            database.upgrade(owner_url, self.migrations, ServiceRole(role, self.append_only))
 
     async def _run_own(self, command: Command, rest: Sequence[str], settings: S) -> int:
         context = Context(settings, Database(settings.database_url, self.name))

@@ -23,6 +23,15 @@ class ServiceSettings(BaseSettings):
     database_url: str = Field(pattern=r"^postgresql\+asyncpg://", repr=False)
     """The service's own database, e.g. `postgresql+asyncpg://role:password@host:5432/name`."""
 
+    migrations_database_url: str | None = Field(
+        default=None, pattern=r"^postgresql\+asyncpg://", repr=False
+    )
+    """The same database for the role that owns it; only `migrate` uses it.
+
+    It gives the role of `database_url` what the service needs, and no more. None is for
+    development: then one role migrates and serves, and may change whatever it likes.
+    """
+
     kafka_bootstrap_servers: str = Field(min_length=1)
     """Kafka brokers to start from, `host:port` separated by commas."""
 

@@ -32,7 +32,7 @@ _STOP_SIGNALS = {"immediate": signal.SIGQUIT, "fast": signal.SIGINT}
 
 
 class Postgres(ABC):
-    """A server with databases, each of its own role; used as a context manager, it is started.
+    """A server with databases, each of its own roles; used as a context manager, it is started.
 
     Stopping or killing it keeps data, port and passwords for the next `start`. Everything is as
     durable as in production (`fsync` and `synchronous_commit` stay on).
@@ -44,7 +44,8 @@ class Postgres(ABC):
 
     def __init__(self, superuser_password: str) -> None:
         self._superuser_password = superuser_password
-        self._credentials: dict[str, tuple[str, str]] = {}  # database → role and password
+        self._passwords: dict[str, str] = {}  # of each role
+        self._roles: dict[str, tuple[str, str]] = {}  # database → its role and its owner
 
     @abstractmethod
     def start(self) -> None:
@@ -78,27 +79,32 @@ class Postgres(ABC):
         self.remove()
 
     def create_database(
-        self, name: str, role: str | None = None, *, template: str = "template1"
+        self,
+        name: str,
+        role: str | None = None,
+        *,
+        owner: str | None = None,
+        template: str = "template1",
     ) -> None:
         """A database of its own role (called like the database unless named).
 
-        No other role can connect to it; a role owns as many databases as are made for it. It
-        begins as a copy of `template`, to which nobody may be connected.
+        The role owns it unless another `owner` is named, who then decides what the role may do:
+        at first not even connect. No other role can connect; a role may have as many databases as
+        are made for it. It begins as a copy of `template`, to which nobody may be connected.
         """
         role = role or name
-        if not all(_NAME.fullmatch(each) for each in (name, role, template)):
+        owner = owner or role
+        if not all(_NAME.fullmatch(each) for each in (name, role, owner, template)):
             raise ValueError("names of databases and roles are lower case words")
-        known = dict(self._credentials.values())
-        if role in known:
-            password = known[role]
-        else:
+        for each in {role, owner} - self._passwords.keys():
             password = secrets.token_urlsafe(16)
-            self._execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+            self._execute(f"CREATE ROLE {each} LOGIN PASSWORD '{password}'")
+            self._passwords[each] = password
         self._execute(
-            f"CREATE DATABASE {name} OWNER {role} TEMPLATE {template};\n"
+            f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template};\n"
             f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"
         )
-        self._credentials[name] = (role, password)
+        self._roles[name] = (role, owner)
 
     def configure(self, name: str, value: str) -> None:
         """Sets a setting of the running server, one that needs no restart."""
@@ -108,15 +114,21 @@ class Postgres(ABC):
 
     def url(self, database: str) -> str:
         """Address of a database that `create_database` made, for its own role."""
-        role, password = self._credentials[database]
-        return f"postgresql://{role}:{password}@{self.host}:{self.port}/{database}"
+        role, _ = self._roles[database]
+        return self._url(role, self._passwords[role], database)
+
+    def owner_url(self, database: str) -> str:
+        """Address of a database that `create_database` made, for the role that owns it."""
+        _, owner = self._roles[database]
+        return self._url(owner, self._passwords[owner], database)
 
     @property
     def superuser_url(self) -> str:
         """Address of the database `postgres` for the superuser."""
-        return (
-            f"postgresql://{SUPERUSER}:{self._superuser_password}@{self.host}:{self.port}/postgres"
-        )
+        return self._url(SUPERUSER, self._superuser_password, "postgres")
+
+    def _url(self, role: str, password: str, database: str) -> str:
+        return f"postgresql://{role}:{password}@{self.host}:{self.port}/{database}"
 
     def _answers(self) -> bool:
         answer = subprocess.run(

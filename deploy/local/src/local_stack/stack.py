@@ -69,18 +69,20 @@ class Program(ChildProcess):
         finally:
             connection.close()
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs another command of it, such as `audit`, to its end."""
+    def run(
+        self, *arguments: str, settings: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs another command of it, such as `audit`, to its end; more `settings` may be given."""
         return subprocess.run(
             [*self._command_line, *arguments],
-            env=os.environ | self.settings,
+            env=os.environ | self.settings | dict(settings or {}),
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def run_or_fail(self, *arguments: str) -> None:
-        done = self.run(*arguments)
+    def run_or_fail(self, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
+        done = self.run(*arguments, settings=settings)
         with self.log.open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:
@@ -146,12 +148,12 @@ class Stack:
         self.issuer.start()
         self.postgres.start()
         for service in SERVICES:
-            self.postgres.create_database(_role(service))
+            self.postgres.create_database(_role(service), owner=f"{_role(service)}_owner")
             self._programs[service] = self._service(service)
         self._programs[SIMULATOR] = self._simulator()
         _at_once(
             self._start_kafka,
-            *[partial(self._programs[service].run_or_fail, "migrate") for service in SERVICES],
+            *[partial(self._migrate, service) for service in SERVICES],
         )
         _at_once(*[program.start for program in self._programs.values()])
         self._describe()
@@ -159,6 +161,11 @@ class Stack:
     def _start_kafka(self) -> None:
         self.kafka.start()
         self._programs[SERVICES[0]].run_or_fail("topics", "--replication", "1")
+
+    def _migrate(self, service: str) -> None:
+        # A service that runs does not know the owner's password.
+        owner = {"MIGRATIONS_DATABASE_URL": _for_service(self.postgres.owner_url(_role(service)))}
+        self._programs[service].run_or_fail("migrate", settings=owner)
 
     def stop(self) -> None:
         """Stops everything; what was not started is left alone."""
@@ -195,7 +202,7 @@ class Stack:
         settings = {
             "HTTP_HOST": HOST,
             "HTTP_PORT": str(port),
-            "DATABASE_URL": self.database_url(name).replace("://", "+asyncpg://", 1),
+            "DATABASE_URL": _for_service(self.database_url(name)),
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "AUTH_ISSUER": self.issuer.url,
             "AUTH_AUDIENCE": AUDIENCE,
@@ -255,6 +262,11 @@ def _lock(directory: Path) -> TextIO:
 
 def _role(service: str) -> str:
     return service.replace("-", "_")
+
+
+def _for_service(url: str) -> str:
+    """An address of a database as the settings of a service name it."""
+    return url.replace("://", "+asyncpg://", 1)
 
 
 def _at_once(*actions: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ service = Service(
     routers=[router],
     subscriptions=subscriptions,
     migrations="case_service.migrations",
+    append_only=("entries", "history"),
     workers=[
         Worker(REVERSE_RUNS, reverse_runs, interval=5.0),
         Worker(ANSWER_RUNS, answer_runs, interval=5.0),
