@@ -54,6 +54,8 @@ async def test_each_change_is_published_with_the_next_sequence(gateway: Gateway)
     assert changed.headers["ETag"] == '"2"'
     stale = await gateway.call("PATCH", path, {"name": "Anders"}, **{"If-Match": '"1"'})
     assert stale.status_code == 412
+    wrong = await gateway.call("PATCH", path, {"file_number_pattern": "(?!A)"})
+    assert [error["field"] for error in wrong.json()["errors"]] == ["file_number_pattern"]
     await gateway.call("PATCH", path, {"name": "Anders"})
     snapshots = await gateway.published("partner.snapshot.v1")
     assert [
@@ -81,7 +83,9 @@ async def test_what_is_wrong_with_a_partner_is_named(gateway: Gateway) -> None:
         ({**API, "base_url": "https://127.0.0.1:x/"}, "base_url"),
         ({**API, "api_token": "two words"}, "api_token"),
         ({**API, "file_number_pattern": "("}, "file_number_pattern"),
-        ({**API, "file_number_pattern": "a{9999999999}"}, "file_number_pattern"),
+        ({**API, "file_number_pattern": "a{1001}"}, "file_number_pattern"),
+        ({**API, "file_number_pattern": "(?=A)A+"}, "file_number_pattern"),
+        ({**API, "file_number_pattern": r"(A)\1"}, "file_number_pattern"),
         ({**API, "name": ""}, "name"),
         ({**API, "name": " \n"}, "name"),
         ({**API, "channel": "FAX"}, "channel"),

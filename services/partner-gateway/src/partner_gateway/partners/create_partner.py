@@ -35,7 +35,11 @@ class NewPartner(Body):
     api_token: ApiToken | None = Field(default=None, repr=False)
     """Bearer token for the partner's API, if it wants one; never shown again."""
     file_number_pattern: Pattern | None = None
-    """Regular expression that the partner's file numbers match."""
+    """Regular expression that the whole of each of the partner's file numbers matches.
+
+    In the [syntax of RE2](https://github.com/google/re2/wiki/Syntax): without look-around and
+    back-references.
+    """
 
     @model_validator(mode="after")
     def _api_is_reached_by_hand_is_not(self) -> Self:
