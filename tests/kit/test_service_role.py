@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from sqlalchemy import make_url
 
 from kit.database import Database, pending, upgrade
 from kit.service import Service
@@ -268,3 +269,25 @@ async def test_one_role_alone_can_migrate_and_serve_and_is_warned_of(
     connection = await connect(database_url)
     await connection.execute("CREATE TABLE more (id int)")
     await connection.close()
+
+
+async def test_an_installation_with_one_role_gets_a_second_one(
+    postgres: PostgresServer, package: str
+) -> None:
+    """The way of docs/operations.md."""
+    postgres.create_database("alone")
+    url = postgres.url("alone").replace("://", "+asyncpg://")
+    await asyncio.to_thread(upgrade, url, package)
+    service = await connect(url)
+    await service.execute("INSERT INTO entries (amount) VALUES (1)")
+    superuser = await asyncpg.connect(postgres.superuser_url, database="alone")
+    await superuser.execute("CREATE ROLE alone_owner LOGIN PASSWORD 'x'")
+    await superuser.execute("REASSIGN OWNED BY alone TO alone_owner")
+    await superuser.close()
+    owner_url = url.replace(f"alone:{make_url(url).password}", "alone_owner:x")
+    await asyncio.to_thread(upgrade, owner_url, package, ServiceRole("alone", ("entries",)))
+    assert await service.fetchval("SELECT amount FROM entries") == 1
+    await service.execute("INSERT INTO entries (amount) VALUES (2)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await service.execute("DELETE FROM entries")
+    await service.close()

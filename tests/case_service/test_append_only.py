@@ -1,0 +1,71 @@
+"""The ledger under the role that case-service works under in production (R30)."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from case_service.main import service
+from contracts import CaseOpenedV1
+from kit.database import upgrade
+from kit.service_role import ServiceRole
+from tests.case_service.world import World, claim, corrected, handover, paid, reversal
+from tests.conftest import TwoRoles
+
+CHANGES = (
+    "UPDATE {} SET why = 'x'",
+    "DELETE FROM {}",
+    "TRUNCATE {}",
+    "MERGE INTO {} USING cases ON true WHEN MATCHED THEN DELETE",
+    "ALTER TABLE {} DISABLE TRIGGER {}_append_only",
+    "ALTER TABLE {} DISABLE TRIGGER ALL",
+    "DROP TRIGGER {}_append_only ON {}",
+    "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE sql AS ''",
+    "SET session_replication_role = replica",
+    "ALTER TABLE {} OWNER TO service",
+    "ALTER TABLE {} ADD COLUMN more text",
+    "DROP TABLE {}",
+    "TRUNCATE cases CASCADE",
+    "DROP TABLE cases CASCADE",
+)
+
+
+@pytest.fixture
+async def database_url(two_roles: TwoRoles) -> str:
+    """The address of a migrated, empty database for a role that does not own it."""
+    role = ServiceRole("service", service.append_only)
+    await asyncio.to_thread(upgrade, two_roles.owner_url, service.migrations, role)
+    return two_roles.url
+
+
+@pytest.mark.parametrize("table", ["entries", "history"])
+async def test_the_role_of_the_service_has_no_right_to_change_what_was_booked(
+    world: World, database_url: str, table: str
+) -> None:
+    """R30: not even by turning the triggers off."""
+    case = await world.open()
+    await world.pay(case, "1.00", comment="bar")
+    booked = await world.rows(f"SELECT * FROM {table}")
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    for change in CHANGES:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(change.replace("{}", table))
+    await connection.close()
+    assert booked
+    assert await world.rows(f"SELECT * FROM {table}") == booked
+
+
+async def test_the_role_of_the_service_has_all_the_rights_that_the_service_needs(
+    world: World,
+) -> None:
+    case = await world.open(claim("30.00"))
+    reversed_case = handover()
+    await world.deliver(reversed_case, paid(case, "20.00"), corrected(case, "10.00"))
+    assert (await world.pay(case, "5.00")).status_code == 201
+    assert (await world.case(case))["open"]["amount"] == "15.00"
+    await world.deliver(reversal(reversed_case))
+    await world.work()
+    assert (await world.case(reversed_case))["status"] == "CLOSED"
+    assert len(await world.published(CaseOpenedV1)) == 2
+    assert await world.dead_letters() == 0
+    assert await world.differences() == []
