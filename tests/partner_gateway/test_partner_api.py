@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 from referencing import Registry, Resource
 
+from contracts import Money
 from contracts.event import Contract
 from kit.ids import new_id
 from partner_gateway import partner_api
 from partner_gateway.adapter import PAGE_SIZE, HandoverPage, Notice, UnreadableError
 from partner_gateway.callbacks.api import MAX_BODY_BYTES
+from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.standard_webhooks import verify
 from partner_gateway.statement import CaseAccepted, CaseRejected
+from partner_simulator.behaviour import Notice as SimulatorNotice
 from partner_simulator.signatures import verify as simulator_verify
+from tests.partner_gateway.claims import euros
 from tests.partner_gateway.world import Partner, handed_over
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
@@ -77,6 +82,51 @@ def test_a_notice_is_as_documented() -> None:
     request = partner_api.notice_request(new_id(), Notice(new_id(), "STOP", new_id()))
     assert request.path in DOCUMENT["paths"]
     validator("Notice").validate(json.loads(request.body))
+
+
+CLAIM_CHANGE = ClaimChange(
+    claim_id=new_id(),
+    snapshot_sequence=7,
+    amount=euros("50.00"),
+    paid_directly=euros("20.00"),
+    cancelled=False,
+    paid=euros("20.00"),
+    open_before=euros("50.00"),
+    open=euros("30.00"),
+    case_open=euros("42.50"),
+)
+
+
+@pytest.mark.parametrize("paid", [euros("20.00"), None])
+def test_a_notice_on_a_claim_is_as_documented(paid: Money | None) -> None:
+    """R27, R28: what is said of the claim, and nothing else; an example for each kind."""
+    change = CLAIM_CHANGE.model_copy(update={"paid": paid})
+    notice = Notice(new_id(), change.kind, new_id(), change)
+    body = json.loads(partner_api.notice_request(new_id(), notice).body)
+    validator("Notice").validate(body)
+    content = DOCUMENT["paths"]["/v1/notices"]["post"]["requestBody"]["content"]
+    examples = [each["value"] for each in content["application/json"]["examples"].values()]
+    assert {each["kind"] for each in examples} == {"STOP", "STUDIO_PAYMENT", "CLAIM_CHANGED"}
+    for example in examples:
+        validator("Notice").validate(example)
+        SimulatorNotice.model_validate(example)
+        if example["kind"] == body["kind"]:
+            assert example.keys() == body.keys()
+            assert example["claim_change"].keys() == body["claim_change"].keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out"),
+    [("STUDIO_PAYMENT", "paid"), ("STUDIO_PAYMENT", None), ("CLAIM_CHANGED", None)],
+)
+def test_a_notice_without_what_changed_is_none(kind: str, left_out: str | None) -> None:
+    body = json.loads(
+        partner_api.notice_request(new_id(), Notice(new_id(), kind, new_id(), CLAIM_CHANGE)).body
+    )
+    del (body if left_out is None else body["claim_change"])[left_out or "claim_change"]
+    assert not validator("Notice").is_valid(body)
+    with pytest.raises(ValidationError):
+        SimulatorNotice.model_validate(body)
 
 
 def _examples() -> dict[str, Any]:

@@ -152,6 +152,49 @@ def test_the_same_seed_decides_the_same() -> None:
     assert [each["status"] for each in decided(1)].count("REJECTED") == 6
 
 
+async def test_it_takes_note_of_what_it_does_not_know_and_of_claims_that_change(
+    simulator: Simulator,
+) -> None:
+    await simulator.call("POST", "/behaviour", {"secret": SECRET, "answer": "ACCEPT_NOW"})
+    request = handover(1)
+    await send(simulator, request)
+    item = request["items"][0]
+    change = {
+        "claim_id": item["claims"][0]["claim_id"],
+        "snapshot_sequence": 2,
+        "amount": {"amount": "50.00", "currency": "EUR"},
+        "paid_directly": {"amount": "20.00", "currency": "EUR"},
+        "cancelled": False,
+        "paid": {"amount": "20.00", "currency": "EUR"},
+        "open_before": {"amount": "50.00", "currency": "EUR"},
+        "open": {"amount": "30.00", "currency": "EUR"},
+        "case_open": {"amount": "30.00", "currency": "EUR"},
+    }
+    for kind, said in (("NEW_KIND", None), ("STUDIO_PAYMENT", change)):
+        notice = {
+            "request_id": str(new_id()),
+            "notice_id": str(new_id()),
+            "kind": kind,
+            "case_id": item["case_id"],
+            **({"claim_change": said} if said else {}),
+        }
+        answer = await send(simulator, notice, "/v1/notices")
+        assert (answer.status_code, answer.json()) == (200, {"acknowledged": True})
+    (shown,) = (await simulator.call("GET", "/cases"))["items"]
+    assert [(each["kind"], each["claim_change"]) for each in shown["notices"]] == [
+        ("NEW_KIND", None),
+        ("STUDIO_PAYMENT", change),
+    ]
+    assert (shown["stopped"], shown["open"]["amount"], shown["total"]["amount"]) == (
+        False,
+        "30.00",
+        "50.00",
+    )
+    del notice["claim_change"]
+    refused = await send(simulator, {**notice, "request_id": str(new_id())}, "/v1/notices")
+    assert refused.status_code == 400
+
+
 async def test_it_runs_as_a_program_of_its_own() -> None:
     port = free_port()
     environment = {**os.environ, "SIMULATOR_REJECT_EVERY": "5", "SIMULATOR_ANSWER": "SILENT"}

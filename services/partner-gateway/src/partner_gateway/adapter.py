@@ -10,6 +10,7 @@ from datetime import date
 from typing import Final, Protocol
 from uuid import UUID
 
+from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.statement import CaseAccepted, CaseRejected, Statement
 
 PAGE_SIZE: Final = 200
@@ -43,6 +44,8 @@ class Notice:
     notice_id: UUID
     kind: str
     case_id: UUID
+    claim_change: ClaimChange | None = None
+    """What it says of a claim; None for a STOP."""
 
 
 @dataclass(frozen=True, slots=True)

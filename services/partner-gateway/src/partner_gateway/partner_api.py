@@ -99,12 +99,14 @@ def handover_answer(body: bytes) -> Sequence[CaseAccepted | CaseRejected]:
 
 def notice_request(request_id: UUID, notice: Notice) -> Request:
     """Return `POST /v1/notices`."""
-    body = {
+    body: dict[str, Any] = {
         "request_id": str(request_id),
         "notice_id": str(notice.notice_id),
         "kind": notice.kind,
         "case_id": str(notice.case_id),
     }
+    if notice.claim_change is not None:
+        body["claim_change"] = notice.claim_change.model_dump(mode="json", exclude_none=True)
     return Request("/v1/notices", json.dumps(body).encode())
 
 

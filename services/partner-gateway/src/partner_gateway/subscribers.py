@@ -2,11 +2,12 @@
 
 from typing import Final, TypeVar
 
-from contracts import CaseCancelledV1, CaseClosedV1, MemberHandedOverV1
+from contracts import CaseCancelledV1, CaseClaimChangedV1, CaseClosedV1, MemberHandedOverV1
 from kit.clock import today
 from kit.subscriptions import Batch, Subscriptions
 from partner_gateway.deliveries import deliver
 from partner_gateway.deliveries.queue_handovers import queue_handovers
+from partner_gateway.notices.keep_changes import keep_changes
 from partner_gateway.notices.stop_cases import stop_cases
 
 subscriptions = Subscriptions()
@@ -20,6 +21,15 @@ _Ended = TypeVar("_Ended", CaseClosedV1, CaseCancelledV1)
 async def on_member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
     """Queue what goes to partners with an API."""
     for message in await queue_handovers(batch.connection, batch.messages):
+        batch.reject(message, _UNKNOWN_PARTNER)
+    batch.wake(deliver.WORKER)
+
+
+@subscriptions.handles(CaseClaimChangedV1)
+async def on_claim_changed(batch: Batch[CaseClaimChangedV1]) -> None:
+    """Tell partners what was paid at the studio, and how claims changed."""
+    due_on = today(batch.context.settings.time_zone)
+    for message in await keep_changes(batch.connection, batch.messages, due_on):
         batch.reject(message, _UNKNOWN_PARTNER)
     batch.wake(deliver.WORKER)
 

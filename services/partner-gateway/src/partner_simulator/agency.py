@@ -13,7 +13,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from partner_simulator.behaviour import Behaviour, HandedOverCase, Handover, NewPayment
+from partner_simulator.behaviour import Behaviour, HandedOverCase, Handover, NewPayment, Notice
 
 _REASONS = ("DEBTOR_UNKNOWN", "CLAIM_TOO_SMALL", "INSOLVENT", "ABROAD")
 
@@ -35,9 +35,13 @@ class Case:
     status: Literal["ACCEPTED", "REJECTED"]
     file_number: str | None
     reason_code: str | None
+    open: Decimal
+    """What is still to be collected, as far as notices told."""
     stopped: bool = False
     payments: list[str] = field(default_factory=list)
     """References of the payments reported so far."""
+    notices: list[Notice] = field(default_factory=list)
+    """What the agency was told about the case, in the order in which it came."""
 
     def result(self) -> dict[str, Any]:
         """Answer for this case within the answer to a handover."""
@@ -120,12 +124,16 @@ class Agency:
             },
         )
 
-    def stop(self, case_id: UUID) -> bool:
-        """Stop working a case; False when it is not ours."""
-        case = self.cases.get(case_id)
+    def take_note(self, notice: Notice) -> bool:
+        """Do what a notice says; False when the case is not ours."""
+        case = self.cases.get(notice.case_id)
         if case is None:
             return False
-        case.stopped = True
+        case.notices.append(notice)
+        case.stopped |= notice.kind == "STOP"
+        if notice.claim_change is not None:
+            case.open = notice.claim_change.case_open.amount
+        self.counts["notices"] += 1
         return True
 
     def _decide(self, item: HandedOverCase, run_id: UUID) -> Case:
@@ -134,10 +142,12 @@ class Agency:
         rejected = bool(every) and self.counts["cases"] % every == 0
         chance = random.Random(f"{self._seed}:{item.case_id}")
         file_number = f"AZ-{chance.randrange(10**12):012d}"
+        total = sum((claim.to_collect.amount for claim in item.claims), Decimal(0))
         return Case(
             case_id=item.case_id,
             run_id=run_id,
-            total=sum((claim.to_collect.amount for claim in item.claims), Decimal(0)),
+            total=total,
+            open=total,
             currency=item.claims[0].to_collect.currency,
             status="REJECTED" if rejected else "ACCEPTED",
             file_number=None if rejected else file_number,

@@ -93,9 +93,8 @@ def _add_partner_api(app: FastAPI, agency: Agency, sender: CallbackSender) -> No
             return JSONResponse({"acknowledged": False}, 202)
         if (earlier := agency.earlier_answer(notice.request_id, body)) is not None:
             return JSONResponse(earlier[1], earlier[0])
-        if not agency.stop(notice.case_id):
+        if not agency.take_note(notice):
             raise HTTPException(404, "no such case")
-        agency.counts["notices"] += 1
         answer = {"acknowledged": True}
         agency.remember(notice.request_id, body, 200, answer)
         return JSONResponse(answer)
@@ -113,7 +112,7 @@ def _add_steering(app: FastAPI, agency: Agency, sender: CallbackSender) -> None:
 
     @app.get("/cases")
     async def get_cases() -> dict[str, Any]:
-        """List the cases with what was decided on them."""
+        """List the cases with what was decided on them, and what was told about them."""
         return {"items": [_shown(case) for case in agency.cases.values()]}
 
     @app.post("/behaviour")
@@ -192,6 +191,12 @@ def _shown(case: Case) -> dict[str, Any]:
         "file_number": case.file_number,
         "reason_code": case.reason_code,
         "total": {"amount": f"{case.total:.2f}", "currency": case.currency},
+        "open": {"amount": f"{case.open:.2f}", "currency": case.currency},
         "payments": case.payments,
         "stopped": case.stopped,
+        "notices": [_told(notice) for notice in case.notices],
     }
+
+
+def _told(notice: Notice) -> dict[str, Any]:
+    return notice.model_dump(mode="json", include={"notice_id", "kind", "claim_change"})

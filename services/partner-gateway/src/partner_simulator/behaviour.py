@@ -4,10 +4,10 @@ import base64
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 def _is_secret(secret: str) -> str:
@@ -88,14 +88,15 @@ class NewCallback(_Settings):
     data: dict[str, Any]
 
 
+class Money(BaseModel):
+    """An amount and its currency."""
+
+    amount: Decimal
+    currency: str
+
+
 class HandedOverClaim(BaseModel):
     """What the simulator looks at in a claim."""
-
-    class Money(BaseModel):
-        """An amount and its currency."""
-
-        amount: Decimal
-        currency: str
 
     to_collect: Money
 
@@ -120,10 +121,34 @@ class Handover(BaseModel):
     items: list[HandedOverCase] = Field(min_length=1, max_length=200)
 
 
+class ClaimChange(BaseModel):
+    """What a notice says of a claim."""
+
+    claim_id: UUID
+    snapshot_sequence: int
+    amount: Money
+    paid_directly: Money
+    cancelled: bool
+    paid: Money | None = None
+    open_before: Money
+    open: Money
+    case_open: Money
+
+
 class Notice(BaseModel):
-    """`POST /v1/notices`."""
+    """`POST /v1/notices`; a kind that is not known is taken note of, and changes nothing."""
 
     request_id: UUID
     notice_id: UUID
     kind: str
     case_id: UUID
+    claim_change: ClaimChange | None = None
+
+    @model_validator(mode="after")
+    def _says_what_changed(self) -> Self:
+        change = self.claim_change
+        if self.kind in {"STUDIO_PAYMENT", "CLAIM_CHANGED"} and change is None:
+            raise ValueError("claim_change is missing")
+        if self.kind == "STUDIO_PAYMENT" and (change is None or change.paid is None):
+            raise ValueError("paid is missing")
+        return self

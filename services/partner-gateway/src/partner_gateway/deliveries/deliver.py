@@ -25,6 +25,7 @@ from partner_gateway.deliveries.delivery import Delivery
 from partner_gateway.deliveries.post import NoReplyError, Reply, client, post
 from partner_gateway.deliveries.record_outcome import read_outcome, record_outcome
 from partner_gateway.deliveries.store import Recipient, Route
+from partner_gateway.notices.tell import tell_changes
 from partner_gateway.settings import Settings
 
 WORKER: Final = "deliver"
@@ -104,11 +105,15 @@ class Turn:
 
 
 async def _begin_turn(context: Context[Settings], recipient: Recipient) -> Turn | None:
-    """Take what is due, with a new page if cases wait; the tries are stored when this returns."""
+    """Take what is due, with a new page if cases wait; the tries are stored when this returns.
+
+    Changes of claims follow their page: `tell_changes` says why.
+    """
     time = now()
     unknown_until = time + timedelta(seconds=context.settings.partner_timeout_seconds) + _MARGIN
     async with context.database.begin() as connection:
         await store.form_page(connection, recipient, new_id(), PAGE_SIZE, time)
+        await tell_changes(connection, recipient.tenant_id, recipient.partner_id, time)
         due = await store.claim(connection, recipient, AT_ONCE, time, unknown_until)
         return Turn(await store.route(connection, recipient), due) if due else None
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import MemberHandedOverV1
@@ -14,6 +15,7 @@ from kit.messages import Message
 from kit.trace import Cause
 from partner_gateway.adapter import HandoverPage, Notice
 from partner_gateway.deliveries.delivery import Delivery
+from partner_gateway.notices.claim_change import ClaimChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,26 @@ _ADD_CASES = text(
     ON CONFLICT (tenant_id, case_id) DO NOTHING
     """
 )
-# A notice goes out after the handover of its case: it would mean nothing to the partner before.
+# What is sent about a case keeps its order: the handover, without which the rest means nothing to
+# the partner, then the changes of its claims, then the STOP. But a STOP is not held up by a change
+# that the partner did not take when it was told first: that one may then come after it.
 _IS_DUE: Final = """
     (deliveries.status = 'OPEN' AND deliveries.next_try_at <= :now
      AND NOT EXISTS (
          SELECT FROM deliveries before
          WHERE before.tenant_id = deliveries.tenant_id
            AND before.request_id = deliveries.after_request_id
-           AND before.status = 'OPEN'))
+           AND before.status = 'OPEN'
+           AND NOT EXISTS (
+               SELECT FROM notices AS stop
+               JOIN notices AS change ON change.tenant_id = stop.tenant_id
+                                     AND change.case_id = stop.case_id
+               JOIN deliveries AS failing ON failing.tenant_id = change.tenant_id
+                                         AND failing.request_id = change.request_id
+               WHERE stop.tenant_id = deliveries.tenant_id
+                 AND stop.request_id = deliveries.request_id
+                 AND stop.kind = 'STOP' AND change.kind <> 'STOP'
+                 AND failing.status = 'OPEN' AND failing.last_error IS NOT NULL)))
 """
 _IS_WAITING: Final = "(cases.request_id IS NULL AND cases.ended_at IS NULL)"
 _RECIPIENTS = text(
@@ -79,6 +93,10 @@ _RECIPIENTS = text(
       AND (EXISTS (SELECT FROM cases
                    WHERE cases.tenant_id = partners.tenant_id
                      AND cases.partner_id = partners.partner_id AND {_IS_WAITING})
+           OR EXISTS (SELECT FROM claim_changes JOIN cases USING (tenant_id, case_id)
+                      WHERE tenant_id = partners.tenant_id
+                        AND claim_changes.partner_id = partners.partner_id
+                        AND NOT told AND cases.request_id IS NOT NULL)
            OR EXISTS (SELECT FROM deliveries
                       WHERE deliveries.tenant_id = partners.tenant_id
                         AND deliveries.partner_id = partners.partner_id AND {_IS_DUE}))
@@ -148,10 +166,11 @@ _ITEMS = text(
 )
 _NOTICES = text(
     """
-    SELECT request_id, notice_id, kind, case_id FROM notices
-    WHERE tenant_id = :tenant_id AND request_id = ANY (CAST(:request_ids AS uuid[]))
+    SELECT notices.request_id, notice_id, notices.kind, notices.case_id, claim_change
+    FROM notices LEFT JOIN claim_changes USING (tenant_id, notice_id)
+    WHERE tenant_id = :tenant_id AND notices.request_id = ANY (CAST(:request_ids AS uuid[]))
     """
-)
+).columns(claim_change=JSONB)
 _FINISH = text(
     """
     UPDATE deliveries
@@ -323,7 +342,15 @@ async def _notices(
     connection: AsyncConnection, tenant_id: UUID, request_ids: Sequence[UUID]
 ) -> dict[UUID, Notice]:
     rows = await _of_requests(connection, _NOTICES, tenant_id, request_ids)
-    return {row.request_id: Notice(row.notice_id, row.kind, row.case_id) for row in rows}
+    return {
+        row.request_id: Notice(
+            row.notice_id,
+            row.kind,
+            row.case_id,
+            row.claim_change and ClaimChange.model_validate(row.claim_change),
+        )
+        for row in rows
+    }
 
 
 async def _of_requests(

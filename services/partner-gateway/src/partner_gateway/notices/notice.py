@@ -1,5 +1,7 @@
 """A notice: something that a partner must be told about a case that it holds, and whether it was.
 
+A case has one STOP at most, and one notice for each change of each of its claims.
+
 DUE ──> SENT ──> ACKNOWLEDGED
  │        └────> FAILED ──> ACKNOWLEDGED, when staff told the partner by hand
  └─────────────> ACKNOWLEDGED, at a partner by hand
@@ -19,6 +21,7 @@ from contracts import (
     NoticeSentV1,
 )
 from kit.trace import Cause
+from partner_gateway.notices.claim_change import ClaimChange
 
 Kind = Literal["STOP", "STUDIO_PAYMENT", "CLAIM_CHANGED"]
 
@@ -48,6 +51,8 @@ class CaseNotice:
     request_id: UUID | None
     """The delivery that tells an API partner; None for a partner by hand."""
     cause: Cause
+    claim_change: ClaimChange | None = None
+    """What a new notice says of a claim; None for a STOP."""
 
     @property
     def is_ticked_off_by_staff(self) -> bool:

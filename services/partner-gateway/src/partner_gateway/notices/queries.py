@@ -6,9 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal
+from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.notices.notice import Kind, Status
 
 
@@ -25,6 +27,10 @@ class NoticeView(BaseModel):
     member_id: UUID
     studio_id: UUID
     kind: Kind
+    """STOP: nothing may be collected any more. STUDIO_PAYMENT: something was paid at the studio.
+    CLAIM_CHANGED: a claim was corrected, cancelled, or a payment at the studio taken back."""
+    claim_change: ClaimChange | None
+    """What the partner must know of the claim; null for STOP."""
     status: Status
     due_on: date
     by_hand: bool
@@ -43,8 +49,9 @@ class NoticeView(BaseModel):
 
 
 _SELECT = """
-    SELECT notice_id, notices.partner_id, partners.name AS partner_name, case_id, run_id,
-           member_id, studio_id, notices.kind, notices.status, due_on,
+    SELECT notices.notice_id, notices.partner_id, partners.name AS partner_name, notices.case_id,
+           notices.run_id, notices.member_id, notices.studio_id, notices.kind, claim_change,
+           notices.status, notices.due_on,
            notices.request_id IS NULL OR notices.status = 'FAILED' AS by_hand,
            notices.created_at, coalesce(deliveries.tries, 0) AS tries,
            CASE WHEN deliveries.status = 'OPEN' THEN next_try_at END AS next_try_at,
@@ -54,21 +61,23 @@ _SELECT = """
                  AND partners.partner_id = notices.partner_id
     LEFT JOIN deliveries ON deliveries.tenant_id = notices.tenant_id
                         AND deliveries.request_id = notices.request_id
+    LEFT JOIN claim_changes ON claim_changes.tenant_id = notices.tenant_id
+                           AND claim_changes.notice_id = notices.notice_id
     WHERE notices.tenant_id = :tenant_id
-      AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY (:studio_ids))
+      AND (CAST(:studio_ids AS uuid[]) IS NULL OR notices.studio_id = ANY (:studio_ids))
 """
-_ONE = text(f"{_SELECT} AND notice_id = :notice_id")
+_ONE = text(f"{_SELECT} AND notices.notice_id = :notice_id").columns(claim_change=JSONB)
 _MANY = text(
     f"""
     {_SELECT}
       AND (CAST(:status AS text) IS NULL OR notices.status = :status)
       AND (CAST(:partner_id AS uuid) IS NULL OR notices.partner_id = :partner_id)
-      AND (CAST(:case_id AS uuid) IS NULL OR case_id = :case_id)
-      AND (CAST(:after AS uuid) IS NULL OR notice_id > :after)
-    ORDER BY notice_id
+      AND (CAST(:case_id AS uuid) IS NULL OR notices.case_id = :case_id)
+      AND (CAST(:after AS uuid) IS NULL OR notices.notice_id > :after)
+    ORDER BY notices.notice_id
     LIMIT :limit
     """
-)
+).columns(claim_change=JSONB)
 
 
 async def find_notice(

@@ -8,13 +8,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import CaseCancelledV1, CaseClosedV1
-from kit import outbox
 from kit.clock import now
 from kit.ids import new_id
 from kit.messages import Message
 from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
 from partner_gateway.notices.store import Ended
+from partner_gateway.notices.tell import tell
 from partner_gateway.partners.partner import Channel
 from partner_gateway.partners.store import channels
 
@@ -30,7 +30,8 @@ async def stop_cases(
     knows or need not. What is returned names a partner that the tenant does not have.
 
     A partner with an API that was never sent the case is told nothing: its handover is dropped,
-    whether it waits here or is still on its way (it has a topic of its own and may come later). A
+    whether it waits here or is still on its way (it has a topic of its own and may come later), and
+    so are the changes that wait for it. Changes of a case that was sent are told before its STOP. A
     partner by hand may have the case from an export whatever we know, so it is always told.
     """
     named = {(message.tenant_id, message.event.partner_id) for message in messages}
@@ -40,20 +41,15 @@ async def stop_cases(
         return known.get((message.tenant_id, message.event.partner_id))
 
     # One end for each case: the same row cannot be written twice by one statement.
-    ends = {_case(message): message for message in messages if channel(message) is Channel.API}
+    ends = {_case(message): message for message in messages if channel(message) is not None}
     sent = await store.end_cases(connection, list(ends.values())) if ends else set()
-    taken = [
-        message
+    notices: list[CaseNotice] = await store.take_changes(connection, sent)
+    notices += [
+        _stop(message, due_on, is_api=channel(message) is Channel.API)
         for message in messages
         if _is_taken(message) and (channel(message) is Channel.BY_HAND or _case(message) in sent)
     ]
-    time = now()
-    notices = [_stop(message, due_on, is_api=channel(message) is Channel.API) for message in taken]
-    new = await store.insert_notices(connection, notices, time)
-    await outbox.publish(
-        connection,
-        [(notice.due(time), notice.cause) for notice in notices if notice.notice_id in new],
-    )
+    await tell(connection, notices, now())
     return [message for message in messages if channel(message) is None]
 
 

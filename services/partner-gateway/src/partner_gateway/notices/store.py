@@ -1,42 +1,104 @@
-"""All SQL that changes notices, and marks cases as ended."""
+"""All SQL that changes notices and what they say, and marks cases as ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import CaseCancelledV1, CaseClosedV1
+from kit.ids import new_id
 from kit.messages import Message
 from kit.trace import Cause
+from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.notices.notice import CaseNotice, Status
 
 Ended = Message[CaseClosedV1] | Message[CaseCancelledV1]
 
 # One row per case is where its handover and its end meet, in whatever order they come: the row's
 # lock decides who was first. An item that was never sent is forgotten, one that was is kept until
-# its page is answered, for the page must stay the same.
+# its page is answered, for the page must stay the same. Changes that wait for a page that never
+# comes are forgotten, too.
 _END_CASES = text(
     """
-    INSERT INTO cases (tenant_id, case_id, partner_id, run_id, member_id, ended_at,
-                       correlation_id, traceparent)
-    SELECT tenant_id, case_id, partner_id, run_id, member_id, ended_at, correlation_id,
-           traceparent
-    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]),
-                CAST(:partner_ids AS uuid[]), CAST(:run_ids AS uuid[]),
-                CAST(:member_ids AS uuid[]), CAST(:ended_at AS timestamptz[]),
-                CAST(:correlation_ids AS text[]), CAST(:traceparents AS text[]))
-         AS ended (tenant_id, case_id, partner_id, run_id, member_id, ended_at, correlation_id,
-                   traceparent)
-    ORDER BY tenant_id, case_id
-    ON CONFLICT (tenant_id, case_id) DO UPDATE
-    SET ended_at = coalesce(cases.ended_at, excluded.ended_at),
-        item = CASE WHEN cases.request_id IS NULL THEN NULL ELSE cases.item END
-    RETURNING tenant_id, case_id, request_id
+    WITH ended AS (
+        INSERT INTO cases (tenant_id, case_id, partner_id, run_id, member_id, ended_at,
+                           correlation_id, traceparent)
+        SELECT tenant_id, case_id, partner_id, run_id, member_id, ended_at, correlation_id,
+               traceparent
+        FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]),
+                    CAST(:partner_ids AS uuid[]), CAST(:run_ids AS uuid[]),
+                    CAST(:member_ids AS uuid[]), CAST(:ended_at AS timestamptz[]),
+                    CAST(:correlation_ids AS text[]), CAST(:traceparents AS text[]))
+             AS told (tenant_id, case_id, partner_id, run_id, member_id, ended_at,
+                      correlation_id, traceparent)
+        ORDER BY tenant_id, case_id
+        ON CONFLICT (tenant_id, case_id) DO UPDATE
+        SET ended_at = coalesce(cases.ended_at, excluded.ended_at),
+            item = CASE WHEN cases.request_id IS NULL THEN NULL ELSE cases.item END
+        RETURNING tenant_id, case_id, request_id
+    ), forgotten AS (
+        DELETE FROM claim_changes USING ended
+        WHERE claim_changes.tenant_id = ended.tenant_id
+          AND claim_changes.case_id = ended.case_id
+          AND NOT told AND ended.request_id IS NULL
+    )
+    SELECT tenant_id, case_id, request_id FROM ended
     """
 )
+_INSERT_CHANGES = text(
+    """
+    INSERT INTO claim_changes (notice_id, tenant_id, partner_id, case_id, run_id, member_id,
+                               studio_id, claim_id, snapshot_sequence, claim_change, due_on, told,
+                               correlation_id, traceparent)
+    SELECT new.notice_id, new.tenant_id, new.partner_id, new.case_id, new.run_id, new.member_id,
+           new.studio_id, CAST(claim_change ->> 'claim_id' AS uuid),
+           CAST(claim_change ->> 'snapshot_sequence' AS bigint), claim_change, due_on, :told,
+           new.correlation_id, new.traceparent
+    FROM unnest(CAST(:notice_ids AS uuid[]), CAST(:tenant_ids AS uuid[]),
+                CAST(:partner_ids AS uuid[]), CAST(:case_ids AS uuid[]), CAST(:run_ids AS uuid[]),
+                CAST(:member_ids AS uuid[]), CAST(:studio_ids AS uuid[]),
+                CAST(:claim_changes AS jsonb[]), CAST(:due_on AS date[]),
+                CAST(:correlation_ids AS text[]), CAST(:traceparents AS text[]))
+         WITH ORDINALITY
+         AS new (notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id,
+                 claim_change, due_on, correlation_id, traceparent, place)
+    WHERE NOT EXISTS (
+        SELECT FROM cases
+        WHERE cases.tenant_id = new.tenant_id AND cases.case_id = new.case_id
+          AND ended_at IS NOT NULL)
+    ORDER BY place
+    ON CONFLICT (tenant_id, case_id, claim_id, snapshot_sequence) DO NOTHING
+    RETURNING notice_id
+    """
+)
+# The case is what is locked, not the change: so nobody tells a later one of the case meanwhile.
+_HOLD_CASES_WITH_CHANGES = text(
+    """
+    SELECT tenant_id, case_id FROM cases
+    WHERE tenant_id = :tenant_id AND request_id IS NOT NULL
+      AND case_id = ANY (ARRAY(
+          SELECT case_id FROM claim_changes
+          WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND NOT told))
+    ORDER BY case_id
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+    """
+)
+_TAKE_CHANGES = text(
+    """
+    UPDATE claim_changes AS change SET told = true
+    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]))
+         AS held (tenant_id, case_id)
+    WHERE change.tenant_id = held.tenant_id AND change.case_id = held.case_id AND NOT told
+    RETURNING arrival, change.notice_id, change.tenant_id, change.partner_id, change.case_id,
+              change.run_id, change.member_id, change.studio_id, change.due_on, change.claim_change,
+              change.correlation_id, change.traceparent
+    """
+).columns(claim_change=JSONB)
 _INSERT_NOTICES = text(
     """
     INSERT INTO notices (notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id,
@@ -54,17 +116,35 @@ _INSERT_NOTICES = text(
     RETURNING notice_id
     """
 )
-# The delivery comes first, its notice then names it.
+# The delivery comes first, its notice then names it. Each waits for what was sent before it about
+# the same case.
 _INSERT_DELIVERIES = text(
     """
     INSERT INTO deliveries (request_id, tenant_id, partner_id, kind, status, after_request_id,
                             tries, next_try_at, created_at, correlation_id, traceparent)
     SELECT new.request_id, notices.tenant_id, notices.partner_id, 'NOTICE', 'OPEN',
-           cases.request_id, 0, :now, :now, notices.correlation_id, notices.traceparent
+           coalesce(lag(new.request_id) OVER same_case, cases.last_request_id, cases.request_id),
+           0, :now, :now, notices.correlation_id, notices.traceparent
     FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:notice_ids AS uuid[]),
-                CAST(:request_ids AS uuid[])) AS new (tenant_id, notice_id, request_id)
+                CAST(:request_ids AS uuid[]))
+         WITH ORDINALITY AS new (tenant_id, notice_id, request_id, place)
     JOIN notices ON notices.tenant_id = new.tenant_id AND notices.notice_id = new.notice_id
     JOIN cases ON cases.tenant_id = notices.tenant_id AND cases.case_id = notices.case_id
+    WINDOW same_case AS (PARTITION BY cases.tenant_id, cases.case_id ORDER BY new.place)
+    """
+)
+_KEEP_ORDER = text(
+    """
+    UPDATE cases SET last_request_id = last.request_id
+    FROM (
+        SELECT DISTINCT ON (notices.tenant_id, case_id) notices.tenant_id, case_id, new.request_id
+        FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:notice_ids AS uuid[]),
+                    CAST(:request_ids AS uuid[]))
+             WITH ORDINALITY AS new (tenant_id, notice_id, request_id, place)
+        JOIN notices ON notices.tenant_id = new.tenant_id AND notices.notice_id = new.notice_id
+        ORDER BY notices.tenant_id, case_id, new.place DESC
+    ) AS last
+    WHERE cases.tenant_id = last.tenant_id AND cases.case_id = last.case_id
     """
 )
 _NAME_DELIVERIES = text(
@@ -106,7 +186,8 @@ async def end_cases(
     """Mark cases as ended, known or not; return tenant and case of those that were sent before.
 
     Sent means that a request with the case was stored to be sent: the partner may have it. What
-    was not sent by now never is.
+    was not sent by now never is, and the changes that wait for that are forgotten. The cases stay
+    locked until the transaction ends.
     """
     rows = await connection.execute(
         _END_CASES,
@@ -124,6 +205,50 @@ async def end_cases(
     return {(row.tenant_id, row.case_id) for row in rows if row.request_id is not None}
 
 
+async def insert_changes(
+    connection: AsyncConnection, changes: Sequence[CaseNotice], *, told: bool
+) -> set[UUID]:
+    """Store what notices are to say, in order; return the ids of those notices that are new.
+
+    What is known of a claim by its sequence is left out, and what changed after a case had ended.
+    `told`: the caller makes the notices; else `take_changes` gives them out when their time comes.
+    """
+    rows = await connection.execute(
+        _INSERT_CHANGES,
+        {
+            **_columns(changes),
+            "claim_changes": [
+                change.claim_change and change.claim_change.model_dump_json() for change in changes
+            ],
+            "told": told,
+        },
+    )
+    return {row.notice_id for row in rows}
+
+
+async def hold_cases_with_changes(
+    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID, limit: int
+) -> set[tuple[UUID, UUID]]:
+    """Lock cases that were sent and have changes to be told; return tenant and case of each."""
+    parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "limit": limit}
+    rows = await connection.execute(_HOLD_CASES_WITH_CHANGES, parameters)
+    return {(row.tenant_id, row.case_id) for row in rows}
+
+
+async def take_changes(
+    connection: AsyncConnection, cases: Collection[tuple[UUID, UUID]]
+) -> list[CaseNotice]:
+    """Return the notices to be made for partners with an API, oldest first; each is given once.
+
+    The caller holds the cases (tenant and case).
+    """
+    if not cases:
+        return []
+    tenant_ids, case_ids = (list(column) for column in zip(*cases, strict=True))
+    rows = await connection.execute(_TAKE_CHANGES, {"tenant_ids": tenant_ids, "case_ids": case_ids})
+    return [_told(row) for row in sorted(rows, key=lambda row: row.arrival)]
+
+
 async def insert_notices(
     connection: AsyncConnection, notices: Sequence[CaseNotice], now: datetime
 ) -> set[UUID]:
@@ -135,20 +260,7 @@ async def insert_notices(
         return set()
     rows = await connection.execute(
         _INSERT_NOTICES,
-        {
-            "notice_ids": [notice.notice_id for notice in notices],
-            "tenant_ids": [notice.cause.tenant_id for notice in notices],
-            "partner_ids": [notice.partner_id for notice in notices],
-            "case_ids": [notice.case_id for notice in notices],
-            "run_ids": [notice.run_id for notice in notices],
-            "member_ids": [notice.member_id for notice in notices],
-            "studio_ids": [notice.studio_id for notice in notices],
-            "kinds": [notice.kind for notice in notices],
-            "due_on": [notice.due_on for notice in notices],
-            "correlation_ids": [notice.cause.correlation_id for notice in notices],
-            "traceparents": [notice.cause.traceparent for notice in notices],
-            "now": now,
-        },
+        {**_columns(notices), "kinds": [notice.kind for notice in notices], "now": now},
     )
     new = {row.notice_id for row in rows}
     sent = [
@@ -161,6 +273,7 @@ async def insert_notices(
     }
     await connection.execute(_INSERT_DELIVERIES, {**pairs, "now": now})
     await connection.execute(_NAME_DELIVERIES, pairs)
+    await connection.execute(_KEEP_ORDER, pairs)
     return new
 
 
@@ -209,6 +322,40 @@ async def acknowledge(
         "now": now,
     }
     await connection.execute(_ACKNOWLEDGE, parameters)
+
+
+def _columns(notices: Sequence[CaseNotice]) -> dict[str, Any]:
+    return {
+        "notice_ids": [notice.notice_id for notice in notices],
+        "tenant_ids": [notice.cause.tenant_id for notice in notices],
+        "partner_ids": [notice.partner_id for notice in notices],
+        "case_ids": [notice.case_id for notice in notices],
+        "run_ids": [notice.run_id for notice in notices],
+        "member_ids": [notice.member_id for notice in notices],
+        "studio_ids": [notice.studio_id for notice in notices],
+        "due_on": [notice.due_on for notice in notices],
+        "correlation_ids": [notice.cause.correlation_id for notice in notices],
+        "traceparents": [notice.cause.traceparent for notice in notices],
+    }
+
+
+def _told(row: Any) -> CaseNotice:
+    """Return the notice that tells a change to a partner with an API."""
+    change = ClaimChange.model_validate(row.claim_change)
+    return CaseNotice(
+        notice_id=row.notice_id,
+        partner_id=row.partner_id,
+        case_id=row.case_id,
+        run_id=row.run_id,
+        member_id=row.member_id,
+        studio_id=row.studio_id,
+        kind=change.kind,
+        status=Status.DUE,
+        due_on=row.due_on,
+        request_id=new_id(),
+        cause=Cause(row.tenant_id, row.correlation_id, row.traceparent),
+        claim_change=change,
+    )
 
 
 def _notice(row: Any) -> CaseNotice:
