@@ -39,10 +39,12 @@ _INSERT = text(
 Row = tuple[UUID, str, str, str, bytes, UUID | None, str, str | None, datetime, str | None]
 
 
-async def publish(connection: AsyncConnection, outgoing: Iterable[tuple[Event, Cause]]) -> None:
+async def publish(
+    connection: AsyncConnection, outgoing: Iterable[tuple[Event, Cause]]
+) -> list[UUID]:
     """Add events to the outbox within the caller's transaction; the relay sends them on.
 
-    Raises `ValueError` for an event larger than its topic takes: it would stop the relay for ever.
+    Returns the ids under which they are published (`ce_id`), in their order. Raises `ValueError` for an event larger than its topic takes: it would stop the relay for ever.
     """
     time = now()
     rows: list[Row] = []
@@ -65,6 +67,7 @@ async def publish(connection: AsyncConnection, outgoing: Iterable[tuple[Event, C
             )
         )
     await _insert(connection, rows)
+    return [id_ for id_, *_ in rows]
 
 
 async def publish_dead_letters(

@@ -2,19 +2,21 @@
 
 import sys
 
-from case_service.api import router
+from case_service.cases.api import router as cases_router
 from case_service.ledger.audit import audit
+from case_service.payments.api import router as payments_router
 from case_service.runs.answer_runs import ANSWER_RUNS, answer_runs
 from case_service.runs.reverse_runs import REVERSE_RUNS, reverse_runs
 from case_service.settings import Settings
 from case_service.subscribers import subscriptions
+from case_service.tenant_settings.api import router as settings_router
 from kit.service import Service
 from kit.workers import Worker
 
 service = Service(
     name="case-service",
     settings=Settings,
-    routers=[router],
+    routers=[cases_router, payments_router, settings_router],
     subscriptions=subscriptions,
     migrations="case_service.migrations",
     append_only=("entries", "history"),

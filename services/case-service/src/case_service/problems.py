@@ -11,6 +11,12 @@ CASE_NOT_OPEN: Final = define(
     "The case is not open",
     "Read the case: its `status` says whether it still waits for the partner or how it ended.",
 )
+ALL_STUDIOS_NEEDED: Final = define(
+    "all-studios-needed",
+    403,
+    "You may not see all studios",
+    "Ask somebody who may see all studios of the tenant.",
+)
 
 
 def require_open(case: Case) -> None:

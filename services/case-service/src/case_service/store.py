@@ -8,18 +8,16 @@ transaction: should two such batches meet, PostgreSQL ends one, and it is handle
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, tuple_, update
+from sqlalchemy import Row, and_, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.case import Case, Claim, CloseReason, Key, Result, Status
-from case_service.ledger.entry import ActorKind, Entry, HistoryItem, Occasion, Payment
+from case_service.ledger.entry import Entry, HistoryItem, Occasion, Payment
 from case_service.ledger.journal import Journal
-from case_service.payments.allocation import Allocation, Share
 from case_service.rows import Values, given, insert_rows, same
 from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
 from kit import outbox
@@ -39,8 +37,10 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     await insert_rows(connection, payments, [_payment_row(each) for each in journal.new_payments])
     await _update_payments(connection, list(journal.changed_payments.values()))
     await insert_rows(connection, entries, [_entry_row(entry) for entry in journal.entries])
-    await insert_rows(connection, history, [_history_row(item) for item in journal.history])
-    await outbox.publish(connection, journal.outgoing)
+    event_ids = await outbox.publish(connection, journal.outgoing)
+    await insert_rows(
+        connection, history, [_history_row(item, event_ids) for item in journal.history]
+    )
 
 
 async def _update_cases(connection: AsyncConnection, changed: Sequence[Case]) -> None:
@@ -57,13 +57,14 @@ async def _update_cases(connection: AsyncConnection, changed: Sequence[Case]) ->
     )
     rows = [balance_row(case, claim) for case in changed for claim in case.claims]
     balances = given(case_claims, rows)
+    amounts = ("changed", "collected", "written_off", "released", "open")
     await connection.execute(
         update(case_claims)
-        .values(collected=balances.c.collected, open=balances.c.open)
+        .values({name: balances.c[name] for name in amounts})
         .where(
             same(case_claims, balances, (*key, "claim_id")),
-            tuple_(case_claims.c.collected, case_claims.c.open)
-            != tuple_(balances.c.collected, balances.c.open),
+            tuple_(*(case_claims.c[name] for name in amounts))
+            != tuple_(*(balances.c[name] for name in amounts)),
         )
     )
 
@@ -78,14 +79,17 @@ async def _update_payments(connection: AsyncConnection, changed: Sequence[Paymen
             "amount": payment.amount,
             "unallocated": payment.allocation.unallocated,
             "own_fees": payment.own_fees,
+            "paid_out": payment.paid_out,
+            "shortfall": payment.shortfall,
         }
         for payment in changed
     ]
     new = given(payments, rows)
+    key = ("tenant_id", "payment_id")
     await connection.execute(
         update(payments)
-        .values(amount=new.c.amount, unallocated=new.c.unallocated, own_fees=new.c.own_fees)
-        .where(same(payments, new, ("tenant_id", "payment_id")))
+        .values({each.name: each for each in new.c if each.name not in key})
+        .where(same(payments, new, key))
     )
 
 
@@ -152,31 +156,73 @@ async def with_claims(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> 
         for row in result:
             found[row.tenant_id, row.case_id].append(
                 Claim(
+                    case_id=row.case_id,
                     claim_id=row.claim_id,
+                    kind=row.kind,
                     due_date=row.due_date,
                     voucher_date=row.voucher_date,
                     open=row.open,
                     handed_over=row.handed_over,
+                    changed=row.changed,
                     collected=row.collected,
+                    written_off=row.written_off,
+                    released=row.released,
                 )
             )
     loaded = [_case(row, found[row.tenant_id, row.case_id]) for row in rows]
     return {case.key: case for case in loaded}
 
 
-async def collected_before(
+async def members_of_cases(
+    connection: AsyncConnection, keys: Iterable[Key]
+) -> set[tuple[UUID, UUID]]:
+    """Return the members (tenant and member) of those of the cases that exist."""
+    chosen = given(cases, _case_keys(keys))
+    result = await connection.execute(
+        select(cases.c.tenant_id, cases.c.member_id).join(
+            chosen, same(cases, chosen, ("tenant_id", "case_id"))
+        )
+    )
+    return {(row.tenant_id, row.member_id) for row in result}
+
+
+async def lock_cases_of_members(
+    connection: AsyncConnection, members_: Iterable[tuple[UUID, UUID]]
+) -> dict[Key, Case]:
+    """Load and lock all cases that these members (tenant and member) ever had."""
+    wanted = given(
+        cases, [{"tenant_id": tenant, "member_id": member} for tenant, member in set(members_)]
+    )
+    result = await connection.execute(
+        select(cases)
+        .join(wanted, same(cases, wanted, ("tenant_id", "member_id")))
+        .order_by(cases.c.tenant_id, cases.c.case_id)
+        .with_for_update(of=cases, key_share=True)
+    )
+    return await with_claims(connection, result.all())
+
+
+async def members_of_claims(
     connection: AsyncConnection, claims: Iterable[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], Decimal]:
-    """Return what this ledger collected so far on claims (tenant and claim), in all their cases."""
+) -> set[tuple[UUID, UUID]]:
+    """Return the members (tenant and member) who have a case with one of the claims."""
     wanted = given(
         case_claims, [{"tenant_id": tenant, "claim_id": claim} for tenant, claim in set(claims)]
     )
     result = await connection.execute(
-        select(case_claims.c.tenant_id, case_claims.c.claim_id, func.sum(case_claims.c.collected))
-        .join(wanted, same(case_claims, wanted, ("tenant_id", "claim_id")))
-        .group_by(case_claims.c.tenant_id, case_claims.c.claim_id)
+        select(cases.c.tenant_id, cases.c.member_id)
+        .select_from(wanted)
+        .join(case_claims, same(case_claims, wanted, ("tenant_id", "claim_id")))
+        .join(
+            cases,
+            and_(
+                cases.c.tenant_id == case_claims.c.tenant_id,
+                cases.c.case_id == case_claims.c.case_id,
+            ),
+        )
+        .distinct()
     )
-    return {(tenant, claim): amount for tenant, claim, amount in result}
+    return {(row.tenant_id, row.member_id) for row in result}
 
 
 async def lock_members(connection: AsyncConnection, keys: Iterable[tuple[UUID, UUID]]) -> None:
@@ -208,75 +254,6 @@ async def members_with_live_cases(
     return {(row.tenant_id, row.member_id) for row in result}
 
 
-async def reported_payments(
-    connection: AsyncConnection, references: Iterable[tuple[UUID, UUID, str]]
-) -> dict[tuple[UUID, UUID, str], list[Payment]]:
-    """Return the payments that partners reported under references (tenant, case, reference).
-
-    The one that was reported first leads, those that correct it follow. Its case must be locked.
-    """
-    wanted = given(
-        payments,
-        [
-            {"tenant_id": tenant, "case_id": case, "partner_reference": reference}
-            for tenant, case, reference in set(references)
-        ],
-    )
-    rows = (
-        await connection.execute(
-            select(payments)
-            .join(wanted, same(payments, wanted, wanted.c.keys()))
-            .order_by(payments.c.payment_id)
-        )
-    ).all()
-    shares = await _remaining_shares(connection, rows)
-    found: defaultdict[tuple[UUID, UUID, str], list[Payment]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: row.corrects is not None):
-        found[row.tenant_id, row.case_id, row.partner_reference].append(
-            Payment(
-                tenant_id=row.tenant_id,
-                payment_id=row.payment_id,
-                case_id=row.case_id,
-                amount=row.amount,
-                own_fees=row.own_fees,
-                booking_date=row.booking_date,
-                booked_by=ActorKind(row.booked_by),
-                allocation=Allocation(tuple(shares[row.payment_id]), row.unallocated),
-                booked_amount=row.booked_amount,
-                booked_own_fees=row.booked_own_fees,
-                currency=row.currency,
-                recorded_at=row.recorded_at,
-                partner_reference=row.partner_reference,
-                corrects=row.corrects,
-            )
-        )
-    return found
-
-
-async def _remaining_shares(
-    connection: AsyncConnection, rows: Sequence[Row[Any]]
-) -> dict[UUID, list[Share]]:
-    """Return what each claim still has of these payments, in the order in which it was booked."""
-    shares: defaultdict[UUID, list[Share]] = defaultdict(list)
-    if not rows:
-        return shares
-    chosen = given(
-        entries, [{"tenant_id": row.tenant_id, "payment_id": row.payment_id} for row in rows]
-    )
-    amount = -func.sum(entries.c.amount)
-    result = await connection.execute(
-        select(entries.c.payment_id, entries.c.claim_id, amount)
-        .join(chosen, same(entries, chosen, ("tenant_id", "payment_id")))
-        .where(entries.c.claim_id.is_not(None))
-        .group_by(entries.c.payment_id, entries.c.claim_id)
-        .having(amount > 0)
-        .order_by(func.min(entries.c.entry_number))
-    )
-    for payment_id, claim_id, left in result:
-        shares[payment_id].append(Share(claim_id, left))
-    return shares
-
-
 def _case_keys(keys: Iterable[Key]) -> list[Values]:
     return [{"tenant_id": tenant, "case_id": case} for tenant, case in sorted(set(keys))]
 
@@ -291,6 +268,7 @@ def _case(row: Row[Any], claims: list[Claim]) -> Case:
         partner_id=row.partner_id,
         collection_date=row.collection_date,
         currency=row.currency,
+        time_zone=row.time_zone,
         status=Status(row.status),
         claims=claims,
         unallocated=row.unallocated,
@@ -300,6 +278,7 @@ def _case(row: Row[Any], claims: list[Claim]) -> Case:
         result=Result(row.result) if row.result else None,
         opened_at=row.opened_at,
         ended_at=row.ended_at,
+        residual=row.residual,
         version=row.version,
     )
 
@@ -310,6 +289,7 @@ def state_row(case: Case) -> Values:
         "tenant_id": case.tenant_id,
         "case_id": case.case_id,
         "status": case.status,
+        "collected": case.collected,
         "open": case.open,
         "unallocated": case.unallocated,
         "file_number": case.file_number,
@@ -318,6 +298,8 @@ def state_row(case: Case) -> Values:
         "result": case.result,
         "opened_at": case.opened_at,
         "ended_at": case.ended_at,
+        "residual": case.residual,
+        "written_off": case.written_off,
         "version": case.version,
     }
 
@@ -328,7 +310,10 @@ def balance_row(case: Case, claim: Claim) -> Values:
         "tenant_id": case.tenant_id,
         "case_id": case.case_id,
         "claim_id": claim.claim_id,
+        "changed": claim.changed,
         "collected": claim.collected,
+        "written_off": claim.written_off,
+        "released": claim.released,
         "open": claim.open,
     }
 
@@ -343,9 +328,11 @@ def _payment_row(payment: Payment) -> Values:
         "own_fees": payment.own_fees,
         "booked_amount": payment.booked_amount,
         "booked_own_fees": payment.booked_own_fees,
+        "paid_out": payment.paid_out,
+        "shortfall": payment.shortfall,
         "currency": payment.currency,
         "booking_date": payment.booking_date,
-        "allocation": "AUTOMATIC",
+        "allocation": payment.allocation_kind,
         "booked_by": payment.booked_by,
         "partner_reference": payment.partner_reference,
         "corrects": payment.corrects,
@@ -355,7 +342,9 @@ def _payment_row(payment: Payment) -> Values:
 
 def _entry_row(entry: Entry) -> Values:
     return {
+        "posting_id": entry.posting_id,
         "case_id": entry.case_id,
+        "account": entry.account,
         "claim_id": entry.claim_id,
         "payment_id": entry.payment_id,
         "kind": entry.kind,
@@ -366,11 +355,13 @@ def _entry_row(entry: Entry) -> Values:
     }
 
 
-def _history_row(item: HistoryItem) -> Values:
+def _history_row(item: HistoryItem, event_ids: Sequence[UUID]) -> Values:
     return {
         "case_id": item.case_id,
         "kind": item.kind,
         "details": item.details,
+        "posting_id": item.posting_id,
+        "event_ids": [event_ids[event] for event in item.events],
         **_occasion_columns(item.occasion),
     }
 

@@ -16,15 +16,24 @@ from case_service.cases.reports import (
     payment_thing,
 )
 from case_service.cases.set_file_number import set_reported_file_numbers
+from case_service.notices.keep_notices import NoticeStatus, keep_notices
+from case_service.partners.partner import keep_partners
 from case_service.payments.book_payment import book_reported_payments
 from case_service.payments.correct_payments import correct_payments
+from case_service.receivables.change_claims import change_claims
 from case_service.runs import store as run_store
 from case_service.runs.answer_runs import ANSWER_RUNS
 from case_service.runs.reverse_runs import REVERSE_RUNS
 from case_service.runs.store import Reversal
 from contracts import (
+    ClaimSnapshotV1,
     Event,
     MemberHandedOverV1,
+    NoticeAcknowledgedV1,
+    NoticeDueV1,
+    NoticeFailedV1,
+    NoticeSentV1,
+    PartnerSnapshotV1,
     ReportAcceptedV1,
     ReportCaseClosedV1,
     ReportFileNumberAssignedV1,
@@ -39,14 +48,62 @@ from kit.subscriptions import Batch, Subscriptions
 subscriptions = Subscriptions()
 
 E = TypeVar("E", bound=Event)
+N = TypeVar("N", NoticeDueV1, NoticeSentV1, NoticeAcknowledgedV1, NoticeFailedV1)
 A = TypeVar("A", ReportAcceptedV1, ReportRejectedV1)
 
 
 @subscriptions.handles(MemberHandedOverV1)
 async def handed_over(batch: Batch[MemberHandedOverV1]) -> None:
     """A member and its claims become a case; what was reported on it before can follow."""
-    await open_cases(batch.connection, [(each.event, each.cause) for each in batch.messages])
+    await open_cases(
+        batch.connection,
+        [(each.event, each.cause) for each in batch.messages],
+        batch.context.settings.time_zone,
+    )
     batch.arrived(case_thing(message.event.case_id) for message in batch.messages)
+
+
+@subscriptions.handles(ClaimSnapshotV1)
+async def claim_changed(batch: Batch[ClaimSnapshotV1]) -> None:
+    """Receivables says what it knows of claims, in collection or not (R27, R28)."""
+    unusable = await change_claims(
+        batch.connection, [(each.event, each.cause) for each in batch.messages]
+    )
+    for message in batch.messages:
+        if (message.tenant_id, message.event.claim_id) in unusable:
+            batch.reject(message, "the claim had another currency before")
+
+
+@subscriptions.handles(PartnerSnapshotV1)
+async def partner_changed(batch: Batch[PartnerSnapshotV1]) -> None:
+    """partner-gateway says how a partner is set up."""
+    await keep_partners(
+        batch.connection, [(message.event, message.tenant_id) for message in batch.messages]
+    )
+
+
+@subscriptions.handles(NoticeDueV1)
+async def notice_due(batch: Batch[NoticeDueV1]) -> None:
+    """A partner must be told something of a case."""
+    await _keep_notices(batch, NoticeStatus.DUE)
+
+
+@subscriptions.handles(NoticeSentV1)
+async def notice_sent(batch: Batch[NoticeSentV1]) -> None:
+    """It was sent to the partner."""
+    await _keep_notices(batch, NoticeStatus.SENT)
+
+
+@subscriptions.handles(NoticeAcknowledgedV1)
+async def notice_acknowledged(batch: Batch[NoticeAcknowledgedV1]) -> None:
+    """The partner knows."""
+    await _keep_notices(batch, NoticeStatus.ACKNOWLEDGED)
+
+
+@subscriptions.handles(NoticeFailedV1)
+async def notice_failed(batch: Batch[NoticeFailedV1]) -> None:
+    """It could not be delivered: staff must tell the partner."""
+    await _keep_notices(batch, NoticeStatus.FAILED)
 
 
 @subscriptions.handles(RunReversalRequestedV1)
@@ -107,6 +164,14 @@ async def case_closed(batch: Batch[ReportCaseClosedV1]) -> None:
     """The partner closed cases on its side."""
     reports = [(message.event, message.cause) for message in batch.messages]
     _settle(batch, batch.messages, await close_reported_cases(batch.connection, reports))
+
+
+async def _keep_notices(batch: Batch[N], status: NoticeStatus) -> None:
+    await keep_notices(
+        batch.connection,
+        [(message.event, message.tenant_id) for message in batch.messages],
+        status,
+    )
 
 
 async def _answered(batch: Batch[A]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 metadata = MetaData()
 
@@ -84,10 +84,14 @@ cases: Final = Table(
     Column("partner_channel", Text, nullable=False),
     Column("collection_date", Date, nullable=False),
     Column("currency", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("handed_over", _MONEY, nullable=False),
+    Column("collected", _MONEY, nullable=False),
     Column("open", _MONEY, nullable=False),
     Column("unallocated", _MONEY, nullable=False),
+    Column("residual", _MONEY),
+    Column("written_off", _MONEY, nullable=False),
     Column("file_number", Text),
     Column("reason_code", Text),
     Column("close_reason", Text),
@@ -97,7 +101,8 @@ cases: Final = Table(
     Column("ended_at", _INSTANT),
     Column("version", Integer, nullable=False),
 )
-"""`open` and `unallocated` follow from the entries and stand here for speed; audit compares."""
+"""Its amounts follow from the entries and stand here for speed; audit compares. `residual` is what
+was open when the case ended; what is `open` on a case that has ended is open again."""
 
 is_live: Final = text("cases.status IN ('PENDING', 'OPEN')")
 """The case has not ended. Written out, so that the index on such cases is used."""
@@ -117,11 +122,65 @@ case_claims: Final = Table(
     Column("amount", _MONEY, nullable=False),
     Column("paid_directly", _MONEY, nullable=False),
     Column("handed_over", _MONEY, nullable=False),
+    Column("changed", _MONEY, nullable=False),
     Column("collected", _MONEY, nullable=False),
+    Column("written_off", _MONEY, nullable=False),
+    Column("released", _MONEY, nullable=False),
     Column("open", _MONEY, nullable=False),
 )
-"""`amount` and `paid_directly` as at the handover; `handed_over`, `collected` and `open` follow
-from the entries."""
+"""`amount` and `paid_directly` as at the handover; all from `handed_over` on follow from the
+entries."""
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("claim_id", _ID, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("amount", _MONEY, nullable=False),
+    Column("paid_directly", _MONEY, nullable=False),
+    Column("cancelled", Boolean, nullable=False),
+    Column("currency", Text, nullable=False),
+)
+"""What receivables says of each claim, handed over or not: the newest sequence. Its row is locked
+by whoever opens a case with the claim and by whoever takes in a change, so that neither misses the
+other."""
+
+partners: Final = Table(
+    "partners",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("partner_id", _ID, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("file_number_pattern", Text),
+)
+"""Partners as partner-gateway has them: the newest sequence."""
+
+notices: Final = Table(
+    "notices",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("notice_id", _ID, primary_key=True),
+    Column("case_id", _ID, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("due_on", Date),
+    Column("changed_at", _INSTANT, nullable=False),
+)
+"""What partners must be told of cases, as partner-gateway says."""
+
+tenant_settings: Final = Table(
+    "tenant_settings",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("residual_on_closing", Text, nullable=False),
+    Column("allocation_order", Text, nullable=False),
+    Column("changed_at", _INSTANT, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+"""What each tenant wants of its cases; a tenant that said nothing has no row."""
 
 payments: Final = Table(
     "payments",
@@ -134,6 +193,8 @@ payments: Final = Table(
     Column("own_fees", _MONEY, nullable=False),
     Column("booked_amount", _MONEY, nullable=False),
     Column("booked_own_fees", _MONEY, nullable=False),
+    Column("paid_out", _MONEY, nullable=False),
+    Column("shortfall", _MONEY, nullable=False),
     Column("currency", Text, nullable=False),
     Column("booking_date", Date, nullable=False),
     Column("allocation", Text, nullable=False),
@@ -149,7 +210,9 @@ entries: Final = Table(
     metadata,
     Column("entry_number", BigInteger, Identity(always=True), primary_key=True),
     Column("tenant_id", _ID, nullable=False),
+    Column("posting_id", _ID, nullable=False),
     Column("case_id", _ID, nullable=False),
+    Column("account", Text, nullable=False),
     Column("claim_id", _ID),
     Column("payment_id", _ID),
     Column("kind", Text, nullable=False),
@@ -162,7 +225,8 @@ entries: Final = Table(
     Column("why", Text),
     Column("correlation_id", Text, nullable=False),
 )
-"""The ledger. Triggers refuse every change and removal."""
+"""The ledger. Triggers refuse every change and removal, and entries of one posting that do not add
+up to 0.00."""
 
 history: Final = Table(
     "history",
@@ -172,10 +236,13 @@ history: Final = Table(
     Column("case_id", _ID, nullable=False),
     Column("kind", Text, nullable=False),
     Column("details", JSONB, nullable=False),
+    Column("posting_id", _ID),
+    Column("event_ids", ARRAY(_ID), nullable=False),
     Column("recorded_at", _INSTANT, nullable=False),
     Column("actor_kind", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("why", Text),
     Column("correlation_id", Text, nullable=False),
 )
-"""What happened to each case, and who did it. Triggers refuse every change and removal."""
+"""What happened to each case, who did it, and which events told it. Triggers refuse every change
+and removal."""

@@ -120,13 +120,21 @@ class CaseDetails(CaseSummary):
     """The latest, newest first; `/history` has all of it."""
 
 
+class Hint(View):
+    """Something that was taken, and may be a slip."""
+
+    field: str
+    message: str
+
+
 class PlannedShare(View):
     """What a payment does to one claim."""
 
+    case_id: UUID
     claim_id: UUID
     open_before: Money
     amount: Money
-    """The claim's share of the payment."""
+    """By how much: the claim's share of the payment, or what was taken back."""
     open_after: Money
 
 
@@ -143,6 +151,24 @@ class PaymentBooked(View):
     """What is open on the case after that."""
     version: int
     """The case's version after that."""
+    hints: list[Hint]
+    """What may be a slip, such as a day long ago."""
+
+
+class PaymentChanged(View):
+    """A payment after a change, and what that did, or would do, to claims of the member."""
+
+    payment_id: UUID
+    amount: Money
+    """What the payment is now."""
+    unallocated: Money
+    """The part of it that belongs to no claim now."""
+    claims: list[PlannedShare]
+    """The claims that changed, in all cases of the member."""
+    open: Money
+    """What is open on the payment's case after that."""
+    version: int
+    """The version of the payment's case after that."""
 
 
 class MemberCase(View):

@@ -4,8 +4,9 @@
        │─────> REJECTED
        └─────> CLOSED, only when the run is reversed
 
-Nothing leads out of CLOSED, CANCELLED and REJECTED. Money that a partner reports on such a case
-stays on it, unallocated.
+Nothing leads out of CLOSED, CANCELLED and REJECTED. With its end a case lets go of what is open on
+its claims: it is written off or released, so 0.00 is open. Money that a partner reports afterwards
+stays on the case, unallocated; a payment that shrinks afterwards opens its claims again, for staff.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from case_service.payments.allocation import (
     NOTHING,
     Allocation,
+    AllocationOrder,
     OpenClaim,
-    allocate_oldest_first,
-    take_back_newest_first,
+    allocate,
 )
 
 Key = tuple[UUID, UUID]
@@ -65,10 +67,61 @@ class WrongStatus(Exception):  # noqa: N818 - says what is wrong
 
 @dataclass(slots=True)
 class Claim(OpenClaim):
-    """A claim in a case. Invariant: `open` = `handed_over` − `collected`, none below zero."""
+    """A claim in a case.
+
+    Invariant: `open` = `handed_over` + `changed` − `collected` − `written_off` − `released`, and
+    none but `changed` is ever below zero.
+    """
 
     handed_over: Decimal
-    collected: Decimal
+    changed: Decimal = NOTHING
+    """What receivables made of it since: below zero when it is less, or was paid at the studio."""
+    collected: Decimal = NOTHING
+    written_off: Decimal = NOTHING
+    released: Decimal = NOTHING
+    """What went back to the creditor when the case ended."""
+
+    def pay(self, amount: Decimal) -> None:
+        """Take in a share of a payment; raises `ValueError` for more than is open."""
+        if amount > self.open:
+            raise ValueError("a share is larger than its claim")
+        self.open -= amount
+        self.collected += amount
+
+    def take_back(self, amount: Decimal) -> None:
+        """Open again by a part of what was collected; raises `ValueError` for more than that."""
+        if amount > self.collected:
+            raise ValueError("more is taken back than was collected")
+        self.open += amount
+        self.collected -= amount
+
+    def change(self, difference: Decimal) -> None:
+        """Owe more or less than before; raises `ValueError` below zero."""
+        if self.open + difference < 0:
+            raise ValueError("a claim falls below zero")
+        self.open += difference
+        self.changed += difference
+
+    def release(self) -> Decimal:
+        """Let go of all that is open; return how much that was."""
+        amount = self.open
+        self.released += amount
+        self.open = NOTHING
+        return amount
+
+    def take_up(self, amount: Decimal) -> None:
+        """Open again by a part of what was released; raises `ValueError` for more than that."""
+        if amount > self.released:
+            raise ValueError("more is taken up than was released")
+        self.released -= amount
+        self.open += amount
+
+    def write_off(self) -> Decimal:
+        """Give up all that is open; return how much that was."""
+        amount = self.open
+        self.written_off += amount
+        self.open = NOTHING
+        return amount
 
 
 @dataclass(slots=True)
@@ -83,6 +136,8 @@ class Case:
     partner_id: UUID
     collection_date: date
     currency: str
+    time_zone: str
+    """In which the days of its studio count; IANA."""
     status: Status
     claims: list[Claim]
     unallocated: Decimal = NOTHING
@@ -92,12 +147,18 @@ class Case:
     result: Result | None = None
     opened_at: datetime | None = None
     ended_at: datetime | None = None
+    residual: Decimal | None = None
+    """What was open when the case ended; None before."""
     version: int = 1
 
     @property
     def key(self) -> Key:
         """Return what the case is known by."""
         return self.tenant_id, self.case_id
+
+    def day(self, at: datetime) -> date:
+        """Return the day that it is at the studio at some moment."""
+        return at.astimezone(ZoneInfo(self.time_zone)).date()
 
     @property
     def open(self) -> Decimal:
@@ -108,6 +169,11 @@ class Case:
     def collected(self) -> Decimal:
         """Return what was collected on all claims in this case."""
         return sum((claim.collected for claim in self.claims), NOTHING)
+
+    @property
+    def written_off(self) -> Decimal:
+        """Return what was given up on all claims."""
+        return sum((claim.written_off for claim in self.claims), NOTHING)
 
     @property
     def is_live(self) -> bool:
@@ -133,9 +199,8 @@ class Case:
         """Refuse the case if it still waits for the partner's answer; say whether it did."""
         if self.status is not Status.PENDING:
             return False
-        self.status = Status.REJECTED
         self.reason_code = reason_code
-        self.ended_at = at
+        self._end(Status.REJECTED, at, write_off=False)
         return True
 
     def set_file_number(self, file_number: str) -> bool:
@@ -145,61 +210,58 @@ class Case:
         self.file_number = file_number
         return True
 
-    def allocate(self, amount: Decimal) -> Allocation:
-        """Say where `amount` would go: oldest claim first, all of it unallocated after the end.
+    def allocate(self, amount: Decimal, order: AllocationOrder) -> Allocation:
+        """Say where `amount` would go; all of it stays unallocated after the end.
 
         Raises `WrongStatus` before the partner has taken the case.
         """
         if self.status is Status.PENDING:
             raise WrongStatus(self.status)
         claims = self.claims if self.status is Status.OPEN else []
-        return allocate_oldest_first(claims, amount)
+        return allocate(claims, amount, order)
 
     def book(self, allocation: Allocation) -> None:
         """Take in a payment that is spread like this; raises `ValueError` below zero."""
         for share in allocation.shares:
-            claim = self.claim(share.claim_id)
-            if share.amount > claim.open:
-                raise ValueError("a share is larger than its claim")
-            claim.open -= share.amount
-            claim.collected += share.amount
+            self.claim(share.claim_id).pay(share.amount)
         self.unallocated += allocation.unallocated
 
-    def take_back(self, booked: Allocation, amount: Decimal) -> Allocation:
-        """Shrink a payment by `amount`; say what was taken back. Also right after the end."""
-        taken = take_back_newest_first(booked, amount)
-        for share in taken.shares:
-            claim = self.claim(share.claim_id)
-            claim.open += share.amount
-            claim.collected -= share.amount
-        self.unallocated -= taken.unallocated
-        return taken
+    def complete(self, at: datetime, *, write_off: bool) -> None:
+        """Close an open case for good, paid or not; raises `WrongStatus` for any other.
 
-    def complete(self, at: datetime) -> None:
-        """Close an open case for good, paid or not; raises `WrongStatus` for any other."""
+        What is still open is written off, or released: it stays owed to the creditor (R25).
+        """
         if self.status is not Status.OPEN:
             raise WrongStatus(self.status)
-        self._close(CloseReason.COMPLETED, at)
+        self._close(CloseReason.COMPLETED, at, write_off=write_off)
 
     def reverse(self, at: datetime) -> bool:
         """Close the case because its run is reversed; say whether it had not ended before."""
         if not self.is_live:
             return False
-        self._close(CloseReason.RUN_REVERSED, at)
+        self._close(CloseReason.RUN_REVERSED, at, write_off=False)
         return True
 
     def cancel(self, at: datetime) -> None:
         """Take an open case back from the partner; raises `WrongStatus` for any other."""
         if self.status is not Status.OPEN:
             raise WrongStatus(self.status)
-        self.status = Status.CANCELLED
-        self.ended_at = at
+        self._end(Status.CANCELLED, at, write_off=False)
 
-    def _close(self, reason: CloseReason, at: datetime) -> None:
-        self.status = Status.CLOSED
+    def _close(self, reason: CloseReason, at: datetime, *, write_off: bool) -> None:
         self.close_reason = reason
         self.result = result_of(self.open, self.collected)
+        self._end(Status.CLOSED, at, write_off=write_off)
+
+    def _end(self, status: Status, at: datetime, *, write_off: bool) -> None:
+        self.status = status
         self.ended_at = at
+        self.residual = self.open
+        for claim in self.claims:
+            if write_off:
+                claim.write_off()
+            else:
+                claim.release()
 
 
 def result_of(open_amount: Decimal, collected: Decimal) -> Result:

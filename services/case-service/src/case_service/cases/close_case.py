@@ -8,10 +8,10 @@ from case_service import store
 from case_service.cases.case import Case
 from case_service.cases.reports import Verdict, apply_reports, lock_reported
 from case_service.ledger.entry import Occasion
-from case_service.ledger.journal import Journal, dunning_level_reset
+from case_service.ledger.journal import Journal
 from case_service.problems import require_open
+from case_service.tenant_settings.tenant_settings import TenantSettings, settings_of
 from contracts import ReportCaseClosedV1
-from kit import outbox
 from kit.trace import Cause
 
 
@@ -23,7 +23,8 @@ async def close_case(
     Raises the 409 unless the case is open.
     """
     require_open(case)
-    complete(case, occasion, journal)
+    settings = (await settings_of(connection, [case.tenant_id]))[case.tenant_id]
+    complete(case, settings, occasion, journal)
     await store.save(connection, journal)
     await _reset_dunning_levels(connection, [(case, occasion)])
 
@@ -36,12 +37,13 @@ async def close_reported_cases(
     A case that has ended already stays as it is.
     """
     closed: list[tuple[Case, Occasion]] = []
+    settings = await settings_of(connection, (cause.tenant_id for _, cause in reports))
 
     def rule(
         case: Case, _report: ReportCaseClosedV1, occasion: Occasion, journal: Journal
     ) -> Verdict:
         if case.is_live:
-            complete(case, occasion, journal)
+            complete(case, settings[case.tenant_id], occasion, journal)
             closed.append((case, occasion))
         return None
 
@@ -53,9 +55,9 @@ async def close_reported_cases(
     return verdicts
 
 
-def complete(case: Case, occasion: Occasion, journal: Journal) -> None:
-    """Close an open case and write it down."""
-    case.complete(occasion.at)
+def complete(case: Case, settings: TenantSettings, occasion: Occasion, journal: Journal) -> None:
+    """Close an open case, as its tenant wants what is still open to be treated (R25)."""
+    case.complete(occasion.at, write_off=settings.writes_off)
     journal.closed(case, occasion)
 
 
@@ -72,11 +74,8 @@ async def _reset_dunning_levels(
         return
     await store.lock_members(connection, last)
     busy = await store.members_with_live_cases(connection, last)
-    await outbox.publish(
-        connection,
-        [
-            dunning_level_reset(case, occasion)
-            for member, (case, occasion) in sorted(last.items())
-            if member not in busy
-        ],
-    )
+    journal = Journal()
+    for member, (case, occasion) in sorted(last.items()):
+        if member not in busy:
+            journal.dunning_level_reset(case, occasion)
+    await store.record(connection, journal)

@@ -1,8 +1,8 @@
 """Members handed over become cases (step 4 of a run)."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,8 +11,12 @@ from case_service.cases.answer import apply_answer
 from case_service.cases.case import Case, Claim, Status
 from case_service.cases.reports import partners_occasion
 from case_service.ledger.entry import ActorKind, Occasion
+from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import NOTHING
+from case_service.receivables.change_claims import changes_since_handover, let_cases_follow
+from case_service.receivables.claim_change import ClaimKey, due_in_new_case, holders_of
+from case_service.receivables.store import claim_row, hold_claims
 from case_service.rows import Values
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
@@ -21,14 +25,17 @@ from kit.clock import now
 from kit.trace import Cause
 
 Handover = tuple[MemberHandedOverV1, Cause]
-Collected = Mapping[tuple[UUID, UUID], Decimal]
+Holders = Mapping[ClaimKey, list[Case]]
 
 
-async def open_cases(connection: AsyncConnection, handovers: Sequence[Handover]) -> None:
+async def open_cases(
+    connection: AsyncConnection, handovers: Sequence[Handover], default_time_zone: str
+) -> None:
     """Make a case of each handover that has none yet.
 
     At a partner by hand it is open at once, at an API partner it waits for the answer. What was
-    said of the whole run before, an answer or its reversal, takes effect at once.
+    said of the whole run before, an answer or its reversal, takes effect at once; so does what
+    receivables said of the claims since. `default_time_zone` is for studios with an unknown one.
     """
     new = await _without_case(connection, handovers)
     if not new:
@@ -36,13 +43,17 @@ async def open_cases(connection: AsyncConnection, handovers: Sequence[Handover])
     run_keys = [(cause.tenant_id, event.run_id) for event, cause in new]
     reversals = await run_store.share_runs(connection, run_keys)
     answers = await run_store.answers_of_runs(connection, run_keys)
+    handed_over = _claims_of(new)
+    known = await hold_claims(
+        connection,
+        [claim_row(key, facts, currency) for key, (facts, currency, _) in handed_over.items()],
+    )
     await store.enter_members(connection, _member_rows(new))
-    claims = [(cause.tenant_id, claim.claim_id) for event, cause in new for claim in event.claims]
-    collected = await store.collected_before(connection, claims)
+    holders = await _release_open_again(connection, new, list(known))
     journal = Journal()
     cases = []
     for event, cause in new:
-        case = _new_case(event, cause, collected)
+        case = _new_case(event, cause, holders, default_time_zone)
         cases.append(case)
         occasion = Occasion(ActorKind.SYSTEM, "run-service", now(), cause)
         journal.handed_over(case, occasion)
@@ -63,6 +74,61 @@ async def open_cases(connection: AsyncConnection, handovers: Sequence[Handover])
         ],
     )
     await store.record(connection, journal)
+    stated = {key: (facts, cause) for key, (facts, _, cause) in handed_over.items()}
+    await let_cases_follow(connection, changes_since_handover(stated, known))
+
+
+def _claims_of(
+    handovers: Sequence[Handover],
+) -> dict[ClaimKey, tuple[ClaimFacts, str, Cause]]:
+    """Return what handovers say of their claims, with currency and cause."""
+    return {
+        (cause.tenant_id, claim.claim_id): (
+            ClaimFacts(
+                claim.snapshot_sequence,
+                claim.amount.amount,
+                claim.paid_directly.amount,
+                cancelled=False,
+            ),
+            claim.amount.currency,
+            cause,
+        )
+        for event, cause in handovers
+        for claim in event.claims
+    }
+
+
+async def _release_open_again(
+    connection: AsyncConnection, handovers: Sequence[Handover], claims: Sequence[ClaimKey]
+) -> Holders:
+    """Return the earlier cases of claims, locked, without what was open again on them.
+
+    It is part of what the new cases are to collect.
+    """
+    members = await store.members_of_claims(connection, claims)
+    if not members:
+        return {}
+    cases = await store.lock_cases_of_members(connection, members)
+    journal = Journal()
+    causes = {
+        (cause.tenant_id, claim.claim_id): cause
+        for event, cause in handovers
+        for claim in event.claims
+    }
+    for case in cases.values():
+        if case.is_live or not case.open:
+            continue
+        parts = [
+            (claim.claim_id, claim.release())
+            for claim in case.claims
+            if claim.open and (case.tenant_id, claim.claim_id) in causes
+        ]
+        if parts:
+            cause = causes[case.tenant_id, parts[0][0]]
+            occasion = Occasion(ActorKind.SYSTEM, "run-service", now(), cause)
+            journal.handed_over_again(case, parts, case.day(occasion.at), occasion)
+    await store.save(connection, journal)
+    return holders_of(cases.values())
 
 
 async def _without_case(
@@ -100,7 +166,10 @@ def _member_name(debtor: HandoverDebtor) -> str:
     return debtor.represented_member_name or " ".join(name for name in names if name)
 
 
-def _new_case(event: MemberHandedOverV1, cause: Cause, collected: Collected) -> Case:
+def _new_case(
+    event: MemberHandedOverV1, cause: Cause, holders: Holders, default_time_zone: str
+) -> Case:
+    time_zone = event.studio.time_zone
     return Case(
         tenant_id=cause.tenant_id,
         case_id=event.case_id,
@@ -110,27 +179,30 @@ def _new_case(event: MemberHandedOverV1, cause: Cause, collected: Collected) -> 
         partner_id=event.partner_id,
         collection_date=event.collection_date,
         currency=event.claims[0].amount.currency,
+        time_zone=time_zone if time_zone in available_timezones() else default_time_zone,
         status=Status.PENDING,
         claims=[
-            _new_claim(claim, collected.get((cause.tenant_id, claim.claim_id), NOTHING))
+            _new_claim(event.case_id, claim, holders.get((cause.tenant_id, claim.claim_id), []))
             for claim in event.claims
         ],
     )
 
 
-def _new_claim(claim: HandoverClaim, collected: Decimal) -> Claim:
+def _new_claim(case_id: UUID, claim: HandoverClaim, holders: Sequence[Case]) -> Claim:
     """Say what is open: amount less what was paid directly and what this ledger collected.
 
     The message's own figure is not believed, for it may not know of the latest payments.
     """
-    left = max(claim.amount.amount - claim.paid_directly.amount - collected, NOTHING)
+    owed = claim.amount.amount - claim.paid_directly.amount
+    left = due_in_new_case(owed, holders, claim.claim_id)
     return Claim(
+        case_id=case_id,
         claim_id=claim.claim_id,
+        kind=claim.kind,
         due_date=claim.due_date,
         voucher_date=claim.voucher_date,
         open=left,
         handed_over=left,
-        collected=NOTHING,
     )
 
 
@@ -146,7 +218,8 @@ def _case_row(case: Case, event: MemberHandedOverV1) -> Values:
         "partner_channel": event.partner_channel,
         "collection_date": case.collection_date,
         "currency": case.currency,
-        "handed_over": case.open,
+        "time_zone": case.time_zone,
+        "handed_over": sum((claim.handed_over for claim in case.claims), NOTHING),
         "created_at": now(),
     }
 

@@ -76,6 +76,18 @@ async def lock_reported(
     return await store.lock_cases(connection, keys)
 
 
+async def lock_reported_members(
+    connection: AsyncConnection, reports: Sequence[tuple[R, Cause]]
+) -> dict[Key, Case]:
+    """Load and lock all cases of the members whose cases reports speak of.
+
+    A payment may have shares on other cases of its member.
+    """
+    keys = [(cause.tenant_id, report.case_id) for report, cause in reports if report.case_id]
+    members = await store.members_of_cases(connection, keys)
+    return await store.lock_cases_of_members(connection, members) if members else {}
+
+
 def apply_reports(
     cases: dict[Key, Case],
     reports: Sequence[tuple[R, Cause]],

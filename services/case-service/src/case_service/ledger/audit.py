@@ -45,7 +45,7 @@ _PAYMENTS = text(
 )
 _ENTRIES = text(
     """
-    SELECT tenant_id, case_id, claim_id, payment_id, kind, amount, currency
+    SELECT tenant_id, case_id, account, claim_id, payment_id, kind, amount, currency
     FROM entries
     WHERE (tenant_id, case_id) BETWEEN (:first_tenant, :first_case) AND (:last_tenant, :last_case)
     ORDER BY tenant_id, case_id, entry_number
@@ -136,22 +136,21 @@ def _compare(rows: _CaseRows) -> Iterator[tuple[str, object, object]]:
     yield from _compare_claims(rows)
     yield from _compare_payments(rows)
     case, entries = rows.case, rows.entries
-    owed = [entry.amount for entry in entries if entry.claim_id is not None]
-    surplus = [entry.amount for entry in entries if entry.claim_id is None]
-    started = [entry.amount for entry in entries if entry.kind == "HANDED_OVER"]
+    owed = [entry.amount for entry in entries if entry.account == "CLAIM"]
+    surplus = [-entry.amount for entry in entries if entry.account == "UNALLOCATED"]
+    started = [
+        entry.amount
+        for entry in entries
+        if entry.kind == "HANDED_OVER" and entry.account == "CLAIM"
+    ]
     yield "open", case.open, sum(owed, _ZERO)
     yield "unallocated", case.unallocated, sum(surplus, _ZERO)
     yield "handed over", case.handed_over, sum(started, _ZERO)
     for currency in {row.currency for row in (*rows.payments, *entries)}:
         yield "currency", case.currency, currency
     paid = {entry.kind for entry in entries if entry.claim_id and entry.payment_id}
-    if case.status in {"PENDING", "REJECTED"}:
+    if case.status == "PENDING":
         yield f"payments on claims while {case.status}", set(), paid
-    if case.status == "CLOSED" and "PAYMENT_REDUCTION" not in paid:
-        # A reduction may have come after the end, and the result is what it was at the end.
-        left, collected = sum(owed, _ZERO), sum(started, _ZERO) - sum(owed, _ZERO)
-        outcome = "PAID" if left == 0 else "PARTLY_PAID" if collected > 0 else "UNPAID"
-        yield "result", case.result, outcome
 
 
 def _compare_claims(rows: _CaseRows) -> Iterator[tuple[str, object, object]]:
@@ -170,19 +169,25 @@ def _compare_claims(rows: _CaseRows) -> Iterator[tuple[str, object, object]]:
         name, begin = f"claim {claim.claim_id}", started[claim.claim_id]
         yield f"{name} handed over", [claim.handed_over], begin
         yield f"{name} open", claim.open, owed[claim.claim_id]
-        yield f"{name} collected", claim.collected, sum(begin, _ZERO) - owed[claim.claim_id]
+        paid = (
+            -entry.amount
+            for entry in rows.entries
+            if entry.claim_id == claim.claim_id and entry.payment_id is not None
+        )
+        yield f"{name} collected", claim.collected, sum(paid, _ZERO)
 
 
 def _compare_payments(rows: _CaseRows) -> Iterator[tuple[str, object, object]]:
-    spread: defaultdict[UUID, Decimal] = defaultdict(Decimal)
+    came_in: defaultdict[UUID, Decimal] = defaultdict(Decimal)
     surplus: defaultdict[UUID, Decimal] = defaultdict(Decimal)
     for entry in rows.entries:
-        if entry.payment_id is not None:
-            parts = surplus if entry.claim_id is None else spread
-            parts[entry.payment_id] += entry.amount
+        if entry.account == "COLLECTED":
+            came_in[entry.payment_id] += entry.amount
+        elif entry.account == "UNALLOCATED":
+            surplus[entry.payment_id] -= entry.amount
     known = {payment.payment_id for payment in rows.payments}
-    yield "payments without a row", set(), (spread.keys() | surplus.keys()) - known
+    yield "payments without a row", set(), (came_in.keys() | surplus.keys()) - known
     for payment in rows.payments:
-        name, left = f"payment {payment.payment_id}", surplus[payment.payment_id]
-        yield f"{name} amount", payment.amount, left - spread[payment.payment_id]
-        yield f"{name} unallocated", payment.unallocated, left
+        name = f"payment {payment.payment_id}"
+        yield f"{name} amount", payment.amount, came_in[payment.payment_id]
+        yield f"{name} unallocated", payment.unallocated, surplus[payment.payment_id]

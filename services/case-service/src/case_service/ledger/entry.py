@@ -1,8 +1,9 @@
 """What is written down once and never changed: entries and history, and the payments behind them.
 
-Every amount of money in a case follows from its entries. An entry on a claim changes what is open
-on it: above zero it owes more, below zero less. An entry without a claim changes the unallocated
-money of the case. So for each payment: amount = unallocated entries − entries on claims (R30).
+The ledger is double-entry. What happens is posted as entries that belong together and add up to
+0.00; the database refuses any others. Above zero, an entry adds to its account; below zero, it
+takes off it. Every amount of money in a case follows from its entries (R30); `docs/ledger.md` has
+the postings.
 """
 
 from dataclasses import dataclass
@@ -12,16 +13,41 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from case_service.payments.allocation import Allocation
+from case_service.payments.allocation import NOTHING, Allocation
 from kit.trace import Cause
 
 
+class Account(StrEnum):
+    """Where an amount is put, or taken from."""
+
+    CLAIM = "CLAIM"
+    """What is open on one claim of a case."""
+    UNALLOCATED = "UNALLOCATED"
+    """Money that belongs to no claim; below zero, for it is owed to somebody."""
+    COLLECTED = "COLLECTED"
+    """Money that came in through collection."""
+    RECEIVABLES = "RECEIVABLES"
+    """The creditor's own books: claims come from there and go back there."""
+    WRITTEN_OFF = "WRITTEN_OFF"
+    """What was given up."""
+    PAID_OUT = "PAID_OUT"
+    """Unallocated money that was paid back or given to the debtor; below zero."""
+    SHORTFALL = "SHORTFALL"
+    """Money that was paid out although, as was heard later, it had never come in."""
+
+
 class EntryKind(StrEnum):
-    """What an entry stands for."""
+    """What a posting stands for."""
 
     HANDED_OVER = "HANDED_OVER"
     PAYMENT_SHARE = "PAYMENT_SHARE"
     PAYMENT_REDUCTION = "PAYMENT_REDUCTION"
+    DIRECT_PAYMENT = "DIRECT_PAYMENT"
+    CLAIM_CHANGE = "CLAIM_CHANGE"
+    SURPLUS = "SURPLUS"
+    PAID_OUT = "PAID_OUT"
+    WRITTEN_OFF = "WRITTEN_OFF"
+    RELEASED = "RELEASED"
 
 
 class HistoryKind(StrEnum):
@@ -33,9 +59,15 @@ class HistoryKind(StrEnum):
     FILE_NUMBER_SET = "FILE_NUMBER_SET"
     PAYMENT_BOOKED = "PAYMENT_BOOKED"
     PAYMENT_REDUCED = "PAYMENT_REDUCED"
+    PAYMENT_REALLOCATED = "PAYMENT_REALLOCATED"
+    UNALLOCATED_SETTLED = "UNALLOCATED_SETTLED"
     FEES_CORRECTED = "FEES_CORRECTED"
+    CLAIM_CHANGED = "CLAIM_CHANGED"
+    COMMENTED = "COMMENTED"
     CLOSED = "CLOSED"
     CANCELLED = "CANCELLED"
+    DUNNING_LEVEL_RESET = "DUNNING_LEVEL_RESET"
+    HANDED_OVER_AGAIN = "HANDED_OVER_AGAIN"
 
 
 class ActorKind(StrEnum):
@@ -44,6 +76,13 @@ class ActorKind(StrEnum):
     STAFF = "STAFF"
     PARTNER = "PARTNER"
     SYSTEM = "SYSTEM"
+
+
+class AllocationKind(StrEnum):
+    """Who said where a payment goes."""
+
+    AUTOMATIC = "AUTOMATIC"
+    MANUAL = "MANUAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +99,13 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the ledger; `amount` is signed as the module says."""
+    """One line of the ledger; all entries of one posting add up to 0.00."""
 
+    posting_id: UUID
     case_id: UUID
+    account: Account
     claim_id: UUID | None
+    """The claim, for account CLAIM only."""
     payment_id: UUID | None
     kind: EntryKind
     amount: Decimal
@@ -80,15 +122,21 @@ class HistoryItem:
     kind: HistoryKind
     details: dict[str, Any]
     occasion: Occasion
+    events: tuple[int, ...]
+    """Which events of the journal tell it to others."""
+    posting_id: UUID | None
+    """The entries that belong to it."""
 
 
 @dataclass(slots=True)
 class Payment:
-    """Money that was collected on a case, as it stands after all reductions.
+    """Money that was collected on a case, as it stands after all that was done to it.
 
-    `allocation` says where it is; `own_fees` is what the partner kept for itself on top and is
-    no part of `amount`; `booked_…` is what was booked first. `corrects` names the payment that was
-    reported with too little: this one is the rest.
+    `allocation` says where it is, also on other cases of the member; `own_fees` is what the partner
+    kept for itself on top and is no part of `amount`; `booked_…` is what was booked first.
+    `corrects` names the payment that was reported with too little: this one is the rest.
+
+    Invariant: `amount` = allocated + unallocated + `paid_out` − `shortfall`.
     """
 
     tenant_id: UUID
@@ -99,9 +147,14 @@ class Payment:
     booking_date: date
     booked_by: ActorKind
     allocation: Allocation
+    allocation_kind: AllocationKind
     booked_amount: Decimal
     booked_own_fees: Decimal
     currency: str
     recorded_at: datetime
     partner_reference: str | None = None
     corrects: UUID | None = None
+    paid_out: Decimal = NOTHING
+    """What was paid back or given to the debtor of it."""
+    shortfall: Decimal = NOTHING
+    """What of `paid_out` had never come in."""

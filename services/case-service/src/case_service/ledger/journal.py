@@ -1,17 +1,20 @@
 """What one transaction does to its cases: all that is written down, and all that is published.
 
 Pure: `store.save` writes it. There is one method for each thing that can happen to a case, so that
-ledger, history and events never tell different stories.
+ledger, history and events never tell different stories. Each expects that the case has it already.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-from case_service.cases.case import Case, CloseReason, Key
+from case_service.cases.case import Case, Claim, CloseReason, Key
+from case_service.ledger import events, posting
 from case_service.ledger.entry import (
+    Account,
     Entry,
     EntryKind,
     HistoryItem,
@@ -19,27 +22,12 @@ from case_service.ledger.entry import (
     Occasion,
     Payment,
 )
-from case_service.payments.allocation import NOTHING, Allocation
-from contracts import (
-    CaseCancelledV1,
-    CaseClosedV1,
-    CaseFileNumberSetV1,
-    CaseOpenedV1,
-    CasePaymentBookedV1,
-    CasePaymentReducedV1,
-    CaseRejectedV1,
-    ClaimResult,
-    ClaimShare,
-    Event,
-    MemberDunningLevelResetV1,
-    MemberReleasedV1,
-    Money,
-)
-from contracts import OpenClaim as OpenClaimPart
+from case_service.ledger.events import ClaimFacts, Outcome, ReallocationReason
+from case_service.ledger.posting import Line
+from case_service.payments.allocation import NOTHING, Allocation, Share
+from contracts import Event
 from kit.ids import new_id
 from kit.trace import Cause
-
-ReleaseReason = Literal["CASE_CLOSED", "CASE_CANCELLED", "CASE_REJECTED", "RUN_REVERSED"]
 
 
 @dataclass
@@ -56,70 +44,66 @@ class Journal:
 
     def handed_over(self, case: Case, occasion: Occasion) -> None:
         """Write down what each claim starts with."""
-        for claim in case.claims:
-            self._enter(
-                case,
-                EntryKind.HANDED_OVER,
-                claim.handed_over,
-                occasion,
-                claim_id=claim.claim_id,
-                booking_date=case.collection_date,
-            )
-        self._tell(case, HistoryKind.HANDED_OVER, occasion, open=case.open)
+        posted = self._post(
+            case,
+            EntryKind.HANDED_OVER,
+            posting.handed_over(case),
+            case.collection_date,
+            occasion,
+            with_nothing=True,
+        )
+        self._tell(case, HistoryKind.HANDED_OVER, occasion, posted, open=case.open)
 
     def opened(self, case: Case, occasion: Occasion) -> None:
         """The partner works the case from now on."""
-        self._tell(case, HistoryKind.OPENED, occasion, open=case.open)
-        self._publish(
-            occasion,
-            CaseOpenedV1(
-                **_base(case, occasion),
-                opened_at=occasion.at,
-                claims=tuple(
-                    OpenClaimPart(claim_id=claim.claim_id, open=_money(case, claim.open))
-                    for claim in case.claims
-                ),
-                open=_money(case, case.open),
-            ),
-        )
+        event = events.opened(case, occasion)
+        self._tell(case, HistoryKind.OPENED, occasion, None, event, open=case.open)
 
     def rejected(self, case: Case, occasion: Occasion) -> None:
         """The partner refused the case, for the reason that it holds."""
-        assert case.reason_code is not None
-        self._tell(case, HistoryKind.REJECTED, occasion, reason_code=case.reason_code)
-        self._publish(
+        posted = self._let_go(case, occasion)
+        self._tell(
+            case,
+            HistoryKind.REJECTED,
             occasion,
-            CaseRejectedV1(
-                **_base(case, occasion), reason_code=case.reason_code, claims=_claim_ids(case)
-            ),
+            posted,
+            events.rejected(case, occasion),
+            events.released(case, "CASE_REJECTED"),
+            reason_code=case.reason_code,
         )
-        self._released(case, "CASE_REJECTED", occasion)
 
     def file_number_set(self, case: Case, previous: str | None, occasion: Occasion) -> None:
         """The case has a file number, the first or another one."""
-        assert case.file_number is not None
         self._tell(
             case,
             HistoryKind.FILE_NUMBER_SET,
             occasion,
+            None,
+            events.file_number_set(case, previous, occasion),
             file_number=case.file_number,
             previous=previous,
         )
-        self._publish(
-            occasion,
-            CaseFileNumberSetV1(
-                **_base(case, occasion), file_number=case.file_number, previous=previous
-            ),
-        )
+
+    def commented(self, case: Case, occasion: Occasion) -> None:
+        """Staff noted something."""
+        self._tell(case, HistoryKind.COMMENTED, occasion)
 
     def payment_booked(self, case: Case, payment: Payment, occasion: Occasion) -> None:
-        """A payment was booked; the case holds it already."""
+        """A payment was booked."""
         self.new_payments.append(payment)
-        self._enter_allocation(case, payment, payment.allocation, EntryKind.PAYMENT_SHARE, occasion)
+        posted = self._post(
+            case,
+            EntryKind.PAYMENT_SHARE,
+            posting.payment_booked(payment),
+            payment.booking_date,
+            occasion,
+        )
         self._tell(
             case,
             HistoryKind.PAYMENT_BOOKED,
             occasion,
+            posted,
+            events.payment_booked(case, payment, occasion),
             payment_id=payment.payment_id,
             amount=payment.amount,
             own_fees=payment.own_fees,
@@ -127,60 +111,124 @@ class Journal:
             booking_date=payment.booking_date,
             partner_reference=payment.partner_reference,
         )
-        self._publish(
-            occasion,
-            CasePaymentBookedV1(
-                **_base(case, occasion),
-                payment_id=payment.payment_id,
-                amount=_money(case, payment.amount),
-                unallocated=_money(case, payment.allocation.unallocated),
-                own_fees=_money(case, payment.own_fees),
-                booking_date=payment.booking_date,
-                allocation="AUTOMATIC",
-                booked_by=payment.booked_by.value,
-                partner_reference=payment.partner_reference,
-                shares=_shares(case, payment.allocation),
-                open=_money(case, case.open),
-            ),
-        )
 
     def payment_reduced(
         self,
-        case: Case,
+        holders: Sequence[Case],
         payment: Payment,
         before: Decimal,
         taken: Allocation,
+        shortfall: Decimal,
         booking_date: date,
         occasion: Occasion,
     ) -> None:
-        """A payment shrank to `payment.amount`; the case holds the rest only already."""
+        """A payment shrank to `payment.amount`.
+
+        `holders` are its own case, first, and the others that had shares of it. Each tells its own
+        part: what `before` is to the first is what the first left to the next.
+        """
         self.changed_payments[payment.payment_id] = payment
-        reduction_id = new_id()
-        self._enter_allocation(
-            case, payment, taken, EntryKind.PAYMENT_REDUCTION, occasion, booking_date
-        )
-        self._tell(
-            case,
-            HistoryKind.PAYMENT_REDUCED,
+        posted = self._post(
+            holders[0],
+            EntryKind.PAYMENT_REDUCTION,
+            posting.payment_reduced(payment, taken, shortfall),
+            booking_date,
             occasion,
-            reduction_id=reduction_id,
-            payment_id=payment.payment_id,
-            amount_before=before,
-            amount_after=payment.amount,
-            booking_date=booking_date,
         )
-        self._publish(
-            occasion,
-            CasePaymentReducedV1(
-                **_base(case, occasion),
+        for case in holders:
+            shares = tuple(share for share in taken.shares if share.case_id == case.case_id)
+            is_own = case is holders[0]
+            part = sum((share.amount for share in shares), NOTHING)
+            if is_own:
+                part += taken.unallocated + shortfall
+            if not part and len(holders) > 1:
+                continue
+            reduction_id = new_id()
+            event = events.payment_reduced(
+                case,
+                payment.payment_id,
+                reduction_id,
+                (before, before - part),
+                shares,
+                shortfall if is_own else NOTHING,
+                booking_date,
+                occasion,
+            )
+            self._tell(
+                case,
+                HistoryKind.PAYMENT_REDUCED,
+                occasion,
+                posted,
+                event,
                 reduction_id=reduction_id,
                 payment_id=payment.payment_id,
-                amount_before=_money(case, before),
-                amount_after=_money(case, payment.amount),
+                amount_before=before,
+                amount_after=before - part,
                 booking_date=booking_date,
-                shares=_shares(case, taken),
-                open=_money(case, case.open),
+                shortfall=shortfall if is_own and shortfall else None,
+            )
+            before -= part
+
+    def surplus_arose(
+        self,
+        case: Case,
+        own: Case,
+        payment: Payment,
+        taken: tuple[Share, ...],
+        day: date,
+        occasion: Occasion,
+    ) -> None:
+        """Shares of a payment left claims of `case`, which are less than was paid on them.
+
+        They stand as unallocated on the payment's `own` case.
+        """
+        self.cases[own.key] = own
+        lines = posting.surplus(payment, taken)
+        posted = self._post(case, EntryKind.SURPLUS, lines, day, occasion)
+        self._reallocated(case, payment, "CLAIM_CHANGED", posted, day, occasion, taken=taken)
+
+    def shares_given(
+        self,
+        case: Case,
+        own: Case,
+        payment: Payment,
+        given: tuple[Share, ...],
+        day: date,
+        occasion: Occasion,
+    ) -> None:
+        """Money of a payment that was unallocated on its `own` case went to claims of `case`."""
+        self.cases[own.key] = own
+        lines = posting.shares_given(payment, given)
+        posted = self._post(case, EntryKind.PAYMENT_SHARE, lines, day, occasion)
+        self._reallocated(case, payment, "SETTLED", posted, day, occasion, given=given)
+
+    def paid_out(
+        self,
+        case: Case,
+        payment: Payment,
+        amount: Decimal,
+        outcome: Outcome,
+        day: date,
+        occasion: Occasion,
+    ) -> None:
+        """Unallocated money of a payment was paid back to the partner, or given to the debtor."""
+        self.changed_payments[payment.payment_id] = payment
+        lines = posting.paid_out(payment, amount)
+        posted = self._post(case, EntryKind.PAID_OUT, lines, day, occasion)
+        settlement_id = new_id()
+        self._tell(
+            case,
+            HistoryKind.UNALLOCATED_SETTLED,
+            occasion,
+            posted,
+            events.unallocated_settled(
+                case, payment, settlement_id, outcome, amount, day, occasion
             ),
+            settlement_id=settlement_id,
+            payment_id=payment.payment_id,
+            outcome=outcome,
+            amount=amount,
+            booking_date=day,
         )
 
     def fees_corrected(
@@ -197,168 +245,198 @@ class Journal:
             own_fees_after=payment.own_fees,
         )
 
+    def claim_changed(
+        self,
+        case: Case,
+        claim: Claim,
+        before: ClaimFacts,
+        after: ClaimFacts,
+        parts: tuple[Decimal, Decimal],
+        day: date,
+        occasion: Occasion,
+    ) -> None:
+        """A claim changed at receivables.
+
+        `parts` are by how much what is open changed because of payments at the studio, and because
+        of all else; both signed.
+        """
+        kinds = (EntryKind.DIRECT_PAYMENT, EntryKind.CLAIM_CHANGE)
+        for kind, difference in zip(kinds, parts, strict=True):
+            lines = posting.claims_changed(
+                case, [(claim.claim_id, difference)], Account.RECEIVABLES
+            )
+            self._post(case, kind, lines, day, occasion)
+        open_before = claim.open - sum(parts)
+        event = events.claim_changed(case, claim, before, after, open_before, occasion)
+        self._tell(
+            case,
+            HistoryKind.CLAIM_CHANGED,
+            occasion,
+            None,
+            event,
+            claim_id=claim.claim_id,
+            amount_before=before.amount,
+            amount=after.amount,
+            paid_directly_before=before.paid_directly,
+            paid_directly=after.paid_directly,
+            cancelled=after.cancelled,
+            open_before=open_before,
+            open=claim.open,
+        )
+
+    def taken_up(
+        self, case: Case, parts: Iterable[tuple[UUID, Decimal]], day: date, occasion: Occasion
+    ) -> None:
+        """Claims that an ended case had released open again by these parts, to be paid there."""
+        self.cases[case.key] = case
+        lines = posting.claims_changed(case, parts, Account.RECEIVABLES)
+        self._post(case, EntryKind.RELEASED, lines, day, occasion)
+
+    def handed_over_again(
+        self, case: Case, parts: Sequence[tuple[UUID, Decimal]], day: date, occasion: Occasion
+    ) -> None:
+        """What was open again on an ended case went into another one."""
+        lines = posting.claims_changed(
+            case, ((claim_id, -amount) for claim_id, amount in parts), Account.RECEIVABLES
+        )
+        posted = self._post(case, EntryKind.RELEASED, lines, day, occasion)
+        amount = sum((amount for _, amount in parts), NOTHING)
+        self._tell(case, HistoryKind.HANDED_OVER_AGAIN, occasion, posted, amount=amount)
+
     def closed(self, case: Case, occasion: Occasion) -> None:
         """The case was closed, for the reason and with the result that it holds."""
-        assert case.close_reason is not None
-        assert case.result is not None
+        posted = self._let_go(case, occasion)
+        reversed_ = case.close_reason is CloseReason.RUN_REVERSED
         self._tell(
             case,
             HistoryKind.CLOSED,
             occasion,
+            posted,
+            events.closed(case, occasion),
+            events.released(case, "RUN_REVERSED" if reversed_ else "CASE_CLOSED"),
             reason=case.close_reason,
             result=case.result,
             collected=case.collected,
-            residual=case.open,
+            residual=case.residual,
+            written_off=case.written_off,
         )
-        self._publish(
-            occasion,
-            CaseClosedV1(
-                **_base(case, occasion),
-                reason=case.close_reason.value,
-                result=case.result.value,
-                closed_by=occasion.actor_kind.value,
-                claims=_results(case),
-                collected=_money(case, case.collected),
-                residual=_money(case, case.open),
-            ),
-        )
-        reversed_ = case.close_reason is CloseReason.RUN_REVERSED
-        self._released(case, "RUN_REVERSED" if reversed_ else "CASE_CLOSED", occasion)
 
     def cancelled(self, case: Case, occasion: Occasion) -> None:
         """The case was taken back from the partner."""
-        self._tell(case, HistoryKind.CANCELLED, occasion, open=case.open)
-        self._publish(
+        posted = self._let_go(case, occasion)
+        self._tell(
+            case,
+            HistoryKind.CANCELLED,
             occasion,
-            CaseCancelledV1(
-                **_base(case, occasion),
-                cancelled_by=occasion.actor_kind.value,
-                claims=_results(case),
-            ),
-        )
-        self._released(case, "CASE_CANCELLED", occasion)
-
-    def _released(self, case: Case, reason: ReleaseReason, occasion: Occasion) -> None:
-        self._publish(
-            occasion,
-            MemberReleasedV1(
-                member_id=case.member_id,
-                studio_id=case.studio_id,
-                case_id=case.case_id,
-                run_id=case.run_id,
-                reason=reason,
-                claims=_claim_ids(case),
-            ),
+            posted,
+            events.cancelled(case, occasion),
+            events.released(case, "CASE_CANCELLED"),
+            residual=case.residual,
         )
 
-    def _enter_allocation(
+    def dunning_level_reset(self, case: Case, occasion: Occasion) -> None:
+        """The member's dunning level is to start again; `case` is its last one that closed."""
+        event = events.dunning_level_reset(case, occasion)
+        self._tell(case, HistoryKind.DUNNING_LEVEL_RESET, occasion, None, event)
+
+    def _let_go(self, case: Case, occasion: Occasion) -> UUID | None:
+        """Post what a case that has just ended wrote off, or released."""
+        written_off = bool(case.written_off)
+        kind = EntryKind.WRITTEN_OFF if written_off else EntryKind.RELEASED
+        against = Account.WRITTEN_OFF if written_off else Account.RECEIVABLES
+        parts = [
+            (claim.claim_id, -(claim.written_off if written_off else claim.released))
+            for claim in case.claims
+        ]
+        lines = posting.claims_changed(case, parts, against)
+        return self._post(case, kind, lines, case.day(occasion.at), occasion)
+
+    def _reallocated(
         self,
         case: Case,
         payment: Payment,
-        allocation: Allocation,
-        kind: EntryKind,
+        reason: ReallocationReason,
+        posted: UUID | None,
+        day: date,
         occasion: Occasion,
-        booking_date: date | None = None,
+        *,
+        taken: tuple[Share, ...] = (),
+        given: tuple[Share, ...] = (),
     ) -> None:
-        """Enter the parts of a payment (less is open, more is unallocated) or of a reduction."""
-        sign = 1 if kind is EntryKind.PAYMENT_SHARE else -1
-        parts: list[tuple[UUID | None, Decimal]] = [
-            (share.claim_id, -sign * share.amount) for share in allocation.shares
-        ]
-        if allocation.unallocated:
-            parts.append((None, sign * allocation.unallocated))
-        for claim_id, amount in parts:
-            self._enter(
-                case,
-                kind,
-                amount,
-                occasion,
-                claim_id=claim_id,
-                payment_id=payment.payment_id,
-                booking_date=booking_date or payment.booking_date,
-            )
+        self.changed_payments[payment.payment_id] = payment
+        reallocation_id = new_id()
+        event = events.payment_reallocated(
+            case, payment, reallocation_id, reason, day, occasion, taken=taken, given=given
+        )
+        self._tell(
+            case,
+            HistoryKind.PAYMENT_REALLOCATED,
+            occasion,
+            posted,
+            event,
+            reallocation_id=reallocation_id,
+            payment_id=payment.payment_id,
+            reason=reason,
+            amount=sum((share.amount for share in (*taken, *given)), NOTHING),
+            booking_date=day,
+        )
 
-    def _enter(
+    def _post(
         self,
         case: Case,
         kind: EntryKind,
-        amount: Decimal,
+        lines: Sequence[Line],
+        booking_date: date,
         occasion: Occasion,
         *,
-        booking_date: date,
-        claim_id: UUID | None,
-        payment_id: UUID | None = None,
-    ) -> None:
-        self.entries.append(
+        with_nothing: bool = False,
+    ) -> UUID | None:
+        """Enter lines that belong together; return the posting, or None when all are 0.00.
+
+        `with_nothing` keeps lines of 0.00, too.
+        """
+        assert sum((line.amount for line in lines), NOTHING) == 0, "entries do not balance"
+        kept = [line for line in lines if line.amount or with_nothing]
+        if not kept:
+            return None
+        posting_id = new_id()
+        self.entries.extend(
             Entry(
-                case.case_id,
-                claim_id,
-                payment_id,
+                posting_id,
+                line.case_id,
+                line.account,
+                line.claim_id,
+                line.payment_id,
                 kind,
-                amount,
+                line.amount,
                 case.currency,
                 booking_date,
                 occasion,
             )
+            for line in kept
         )
+        return posting_id
 
-    def _tell(self, case: Case, kind: HistoryKind, occasion: Occasion, **details: Any) -> None:
+    def _tell(
+        self,
+        case: Case,
+        kind: HistoryKind,
+        occasion: Occasion,
+        posted: UUID | None = None,
+        *told: Event,
+        **details: Any,
+    ) -> None:
+        """Note that something happened to a case, and publish the events that tell it."""
         self.cases[case.key] = case
-        told = {name: str(value) for name, value in details.items() if value is not None}
-        self.history.append(HistoryItem(case.case_id, kind, told, occasion))
-
-    def _publish(self, occasion: Occasion, event: Event) -> None:
-        self.outgoing.append((event, occasion.cause))
-
-
-def dunning_level_reset(case: Case, occasion: Occasion) -> tuple[Event, Cause]:
-    """Ask for the member's dunning level to start again; `case` is its last one that closed."""
-    event = MemberDunningLevelResetV1(
-        member_id=case.member_id,
-        studio_id=case.studio_id,
-        case_id=case.case_id,
-        reset_at=occasion.at,
-    )
-    return event, occasion.cause
-
-
-def _base(case: Case, occasion: Occasion) -> dict[str, Any]:
-    return {
-        "case_id": case.case_id,
-        "run_id": case.run_id,
-        "member_id": case.member_id,
-        "studio_id": case.studio_id,
-        "partner_id": case.partner_id,
-        "occurred_at": occasion.at,
-    }
-
-
-def _money(case: Case, amount: Decimal) -> Money:
-    return Money(amount=amount, currency=case.currency)
-
-
-def _claim_ids(case: Case) -> tuple[UUID, ...]:
-    return tuple(claim.claim_id for claim in case.claims)
-
-
-def _shares(case: Case, allocation: Allocation) -> tuple[ClaimShare, ...]:
-    return tuple(
-        ClaimShare(
-            claim_id=share.claim_id,
-            amount=_money(case, share.amount),
-            open=_money(case, case.claim(share.claim_id).open),
+        first = len(self.outgoing)
+        self.outgoing.extend((event, occasion.cause) for event in told)
+        self.history.append(
+            HistoryItem(
+                case.case_id,
+                kind,
+                {name: str(value) for name, value in details.items() if value is not None},
+                occasion,
+                tuple(range(first, len(self.outgoing))),
+                posted,
+            )
         )
-        for share in allocation.shares
-    )
-
-
-def _results(case: Case) -> tuple[ClaimResult, ...]:
-    return tuple(
-        ClaimResult(
-            claim_id=claim.claim_id,
-            collected=_money(case, claim.collected),
-            residual=_money(case, claim.open),
-            written_off=_money(case, NOTHING),
-        )
-        for claim in case.claims
-    )

@@ -1,0 +1,1 @@
+"""What partners must be told of cases, and whether they were."""

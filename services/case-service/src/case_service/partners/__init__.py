@@ -1,0 +1,1 @@
+"""Partners, as far as cases need to know them."""

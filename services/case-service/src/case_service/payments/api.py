@@ -1,0 +1,312 @@
+"""HTTP: payments that partners passed on, what they were in truth, and what no claim could take."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from case_service import store
+from case_service.cases.case import Case, Key
+from case_service.edge import (
+    Cashier,
+    Comment,
+    GivenMoney,
+    lock_case,
+    lock_cases_of_member,
+    occasion_of,
+)
+from case_service.ledger.entry import Occasion, Payment
+from case_service.ledger.journal import Journal
+from case_service.payments.allocation import age
+from case_service.payments.book_payment import Received, book_payment
+from case_service.payments.reduce_payment import GivenShare, Reduction, reduce_payment
+from case_service.payments.settle_unallocated import allocate_unallocated, pay_out
+from case_service.payments.store import payments_by_id
+from case_service.receivables.store import facts_of
+from case_service.views import Hint, PaymentBooked, PaymentChanged, PlannedShare
+from contracts import Money
+from contracts.parts import MAX_CLAIMS, Identifier
+from kit.http import Body, CurrentContext
+from kit.idempotency import once
+from kit.problems import not_found
+
+router = APIRouter(prefix="/v1")
+
+_LONG_AGO: Final = timedelta(days=90)
+
+
+class ShareOfClaim(Body):
+    """The part of a payment that belongs to one claim of the case."""
+
+    claim_id: UUID
+    amount: GivenMoney
+
+
+class ShareOfCase(ShareOfClaim):
+    """The part of a payment that belongs to one claim of one of the member's cases."""
+
+    case_id: UUID | None = None
+    """The case; none means the payment's own."""
+
+
+class GivenPayment(Body):
+    """A payment that the partner passed on."""
+
+    amount: GivenMoney
+    """Above zero and at most what is open on the case."""
+    booking_date: date
+    """From the day of the handover to today."""
+    own_fees: GivenMoney | None = None
+    """What the partner kept for itself on top; no part of the amount."""
+    partner_reference: Identifier | None = None
+    """The partner's own id of the payment: the same again is the same payment, for ever."""
+    shares: Annotated[list[ShareOfClaim], Field(min_length=1, max_length=MAX_CLAIMS)] | None = None
+    """Where it goes; none means as the tenant's settings say. They add up to the amount."""
+
+
+class NewPayment(GivenPayment):
+    """A payment to book."""
+
+    comment: Comment | None = None
+
+
+class NewAmount(Body):
+    """What a payment was in truth."""
+
+    amount: GivenMoney
+    """The new amount, not the difference: below what the payment is now, 0.00 for nothing."""
+    booking_date: date
+    """From the day of the payment to today."""
+    shares: Annotated[list[ShareOfCase], Field(max_length=MAX_CLAIMS)] | None = None
+    """What is taken back from which claim; none means from the claims booked last first. What is
+    unallocated of the payment goes first, so they add up to the rest of the difference."""
+    comment: Comment
+
+
+class Settlement(Body):
+    """Where unallocated money of a payment belongs: to claims, or out of the case."""
+
+    outcome: Literal["ALLOCATED", "PAID_BACK", "GIVEN_TO_DEBTOR"]
+    """ALLOCATED: to claims. PAID_BACK: to the partner. GIVEN_TO_DEBTOR: to who paid too much."""
+    shares: Annotated[list[ShareOfCase], Field(min_length=1, max_length=MAX_CLAIMS)] | None = None
+    """For ALLOCATED only: the claims, also of other cases of the same member."""
+    amount: GivenMoney | None = None
+    """For the others only: how much, at most what is unallocated."""
+    comment: Comment
+
+    @model_validator(mode="after")
+    def _shares_or_amount(self) -> Self:
+        if (self.outcome == "ALLOCATED") != (self.shares is not None):
+            raise PydanticCustomError("shares", "shares are given for ALLOCATED, and only then")
+        if (self.outcome == "ALLOCATED") == (self.amount is not None):
+            raise PydanticCustomError("amount", "amount is given unless ALLOCATED, and only then")
+        return self
+
+
+@router.post("/cases/{case_id}/payments", status_code=201, response_model=PaymentBooked)
+async def post_payment(
+    context: CurrentContext,
+    principal: Cashier,
+    request: Request,
+    response: Response,
+    case_id: UUID,
+    body: NewPayment,
+    dry_run: bool = False,
+) -> Response | PaymentBooked:
+    """Book a payment: to the claims that are given, or as the tenant's settings say.
+
+    With `dry_run` nothing is booked: the answer (200) shows what the payment would do.
+    """
+    occasion = occasion_of(request, principal, body.comment)
+
+    async def verb(connection: AsyncConnection) -> PaymentBooked:
+        case = await lock_case(connection, principal, case_id, request)
+        journal = Journal()
+        booked = await book(connection, case, body, occasion, journal)
+        if not dry_run:
+            await store.save(connection, journal)
+        return booked.model_copy(
+            update={"version": case.version} | ({"payment_id": None} if dry_run else {})
+        )
+
+    if dry_run:
+        response.status_code = 200
+        async with context.database.begin() as connection:
+            return await verb(connection)
+    return await once(context, principal, request, body, verb)
+
+
+@router.post(
+    "/cases/{case_id}/payments/{payment_id}/reduction",
+    status_code=201,
+    response_model=PaymentChanged,
+)
+async def post_reduction(
+    context: CurrentContext,
+    principal: Cashier,
+    request: Request,
+    response: Response,
+    case_id: UUID,
+    payment_id: UUID,
+    body: NewAmount,
+    dry_run: bool = False,
+) -> Response | PaymentChanged:
+    """Bring a payment down to what it was in truth; its claims open again, whatever the status.
+
+    With `dry_run` nothing changes: the answer (200) shows what would.
+    """
+    occasion = occasion_of(request, principal, body.comment)
+    reduction = Reduction(
+        body.amount.money,
+        body.booking_date,
+        None if body.shares is None else _given(body.shares, case_id),
+    )
+
+    async def verb(connection: AsyncConnection) -> PaymentChanged:
+        own, cases = await lock_cases_of_member(connection, principal, case_id, request)
+        payment = await _payment(connection, own, payment_id)
+        before = _open_amounts(cases)
+        journal = Journal()
+        reduce_payment(cases, payment, reduction, occasion, journal)
+        if not dry_run:
+            await store.save(connection, journal)
+        return _changed(own, cases, payment, before)
+
+    if dry_run:
+        response.status_code = 200
+        async with context.database.begin() as connection:
+            return await verb(connection)
+    return await once(context, principal, request, body, verb)
+
+
+@router.post(
+    "/cases/{case_id}/payments/{payment_id}/settlement",
+    status_code=201,
+    response_model=PaymentChanged,
+)
+async def post_settlement(
+    context: CurrentContext,
+    principal: Cashier,
+    request: Request,
+    case_id: UUID,
+    payment_id: UUID,
+    body: Settlement,
+) -> Response:
+    """Settle money that no claim could take: it goes to claims of the member, or it is paid out."""
+    occasion = occasion_of(request, principal, body.comment)
+
+    async def verb(connection: AsyncConnection) -> PaymentChanged:
+        own, cases = await lock_cases_of_member(connection, principal, case_id, request)
+        payment = await _payment(connection, own, payment_id)
+        before = _open_amounts(cases)
+        journal = Journal()
+        if body.shares is not None:
+            seen = {key: case for key, case in cases.items() if principal.may_see(case.studio_id)}
+            facts = await facts_of(
+                connection, [(own.tenant_id, share.claim_id) for share in body.shares]
+            )
+            shares = _given(body.shares, case_id)
+            allocate_unallocated(seen, payment, shares, facts, occasion, journal)
+        elif body.amount is not None and body.outcome != "ALLOCATED":
+            pay_out(own, payment, body.amount.money, body.outcome, occasion, journal)
+        await store.save(connection, journal)
+        return _changed(own, cases, payment, before)
+
+    return await once(context, principal, request, body, verb)
+
+
+async def book(
+    connection: AsyncConnection,
+    case: Case,
+    given: GivenPayment,
+    occasion: Occasion,
+    journal: Journal,
+) -> PaymentBooked:
+    """Book a payment on a locked case, and render what it did to each claim."""
+    before = {claim.claim_id: claim.open for claim in case.claims}
+    received = Received(
+        given.amount.money,
+        given.booking_date,
+        None if given.own_fees is None else given.own_fees.money,
+        given.partner_reference,
+        None
+        if given.shares is None
+        else tuple((share.claim_id, share.amount.money) for share in given.shares),
+    )
+    payment = await book_payment(connection, case, received, occasion, journal)
+    today = case.day(occasion.at)
+    return PaymentBooked(
+        payment_id=payment.payment_id,
+        amount=Money(amount=payment.amount, currency=payment.currency),
+        booking_date=payment.booking_date,
+        claims=[
+            _planned(case, claim.claim_id, before[claim.claim_id], claim.open)
+            for claim in sorted(case.claims, key=age)
+        ],
+        open=Money(amount=case.open, currency=case.currency),
+        version=case.version,
+        hints=[
+            Hint(field="booking_date", message="Is more than 90 days ago")
+            for _ in range(payment.booking_date < today - _LONG_AGO)
+        ],
+    )
+
+
+def _given(shares: list[ShareOfCase], case_id: UUID) -> tuple[GivenShare, ...]:
+    return tuple(
+        GivenShare(share.case_id or case_id, share.claim_id, share.amount.money) for share in shares
+    )
+
+
+async def _payment(connection: AsyncConnection, case: Case, payment_id: UUID) -> Payment:
+    """Return a payment that was booked on a case; raises the 404."""
+    key = (case.tenant_id, payment_id)
+    payment = (await payments_by_id(connection, [key])).get(key)
+    if payment is None or payment.case_id != case.case_id:
+        raise not_found()
+    return payment
+
+
+def _open_amounts(cases: dict[Key, Case]) -> dict[tuple[UUID, UUID], Decimal]:
+    return {
+        (case.case_id, claim.claim_id): claim.open
+        for case in cases.values()
+        for claim in case.claims
+    }
+
+
+def _changed(
+    own: Case,
+    cases: dict[Key, Case],
+    payment: Payment,
+    before: dict[tuple[UUID, UUID], Decimal],
+) -> PaymentChanged:
+    """Render a payment and what its change did to claims, in all cases of the member."""
+    return PaymentChanged(
+        payment_id=payment.payment_id,
+        amount=Money(amount=payment.amount, currency=payment.currency),
+        unallocated=Money(amount=payment.allocation.unallocated, currency=payment.currency),
+        claims=[
+            _planned(case, claim.claim_id, before[case.case_id, claim.claim_id], claim.open)
+            for case in cases.values()
+            for claim in sorted(case.claims, key=age)
+            if before[case.case_id, claim.claim_id] != claim.open
+        ],
+        open=Money(amount=own.open, currency=own.currency),
+        version=own.version,
+    )
+
+
+def _planned(case: Case, claim_id: UUID, before: Decimal, after: Decimal) -> PlannedShare:
+    return PlannedShare(
+        case_id=case.case_id,
+        claim_id=claim_id,
+        open_before=Money(amount=before, currency=case.currency),
+        amount=Money(amount=abs(before - after), currency=case.currency),
+        open_after=Money(amount=after, currency=case.currency),
+    )

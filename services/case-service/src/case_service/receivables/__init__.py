@@ -1,0 +1,1 @@
+"""Claims as receivables has them, and what their changes do to cases."""

@@ -1,0 +1,97 @@
+"""All SQL on what receivables says of claims."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, and_, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from case_service.ledger.events import ClaimFacts
+from case_service.rows import Values, given, same
+from case_service.tables import claims
+
+ClaimKey = tuple[UUID, UUID]
+"""Tenant and claim."""
+
+_KEY = ("tenant_id", "claim_id")
+
+
+def claim_row(key: ClaimKey, facts: ClaimFacts, currency: str) -> Values:
+    """Return what receivables says of a claim as a row."""
+    return {
+        "tenant_id": key[0],
+        "claim_id": key[1],
+        "sequence": facts.sequence,
+        "amount": facts.amount,
+        "paid_directly": facts.paid_directly,
+        "cancelled": facts.cancelled,
+        "currency": currency,
+    }
+
+
+async def take_in(
+    connection: AsyncConnection, rows: Sequence[Values]
+) -> tuple[dict[ClaimKey, ClaimFacts], set[ClaimKey]]:
+    """Keep what is newer than what was known (`rows` has each claim once), and lock it.
+
+    Returns what was known before of the claims that were known and are newer now, and the claims
+    that have another currency than before: they stay as they were.
+    """
+    new = given(claims, sorted(rows, key=lambda row: (row["tenant_id"], row["claim_id"])))
+    await connection.execute(
+        postgresql.insert(claims).from_select(list(rows[0]), select(new)).on_conflict_do_nothing()
+    )
+    is_newer = and_(same(claims, new, _KEY), claims.c.sequence < new.c.sequence)
+    result = await connection.execute(
+        select(claims, (claims.c.currency != new.c.currency).label("is_other_currency"))
+        .join(new, is_newer)
+        .order_by(claims.c.tenant_id, claims.c.claim_id)
+        .with_for_update(of=claims)
+    )
+    before: dict[ClaimKey, ClaimFacts] = {}
+    other_currency: set[ClaimKey] = set()
+    for row in result:
+        key = (row.tenant_id, row.claim_id)
+        if row.is_other_currency:
+            other_currency.add(key)
+        else:
+            before[key] = _facts(row)
+    if before:
+        await connection.execute(
+            update(claims)
+            .values({each.name: each for each in new.c if each.name not in _KEY})
+            .where(is_newer, claims.c.currency == new.c.currency)
+        )
+    return before, other_currency
+
+
+async def hold_claims(
+    connection: AsyncConnection, rows: Sequence[Values]
+) -> Mapping[ClaimKey, ClaimFacts]:
+    """Lock claims that go into cases, known or not (`rows` has each once); return what is known.
+
+    What is known stays as it is: what came with a handover is no word of receivables.
+    """
+    ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["claim_id"]))
+    new = postgresql.insert(claims).from_select(list(rows[0]), select(given(claims, ordered)))
+    result = await connection.execute(
+        new.on_conflict_do_update(
+            index_elements=list(_KEY), set_={"sequence": claims.c.sequence}
+        ).returning(claims)
+    )
+    return {(row.tenant_id, row.claim_id): _facts(row) for row in result}
+
+
+async def facts_of(
+    connection: AsyncConnection, keys: Iterable[ClaimKey]
+) -> dict[ClaimKey, ClaimFacts]:
+    """Return what receivables said last of claims."""
+    wanted = given(claims, [{"tenant_id": tenant, "claim_id": claim} for tenant, claim in keys])
+    result = await connection.execute(select(claims).join(wanted, same(claims, wanted, _KEY)))
+    return {(row.tenant_id, row.claim_id): _facts(row) for row in result}
+
+
+def _facts(row: Row[Any]) -> ClaimFacts:
+    return ClaimFacts(row.sequence, row.amount, row.paid_directly, row.cancelled)

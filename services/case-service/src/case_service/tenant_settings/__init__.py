@@ -1,0 +1,1 @@
+"""What a tenant wants of its cases."""
