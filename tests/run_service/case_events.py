@@ -7,12 +7,14 @@ from uuid import UUID
 
 from contracts import (
     CaseCancelledV1,
+    CaseClaimChangedV1,
     CaseClosedV1,
     CaseOpenedV1,
     CasePaymentBookedV1,
     CasePaymentReallocatedV1,
     CasePaymentReducedV1,
     CaseRejectedV1,
+    CaseUnallocatedSettledV1,
     ClaimResult,
     ClaimShare,
     MemberHandedOverV1,
@@ -155,6 +157,35 @@ def reallocated(
         booking_date=LONG_AGO,
         unallocated=euros("0.00"),
         open=euros("0.00"),
+    )
+
+
+def settled(handover: MemberHandedOverV1) -> CaseUnallocatedSettledV1:
+    """Money that no claim could take went back to the partner."""
+    return CaseUnallocatedSettledV1(
+        **_case(handover),
+        settlement_id=new_id(),
+        payment_id=new_id(),
+        outcome="PAID_BACK",
+        amount=euros("1.00"),
+        booking_date=LONG_AGO,
+        unallocated=euros("0.00"),
+    )
+
+
+def changed(handover: MemberHandedOverV1) -> CaseClaimChangedV1:
+    """The first claim changed; run-service knows from the claim's own snapshot."""
+    claim = handover.claims[0]
+    return CaseClaimChangedV1(
+        **_case(handover),
+        claim_id=claim.claim_id,
+        snapshot_sequence=claim.snapshot_sequence + 1,
+        amount=euros("20.00"),
+        paid_directly=euros("0.00"),
+        cancelled=False,
+        open_before=claim.to_collect,
+        open=euros("20.00"),
+        case_open=euros("20.00"),
     )
 
 

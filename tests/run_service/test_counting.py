@@ -3,18 +3,24 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
-from contracts import RunHandedOverV1, RunRejectedV1
+from contracts import Envelope, Event, RunHandedOverV1, RunRejectedV1
 from kit.ids import new_id
+from kit.inbox import Inbox
+from kit.messages import Record
+from run_service.main import service
 from run_service.runs.settle_runs import settle_runs
 from tests.run_service.case_events import (
     cancelled,
+    changed,
     closed,
     opened,
     paid,
     reallocated,
     reduced,
     rejected,
+    settled,
     written_off,
 )
 from tests.run_service.world import World, claim, euros
@@ -142,6 +148,37 @@ async def test_an_answer_on_an_unknown_run_waits_for_it_r12(world: World) -> Non
     waits_for = f"run:{handover.run_id}"
     assert await world.feed(opened(stranger)) == [waits_for]
     assert await world.feed(opened(handover), tenant_id=new_id()) == [waits_for]
+
+
+async def test_what_changes_nothing_here_is_passed_over(world: World) -> None:
+    """Of the topic of cases only some types are read; the others are no dead letters."""
+    await world.debtors(1, await world.studio())
+    await world.run(await world.partner())
+    (handover,) = await world.handed_over()
+    inbox = Inbox("run-service", service.subscriptions, world.context)
+    await inbox.handle([record_of(each, world) for each in (settled(handover), changed(handover))])
+    async with world.context.database.connect() as connection:
+        letters = await connection.scalar(
+            text("SELECT count(*) FROM outbox WHERE type = 'dead-letter'")
+        )
+    assert letters == 0
+
+
+def record_of(event: Event, world: World) -> Record:
+    """Return an event as it lies in Kafka."""
+    message = world.message(event)
+    envelope = Envelope(
+        id=message.id,
+        source=message.source,
+        type=message.type,
+        time=message.time,
+        subject=event.key(),
+        tenant_id=message.tenant_id,
+        correlation_id=message.correlation_id,
+        traceparent=None,
+    )
+    value = event.model_dump_json().encode()
+    return Record(event.TOPIC, 0, 0, event.key().encode(), value, tuple(envelope.to_headers()))
 
 
 async def test_nothing_is_settled_without_answers(world: World) -> None:
