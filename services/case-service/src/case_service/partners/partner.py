@@ -54,6 +54,13 @@ async def takes_file_number(
     if pattern is None:
         return True
     try:
-        return re2.fullmatch(pattern, file_number) is not None
+        return re2.fullmatch(pattern, file_number, options=_quiet()) is not None
     except re2.error:
         return True
+
+
+def _quiet() -> re2.Options:
+    """Return options under which a pattern that cannot be read is not printed."""
+    options = re2.Options()
+    options.log_errors = False
+    return options
