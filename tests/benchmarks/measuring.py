@@ -30,7 +30,7 @@ class Figure:
     def __str__(self) -> str:
         limit = "" if self.limit is None else f"< {self.limit:,.3g}"
         mark = "!" if self.is_too_much else " "
-        value = f"{self.value:,.3f}" if self.unit == "s" else f"{self.value:,.0f}"
+        value = f"{self.value:,.3f}" if self.unit in ("s", "times") else f"{self.value:,.0f}"
         return f"{mark} {self.what:<58}{value:>9} {self.unit:<9}{limit:<7} {self.compared}"
 
 
