@@ -1,8 +1,9 @@
 """Errors as RFC 9457 problems: what went wrong, where, and what to do, without personal data."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -217,6 +218,16 @@ def conflict(
 def unprocessable(field: str, message: str) -> Problem:
     """Return the 422 for one field whose value breaks a rule."""
     return problem(INVALID, errors=[FieldError(field, message)])
+
+
+@contextmanager
+def within(field: str) -> Iterator[None]:
+    """Let problems with fields of a part of the body name them as such: `payment.amount`."""
+    try:
+        yield
+    except Problem as error:
+        errors = [FieldError(f"{field}.{each.field}", each.message) for each in error.errors]
+        raise replace(error, errors=errors) from None
 
 
 def unavailable(retry_after: int = 5) -> Problem:

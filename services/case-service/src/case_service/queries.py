@@ -23,6 +23,7 @@ from case_service.views import (
     MemberCase,
     MemberInCollection,
     PaymentInCase,
+    Sum,
 )
 from contracts import Money
 from kit import cursors
@@ -305,10 +306,10 @@ async def _file_totals(
     )
     return [
         FileTotals(
-            handed_over=_money(row.handed_over, row),
-            collected=_money(row.collected, row),
-            open=_money(row.open, row),
-            unallocated=_money(row.unallocated, row),
+            handed_over=_sum(row.handed_over, row),
+            collected=_sum(row.collected, row),
+            open=_sum(row.open, row),
+            unallocated=_sum(row.unallocated, row),
         )
         for row in result
     ]
@@ -316,9 +317,9 @@ async def _file_totals(
 
 def _summary(row: Row[Any]) -> dict[str, Any]:
     """Return what a row says of a case, with amounts as money."""
-    amounts = ("handed_over", "open", "unallocated")
+    amounts = {"handed_over": _money, "open": _money, "unallocated": _sum}
     return {
-        name: _money(value, row) if name in amounts else value
+        name: amounts[name](value, row) if name in amounts else value
         for name, value in row._mapping.items()
         if name in CaseSummary.model_fields
     }
@@ -334,6 +335,10 @@ def _history_entry(row: Row[Any]) -> HistoryEntry:
         details=row.details,
         request_id=row.correlation_id,
     )
+
+
+def _sum(amount: Decimal, case: Row[Any]) -> Sum:
+    return Sum(amount=amount, currency=case.currency)
 
 
 def _money(amount: Decimal, case: Row[Any]) -> Money:

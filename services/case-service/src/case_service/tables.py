@@ -22,6 +22,7 @@ metadata = MetaData()
 
 _ID: Final = UUID(as_uuid=True)
 _MONEY: Final = Numeric(14, 2)
+_SUM: Final = Numeric(20, 2)
 _INSTANT: Final = DateTime(timezone=True)
 
 runs: Final = Table(
@@ -89,7 +90,7 @@ cases: Final = Table(
     Column("handed_over", _MONEY, nullable=False),
     Column("collected", _MONEY, nullable=False),
     Column("open", _MONEY, nullable=False),
-    Column("unallocated", _MONEY, nullable=False),
+    Column("unallocated", _SUM, nullable=False),
     Column("residual", _MONEY),
     Column("written_off", _MONEY, nullable=False),
     Column("file_number", Text),

@@ -1,19 +1,27 @@
 """What the HTTP interface shows."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from case_service.cases.case import CloseReason, Result, Status
 from case_service.ledger.entry import ActorKind, HistoryKind
-from contracts import Money
+from contracts import Currency, Money
 
 
 class View(BaseModel):
     """The base of answers; docstrings of fields become descriptions in OpenAPI."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
+
+
+class Sum(View):
+    """A sum of amounts; it may be larger than a single amount can be."""
+
+    amount: Decimal
+    currency: Currency
 
 
 class CaseSummary(View):
@@ -44,7 +52,7 @@ class CaseSummary(View):
     handed_over: Money
     """What was open at the handover."""
     open: Money
-    unallocated: Money
+    unallocated: Sum
     """What was paid and belongs to no claim; for staff to settle."""
     opened_at: datetime | None
     ended_at: datetime | None
@@ -142,7 +150,7 @@ class PaymentBooked(View):
     """A payment and what it does, or would do, to the claims of the case."""
 
     payment_id: UUID | None
-    """None in a dry run: nothing was booked."""
+    """None when it is not booked yet, in a dry run."""
     amount: Money
     booking_date: date
     claims: list[PlannedShare]
@@ -152,7 +160,7 @@ class PaymentBooked(View):
     version: int
     """The case's version after that."""
     hints: list[Hint]
-    """What may be a slip, such as a day long ago."""
+    """What may be a slip: a day long ago, a payment that was booked before."""
 
 
 class PaymentChanged(View):
@@ -164,7 +172,7 @@ class PaymentChanged(View):
     unallocated: Money
     """The part of it that belongs to no claim now."""
     claims: list[PlannedShare]
-    """The claims that changed, in all cases of the member."""
+    """The claims that changed, in all cases of the member that you may see."""
     open: Money
     """What is open on the payment's case after that."""
     version: int
@@ -201,10 +209,10 @@ class MemberInCollection(View):
 class FileTotals(View):
     """The sums of a file in one currency."""
 
-    handed_over: Money
-    collected: Money
-    open: Money
-    unallocated: Money
+    handed_over: Sum
+    collected: Sum
+    open: Sum
+    unallocated: Sum
 
 
 class File(View):

@@ -35,7 +35,7 @@ from kit.auth import Principal
 from kit.cursors import Cursor, Limit, Page
 from kit.http import Body, CurrentContext, etag
 from kit.idempotency import once
-from kit.problems import not_found
+from kit.problems import not_found, within
 
 router = APIRouter(prefix="/v1")
 
@@ -140,7 +140,8 @@ async def post_closure(
         case = await lock_case(connection, principal, case_id, request)
         journal = Journal()
         if body.payment is not None:
-            await book(connection, case, body.payment, occasion, journal)
+            with within("payment"):
+                await book(connection, case, body.payment, occasion, journal)
         await close_case(connection, case, occasion, journal)
         return await _details(connection, principal, case_id)
 

@@ -1,13 +1,12 @@
 """HTTP: payments that partners passed on, what they were in truth, and what no claim could take."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
@@ -25,15 +24,20 @@ from case_service.ledger.journal import Journal
 from case_service.payments.allocation import age
 from case_service.payments.book_payment import Received, book_payment
 from case_service.payments.reduce_payment import GivenShare, Reduction, reduce_payment
-from case_service.payments.settle_unallocated import allocate_unallocated, pay_out
+from case_service.payments.settle_unallocated import (
+    allocate_unallocated,
+    no_such_case,
+    pay_out,
+)
 from case_service.payments.store import payments_by_id
-from case_service.receivables.store import facts_of
+from case_service.receivables.store import lock_claims
 from case_service.views import Hint, PaymentBooked, PaymentChanged, PlannedShare
 from contracts import Money
-from contracts.parts import MAX_CLAIMS, Identifier
+from contracts.parts import MAX_CLAIMS, Day, Identifier
+from kit.auth import Principal
 from kit.http import Body, CurrentContext
 from kit.idempotency import once
-from kit.problems import not_found
+from kit.problems import not_found, unprocessable, within
 
 router = APIRouter(prefix="/v1")
 
@@ -59,7 +63,7 @@ class GivenPayment(Body):
 
     amount: GivenMoney
     """Above zero and at most what is open on the case."""
-    booking_date: date
+    booking_date: Day
     """From the day of the handover to today."""
     own_fees: GivenMoney | None = None
     """What the partner kept for itself on top; no part of the amount."""
@@ -80,7 +84,7 @@ class NewAmount(Body):
 
     amount: GivenMoney
     """The new amount, not the difference: below what the payment is now, 0.00 for nothing."""
-    booking_date: date
+    booking_date: Day
     """From the day of the payment to today."""
     shares: Annotated[list[ShareOfCase], Field(max_length=MAX_CLAIMS)] | None = None
     """What is taken back from which claim; none means from the claims booked last first. What is
@@ -98,14 +102,6 @@ class Settlement(Body):
     amount: GivenMoney | None = None
     """For the others only: how much, at most what is unallocated."""
     comment: Comment
-
-    @model_validator(mode="after")
-    def _shares_or_amount(self) -> Self:
-        if (self.outcome == "ALLOCATED") != (self.shares is not None):
-            raise PydanticCustomError("shares", "shares are given for ALLOCATED, and only then")
-        if (self.outcome == "ALLOCATED") == (self.amount is not None):
-            raise PydanticCustomError("amount", "amount is given unless ALLOCATED, and only then")
-        return self
 
 
 @router.post("/cases/{case_id}/payments", status_code=201, response_model=PaymentBooked)
@@ -130,9 +126,8 @@ async def post_payment(
         booked = await book(connection, case, body, occasion, journal)
         if not dry_run:
             await store.save(connection, journal)
-        return booked.model_copy(
-            update={"version": case.version} | ({"payment_id": None} if dry_run else {})
-        )
+            return booked.model_copy(update={"version": case.version})
+        return booked.model_copy(update={"payment_id": None}) if journal.new_payments else booked
 
     if dry_run:
         response.status_code = 200
@@ -175,7 +170,7 @@ async def post_reduction(
         reduce_payment(cases, payment, reduction, occasion, journal)
         if not dry_run:
             await store.save(connection, journal)
-        return _changed(own, cases, payment, before)
+        return _changed(principal, own, cases, payment, before)
 
     if dry_run:
         response.status_code = 200
@@ -198,24 +193,25 @@ async def post_settlement(
     body: Settlement,
 ) -> Response:
     """Settle money that no claim could take: it goes to claims of the member, or it is paid out."""
+    _require_shares_or_amount(body)
     occasion = occasion_of(request, principal, body.comment)
 
+    claims = [(principal.tenant_id, share.claim_id) for share in body.shares or ()]
+
     async def verb(connection: AsyncConnection) -> PaymentChanged:
+        facts = await lock_claims(connection, claims) if claims else {}
         own, cases = await lock_cases_of_member(connection, principal, case_id, request)
         payment = await _payment(connection, own, payment_id)
         before = _open_amounts(cases)
         journal = Journal()
         if body.shares is not None:
-            seen = {key: case for key, case in cases.items() if principal.may_see(case.studio_id)}
-            facts = await facts_of(
-                connection, [(own.tenant_id, share.claim_id) for share in body.shares]
-            )
             shares = _given(body.shares, case_id)
-            allocate_unallocated(seen, payment, shares, facts, occasion, journal)
+            _require_seen(principal, cases, shares)
+            allocate_unallocated(cases, payment, shares, facts, occasion, journal)
         elif body.amount is not None and body.outcome != "ALLOCATED":
             pay_out(own, payment, body.amount.money, body.outcome, occasion, journal)
         await store.save(connection, journal)
-        return _changed(own, cases, payment, before)
+        return _changed(principal, own, cases, payment, before)
 
     return await once(context, principal, request, body, verb)
 
@@ -227,7 +223,10 @@ async def book(
     occasion: Occasion,
     journal: Journal,
 ) -> PaymentBooked:
-    """Book a payment on a locked case, and render what it did to each claim."""
+    """Book a payment on a locked case, and render what it did to each claim.
+
+    A payment that was booked before under its reference does nothing; `journal` is empty before.
+    """
     before = {claim.claim_id: claim.open for claim in case.claims}
     received = Received(
         given.amount.money,
@@ -239,7 +238,6 @@ async def book(
         else tuple((share.claim_id, share.amount.money) for share in given.shares),
     )
     payment = await book_payment(connection, case, received, occasion, journal)
-    today = case.day(occasion.at)
     return PaymentBooked(
         payment_id=payment.payment_id,
         amount=Money(amount=payment.amount, currency=payment.currency),
@@ -250,11 +248,16 @@ async def book(
         ],
         open=Money(amount=case.open, currency=case.currency),
         version=case.version,
-        hints=[
-            Hint(field="booking_date", message="Is more than 90 days ago")
-            for _ in range(payment.booking_date < today - _LONG_AGO)
-        ],
+        hints=_hints(case, payment, occasion, is_new=bool(journal.new_payments)),
     )
+
+
+def _hints(case: Case, payment: Payment, occasion: Occasion, *, is_new: bool) -> list[Hint]:
+    if not is_new:
+        return [Hint(field="partner_reference", message="The payment was booked before")]
+    if payment.booking_date < case.day(occasion.at) - _LONG_AGO:
+        return [Hint(field="booking_date", message="Is more than 90 days ago")]
+    return []
 
 
 def _given(shares: list[ShareOfCase], case_id: UUID) -> tuple[GivenShare, ...]:
@@ -280,13 +283,33 @@ def _open_amounts(cases: dict[Key, Case]) -> dict[tuple[UUID, UUID], Decimal]:
     }
 
 
+def _require_shares_or_amount(body: Settlement) -> None:
+    is_allocated = body.outcome == "ALLOCATED"
+    if is_allocated != (body.shares is not None):
+        raise unprocessable("shares", "Must be given for ALLOCATED, and only then")
+    if is_allocated == (body.amount is not None):
+        raise unprocessable("amount", "Must be given unless ALLOCATED, and only then")
+
+
+def _require_seen(
+    principal: Principal, cases: dict[Key, Case], shares: tuple[GivenShare, ...]
+) -> None:
+    """Raise the 422 for a case of the member that the caller may not see, as if it were none."""
+    for place, share in enumerate(shares):
+        case = cases.get((principal.tenant_id, share.case_id))
+        if case is not None and not principal.may_see(case.studio_id):
+            with within(f"shares.{place}"):
+                raise no_such_case()
+
+
 def _changed(
+    principal: Principal,
     own: Case,
     cases: dict[Key, Case],
     payment: Payment,
     before: dict[tuple[UUID, UUID], Decimal],
 ) -> PaymentChanged:
-    """Render a payment and what its change did to claims, in all cases of the member."""
+    """Render a payment and what its change did to claims, in the cases that the caller may see."""
     return PaymentChanged(
         payment_id=payment.payment_id,
         amount=Money(amount=payment.amount, currency=payment.currency),
@@ -294,6 +317,7 @@ def _changed(
         claims=[
             _planned(case, claim.claim_id, before[case.case_id, claim.claim_id], claim.open)
             for case in cases.values()
+            if principal.may_see(case.studio_id)
             for claim in sorted(case.claims, key=age)
             if before[case.case_id, claim.claim_id] != claim.open
         ],

@@ -13,8 +13,14 @@ from case_service.cases.case import Case
 from case_service.cases.reports import Unacceptable, Verdict, apply_reports, lock_reported
 from case_service.ledger.entry import AllocationKind, Occasion, Payment
 from case_service.ledger.journal import Journal
-from case_service.payments.allocation import NOTHING, Allocation, AllocationOrder, Share
-from case_service.payments.store import reported_payments
+from case_service.payments.allocation import (
+    NOTHING,
+    Allocation,
+    AllocationOrder,
+    Share,
+    in_order,
+)
+from case_service.payments.store import reported_payments, shares_as_booked
 from case_service.problems import require_open
 from case_service.tenant_settings.tenant_settings import settings_of
 from contracts import Money, ReportPaymentReceivedV1
@@ -46,15 +52,15 @@ async def book_payment(
 ) -> Payment:
     """Book what staff took in on a locked case; return the payment.
 
-    A payment that is booked already under its partner's reference is returned as it is. Raises the
-    409 unless the case is open, and the 422 naming the field when there is more than is open,
-    another currency, a day before the handover or in the future, shares that do not add up or do
-    not fit, or a reference that stands for another payment.
+    A payment that is booked already under its partner's reference, by whomever, is returned as it
+    is now, whatever became of the case. Raises the 409 unless the case is open, and the 422 naming
+    the field when there is more than is open, another currency, a day before the handover or in the
+    future, shares that do not add up or do not fit, or a reference that stands for another payment.
     """
     if received.partner_reference is not None:
         key = (*case.key, received.partner_reference)
         if booked := (await reported_payments(connection, [key])).get(key):
-            if not _is_same(booked[0], received):
+            if not await _is_same(connection, booked[0], received):
                 raise unprocessable("partner_reference", "Stands for another payment")
             return booked[0]
     require_open(case)
@@ -69,7 +75,7 @@ async def book_payment(
         journal,
         own_fees=NOTHING if received.own_fees is None else received.own_fees.amount,
         partner_reference=received.partner_reference,
-        shares=None if received.shares is None else _shares(case, received.shares),
+        shares=_shares(case, received.shares, settings.allocation_order),
     )
 
 
@@ -186,29 +192,33 @@ def _check_shares(case: Case, shares: Sequence[tuple[UUID, Money]], amount: Deci
         raise unprocessable("shares", "Must add up to the amount of the payment")
 
 
-def _shares(case: Case, shares: Sequence[tuple[UUID, Money]]) -> tuple[Share, ...]:
-    return tuple(Share(case.case_id, claim_id, part.amount) for claim_id, part in shares)
+def _shares(
+    case: Case, given: Sequence[tuple[UUID, Money]] | None, order: AllocationOrder
+) -> tuple[Share, ...] | None:
+    """Return shares in the tenant's order, as if it had led to them: the last is the newest."""
+    if given is None:
+        return None
+    parts = {claim_id: part.amount for claim_id, part in given}
+    claims = in_order((claim for claim in case.claims if claim.claim_id in parts), order)
+    return tuple(Share(case.case_id, claim.claim_id, parts[claim.claim_id]) for claim in claims)
 
 
-def _is_same(payment: Payment, received: Received) -> bool:
-    """Say whether staff mean a payment that is booked already.
-
-    Its shares are those of today: staff who gave shares mean another payment once it was changed.
-    """
-    nothing = Money(amount=NOTHING, currency=payment.currency)
-    if received.shares is not None:
-        given = {claim_id: part.amount for claim_id, part in received.shares}
-        booked = {share.claim_id: share.amount for share in payment.allocation.shares}
-        if given != booked:
-            return False
-    own_fees = received.own_fees or nothing
-    return _is_repeat(payment, received.amount, own_fees, received.booking_date)
+async def _is_same(connection: AsyncConnection, payment: Payment, received: Received) -> bool:
+    """Say whether staff mean a payment that is booked already, as it was booked first."""
+    own_fees = received.own_fees or Money(amount=NOTHING, currency=payment.currency)
+    if not _is_repeat(payment, received.amount, own_fees, received.booking_date):
+        return False
+    if received.shares is None:
+        return payment.allocation_kind is AllocationKind.AUTOMATIC
+    shares = await shares_as_booked(connection, payment)
+    given = [(claim_id, part.amount) for claim_id, part in received.shares]
+    return sorted(given) == sorted((share.claim_id, share.amount) for share in shares)
 
 
 def _is_repeat(payment: Payment, amount: Money, own_fees: Money, day: date) -> bool:
     return (
         payment.booked_amount == amount.amount
         and payment.booked_own_fees == own_fees.amount
-        and payment.currency == amount.currency
+        and payment.currency == amount.currency == own_fees.currency
         and payment.booking_date == day
     )

@@ -57,7 +57,8 @@ def reduce_payment(
         raise unprocessable("amount", "Must be below what the payment is now")
     if less > payment.allocation.amount:
         raise unprocessable("amount", "Must not be below what was paid out of the payment already")
-    if not payment.booking_date <= reduction.booking_date <= own.day(occasion.at):
+    today = own.day(occasion.at)  # a partner may have reported a day that is still to come
+    if not min(payment.booking_date, today) <= reduction.booking_date <= today:
         raise unprocessable("booking_date", "Must be from the day of the payment to today")
     taken = None if reduction.shares is None else _taken(payment, reduction.shares, less)
     shrink(cases, payment, less, reduction.booking_date, occasion, journal, taken=taken)

@@ -12,7 +12,7 @@ from case_service.payments.allocation import NOTHING, Share
 from case_service.payments.reduce_payment import GivenShare
 from case_service.receivables.claim_change import ClaimKey, holders_of
 from contracts import Money
-from kit.problems import unprocessable
+from kit.problems import Problem, unprocessable, within
 
 
 def allocate_unallocated(
@@ -30,9 +30,11 @@ def allocate_unallocated(
     unpaid, unless it was paid there since or is in another case now. Raises the 422 naming the
     field when a share does not fit or all of them are more than what is unallocated.
     """
+    holders = holders_of(cases.values())
     for place, share in enumerate(shares):
-        _check(cases, payment, share, f"shares.{place}", facts)
-    if len({(share.case_id, share.claim_id) for share in shares}) < len(shares):
+        with within(f"shares.{place}"):
+            _check(cases, payment, share, holders, facts)
+    if len({share.claim_id for share in shares}) < len(shares):
         raise unprocessable("shares", "Must name each claim once")
     if sum((share.amount.amount for share in shares), NOTHING) > payment.allocation.unallocated:
         raise unprocessable("shares", "Must be at most what is unallocated of the payment")
@@ -45,6 +47,11 @@ def allocate_unallocated(
             if share.case_id == case_id
         )
         _give(case, own, payment, given, case.day(occasion.at), occasion, journal)
+
+
+def no_such_case() -> Problem:
+    """Return the 422 for a share that names a case which cannot have it."""
+    return unprocessable("case_id", "Must be a case of the same member, in the same currency")
 
 
 def pay_out(
@@ -73,27 +80,22 @@ def _check(
     cases: Mapping[Key, Case],
     payment: Payment,
     share: GivenShare,
-    field: str,
+    holders: Mapping[ClaimKey, Sequence[Case]],
     facts: Mapping[ClaimKey, ClaimFacts],
 ) -> None:
     case = cases.get((payment.tenant_id, share.case_id))
     if case is None or case.currency != payment.currency:
-        raise unprocessable(
-            f"{field}.case_id", "Must be a case of the same member, in the same currency"
-        )
+        raise no_such_case()
     if case.status is Status.PENDING:
-        raise unprocessable(f"{field}.case_id", "The partner has not taken this case yet")
+        raise unprocessable("case_id", "The partner has not taken this case yet")
     if share.amount.currency != payment.currency:
-        raise unprocessable(f"{field}.amount.currency", "Must be the currency of the case")
+        raise unprocessable("amount.currency", "Must be the currency of the case")
+    key = (payment.tenant_id, share.claim_id)
     claim = next((each for each in case.claims if each.claim_id == share.claim_id), None)
     if claim is None:
-        raise unprocessable(f"{field}.claim_id", "Must be a claim of the case")
-    holders = holders_of(cases.values())[payment.tenant_id, share.claim_id]
-    known = facts[payment.tenant_id, share.claim_id]
-    if not NOTHING < share.amount.amount <= _takes(case, claim, holders, known):
-        raise unprocessable(
-            f"{field}.amount", "Must be above zero and at most what the claim can take"
-        )
+        raise unprocessable("claim_id", "Must be a claim of the case")
+    if not NOTHING < share.amount.amount <= _takes(case, claim, holders[key], facts[key]):
+        raise unprocessable("amount", "Must be above zero and at most what the claim can take")
 
 
 def _takes(case: Case, claim: Claim, holders: Sequence[Case], facts: ClaimFacts) -> Decimal:
@@ -101,9 +103,8 @@ def _takes(case: Case, claim: Claim, holders: Sequence[Case], facts: ClaimFacts)
     if case.is_live or any(each.is_live for each in holders):
         return claim.open
     held = [each.claim(claim.claim_id) for each in holders]
-    owed = facts.owed - sum((each.collected for each in held), NOTHING)
-    elsewhere = sum((each.open for each in held), NOTHING) - claim.open
-    return max(claim.open, min(claim.open + claim.released, owed - elsewhere))
+    gone = sum((each.collected + each.written_off + each.open for each in held), NOTHING)
+    return claim.open + max(min(claim.released, facts.owed - gone), NOTHING)
 
 
 def _give(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.ledger.entry import ActorKind, AllocationKind, Payment
@@ -22,8 +22,8 @@ async def reported_payments(
 ) -> dict[tuple[UUID, UUID, str], list[Payment]]:
     """Return the payments that stand under partners' references (tenant, case, reference).
 
-    The one that was reported first leads, those that correct it follow. All cases of their members
-    must be locked.
+    The one that was reported first leads, those that correct it follow. The cases must be locked;
+    to change the payments, all cases of their members.
     """
     wanted = given(
         payments,
@@ -45,6 +45,21 @@ async def reported_payments(
     for booked in found.values():
         booked.sort(key=lambda payment: payment.corrects is not None)
     return found
+
+
+async def shares_as_booked(connection: AsyncConnection, payment: Payment) -> list[Share]:
+    """Return the shares that a payment was booked with, whatever became of them since."""
+    of_payment = and_(
+        entries.c.tenant_id == payment.tenant_id, entries.c.payment_id == payment.payment_id
+    )
+    first = select(entries.c.posting_id).where(of_payment).order_by(entries.c.entry_number).limit(1)
+    result = await connection.execute(
+        select(entries.c.case_id, entries.c.claim_id, -entries.c.amount)
+        .where(of_payment, entries.c.posting_id == first.scalar_subquery())
+        .where(entries.c.claim_id.is_not(None))
+        .order_by(entries.c.entry_number)
+    )
+    return [Share(*row) for row in result]
 
 
 async def payments_by_id(
