@@ -1,9 +1,9 @@
 """All SQL that changes something, and what is read to decide a change.
 
 Everything works on sets. Each verb locks rows in this order, and rows of one table by their ids, so
-that verbs never wait in a circle: runs, cases, members. (Opening a case locks its member first: a
-new case is nobody else's yet.) A batch of many kinds of messages is several verbs in one
-transaction: should two such batches meet, PostgreSQL ends one, and it is handled again.
+that verbs never wait in a circle: runs, claims, cases, members. A batch of many kinds of messages
+is several verbs in one transaction: should two such batches meet, PostgreSQL ends one, and it is
+handled again.
 """
 
 from collections import defaultdict

@@ -70,7 +70,8 @@ async def claim_changed(batch: Batch[ClaimSnapshotV1]) -> None:
         batch.connection, [(each.event, each.cause) for each in batch.messages]
     )
     for message in batch.messages:
-        if (message.tenant_id, message.event.claim_id) in unusable:
+        event = message.event
+        if ((message.tenant_id, event.claim_id), event.amount.currency) in unusable:
             batch.reject(message, "the claim had another currency before")
 
 

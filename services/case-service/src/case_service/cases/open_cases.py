@@ -1,6 +1,7 @@
 """Members handed over become cases (step 4 of a run)."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -14,9 +15,8 @@ from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import NOTHING
-from case_service.receivables.change_claims import changes_since_handover, let_cases_follow
+from case_service.receivables.change_claims import changes_by_handovers, let_cases_follow
 from case_service.receivables.claim_change import ClaimKey, due_in_new_case, holders_of
-from case_service.receivables.store import claim_row, hold_claims
 from case_service.rows import Values
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
@@ -26,6 +26,8 @@ from kit.trace import Cause
 
 Handover = tuple[MemberHandedOverV1, Cause]
 Holders = Mapping[ClaimKey, list[Case]]
+
+_time_zones = cache(available_timezones)  # which looks through hundreds of files
 
 
 async def open_cases(
@@ -44,12 +46,9 @@ async def open_cases(
     reversals = await run_store.share_runs(connection, run_keys)
     answers = await run_store.answers_of_runs(connection, run_keys)
     handed_over = _claims_of(new)
-    known = await hold_claims(
-        connection,
-        [claim_row(key, facts, currency) for key, (facts, currency, _) in handed_over.items()],
-    )
+    changes = await changes_by_handovers(connection, handed_over)
+    holders = await _release_open_again(connection, handed_over)
     await store.enter_members(connection, _member_rows(new))
-    holders = await _release_open_again(connection, new, list(known))
     journal = Journal()
     cases = []
     for event, cause in new:
@@ -74,8 +73,7 @@ async def open_cases(
         ],
     )
     await store.record(connection, journal)
-    stated = {key: (facts, cause) for key, (facts, _, cause) in handed_over.items()}
-    await let_cases_follow(connection, changes_since_handover(stated, known))
+    await let_cases_follow(connection, changes)
 
 
 def _claims_of(
@@ -99,32 +97,27 @@ def _claims_of(
 
 
 async def _release_open_again(
-    connection: AsyncConnection, handovers: Sequence[Handover], claims: Sequence[ClaimKey]
+    connection: AsyncConnection, handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]]
 ) -> Holders:
     """Return the earlier cases of claims, locked, without what was open again on them.
 
     It is part of what the new cases are to collect.
     """
-    members = await store.members_of_claims(connection, claims)
+    members = await store.members_of_claims(connection, handed_over)
     if not members:
         return {}
     cases = await store.lock_cases_of_members(connection, members)
     journal = Journal()
-    causes = {
-        (cause.tenant_id, claim.claim_id): cause
-        for event, cause in handovers
-        for claim in event.claims
-    }
     for case in cases.values():
         if case.is_live or not case.open:
             continue
         parts = [
             (claim.claim_id, claim.release())
             for claim in case.claims
-            if claim.open and (case.tenant_id, claim.claim_id) in causes
+            if claim.open and (case.tenant_id, claim.claim_id) in handed_over
         ]
         if parts:
-            cause = causes[case.tenant_id, parts[0][0]]
+            *_, cause = handed_over[case.tenant_id, parts[0][0]]
             occasion = Occasion(ActorKind.SYSTEM, "run-service", now(), cause)
             journal.handed_over_again(case, parts, case.day(occasion.at), occasion)
     await store.save(connection, journal)
@@ -179,7 +172,7 @@ def _new_case(
         partner_id=event.partner_id,
         collection_date=event.collection_date,
         currency=event.claims[0].amount.currency,
-        time_zone=time_zone if time_zone in available_timezones() else default_time_zone,
+        time_zone=time_zone if time_zone in _time_zones() else default_time_zone,
         status=Status.PENDING,
         claims=[
             _new_claim(event.case_id, claim, holders.get((cause.tenant_id, claim.claim_id), []))

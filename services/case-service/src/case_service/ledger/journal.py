@@ -182,10 +182,9 @@ class Journal:
 
         They stand as unallocated on the payment's `own` case.
         """
-        self.cases[own.key] = own
         lines = posting.surplus(payment, taken)
         posted = self._post(case, EntryKind.SURPLUS, lines, day, occasion)
-        self._reallocated(case, payment, "CLAIM_CHANGED", posted, day, occasion, taken=taken)
+        self._reallocated(case, own, payment, "CLAIM_CHANGED", posted, day, occasion, taken=taken)
 
     def shares_given(
         self,
@@ -197,10 +196,9 @@ class Journal:
         occasion: Occasion,
     ) -> None:
         """Money of a payment that was unallocated on its `own` case went to claims of `case`."""
-        self.cases[own.key] = own
         lines = posting.shares_given(payment, given)
         posted = self._post(case, EntryKind.PAYMENT_SHARE, lines, day, occasion)
-        self._reallocated(case, payment, "SETTLED", posted, day, occasion, given=given)
+        self._reallocated(case, own, payment, "SETTLED", posted, day, occasion, given=given)
 
     def paid_out(
         self,
@@ -257,22 +255,23 @@ class Journal:
     ) -> None:
         """A claim changed at receivables.
 
-        `parts` are by how much what is open changed because of payments at the studio, and because
-        of all else; both signed.
+        `parts` are by how much what is open changed because it was corrected or cancelled, and then
+        because of payments at the studio; both signed.
         """
-        kinds = (EntryKind.DIRECT_PAYMENT, EntryKind.CLAIM_CHANGE)
+        posted = new_id()
+        kinds = (EntryKind.CLAIM_CHANGE, EntryKind.DIRECT_PAYMENT)
         for kind, difference in zip(kinds, parts, strict=True):
             lines = posting.claims_changed(
                 case, [(claim.claim_id, difference)], Account.RECEIVABLES
             )
-            self._post(case, kind, lines, day, occasion)
+            self._post(case, kind, lines, day, occasion, posting_id=posted)
         open_before = claim.open - sum(parts)
         event = events.claim_changed(case, claim, before, after, open_before, occasion)
         self._tell(
             case,
             HistoryKind.CLAIM_CHANGED,
             occasion,
-            None,
+            posted,
             event,
             claim_id=claim.claim_id,
             amount_before=before.amount,
@@ -354,6 +353,7 @@ class Journal:
     def _reallocated(
         self,
         case: Case,
+        own: Case,
         payment: Payment,
         reason: ReallocationReason,
         posted: UUID | None,
@@ -368,18 +368,16 @@ class Journal:
         event = events.payment_reallocated(
             case, payment, reallocation_id, reason, day, occasion, taken=taken, given=given
         )
-        self._tell(
-            case,
-            HistoryKind.PAYMENT_REALLOCATED,
-            occasion,
-            posted,
-            event,
-            reallocation_id=reallocation_id,
-            payment_id=payment.payment_id,
-            reason=reason,
-            amount=sum((share.amount for share in (*taken, *given)), NOTHING),
-            booking_date=day,
-        )
+        details = {
+            "reallocation_id": reallocation_id,
+            "payment_id": payment.payment_id,
+            "reason": reason,
+            "amount": sum((share.amount for share in (*taken, *given)), NOTHING),
+            "booking_date": day,
+        }
+        self._tell(case, HistoryKind.PAYMENT_REALLOCATED, occasion, posted, event, **details)
+        if own is not case:  # what is unallocated changed there, which the event says as well
+            self._tell(own, HistoryKind.PAYMENT_REALLOCATED, occasion, posted, **details)
 
     def _post(
         self,
@@ -390,16 +388,18 @@ class Journal:
         occasion: Occasion,
         *,
         with_nothing: bool = False,
+        posting_id: UUID | None = None,
     ) -> UUID | None:
         """Enter lines that belong together; return the posting, or None when all are 0.00.
 
-        `with_nothing` keeps lines of 0.00, too.
+        `with_nothing` keeps lines of 0.00, too; `posting_id` is that of what was posted before and
+        belongs to it.
         """
         assert sum((line.amount for line in lines), NOTHING) == 0, "entries do not balance"
         kept = [line for line in lines if line.amount or with_nothing]
         if not kept:
             return None
-        posting_id = new_id()
+        posting_id = posting_id or new_id()
         self.entries.extend(
             Entry(
                 posting_id,

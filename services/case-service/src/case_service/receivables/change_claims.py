@@ -28,26 +28,28 @@ Snapshot = tuple[ClaimSnapshotV1, Cause]
 
 async def change_claims(
     connection: AsyncConnection, snapshots: Sequence[Snapshot]
-) -> set[ClaimKey]:
+) -> set[tuple[ClaimKey, str]]:
     """Take in snapshots of claims, and let the cases of those that changed follow.
 
     Of several snapshots of a claim the highest sequence counts, as it does against what is known.
-    Returns the claims that have another currency than before: their snapshots cannot be used.
+    Returns the claims that came in another currency than before, with that currency: such
+    snapshots cannot be used.
     """
-    newest: dict[ClaimKey, Snapshot] = {}
+    newest: dict[tuple[ClaimKey, str], Snapshot] = {}
     for snapshot, cause in sorted(snapshots, key=lambda each: each[0].sequence):
-        newest[cause.tenant_id, snapshot.claim_id] = (snapshot, cause)
-    before, other_currency = await store.take_in(
+        key = (cause.tenant_id, snapshot.claim_id)
+        newest[key, snapshot.amount.currency] = (snapshot, cause)
+    taken_in, other_currency = await store.take_in(
         connection,
         [
-            store.claim_row(key, _facts(snapshot), snapshot.amount.currency)
-            for key, (snapshot, _) in newest.items()
+            store.claim_row(key, _facts(snapshot), currency)
+            for (key, currency), (snapshot, _) in newest.items()
         ],
     )
-    changes = [
-        ClaimChange(key, before[key], _facts(newest[key][0]), _occasion(newest[key][1]))
-        for key in sorted(before)
-    ]
+    changes = []
+    for (key, currency), before in sorted(taken_in.items()):
+        snapshot, cause = newest[key, currency]
+        changes.append(ClaimChange(key, before, _facts(snapshot), _occasion(cause)))
     await let_cases_follow(connection, changes)
     return other_currency
 
@@ -70,15 +72,30 @@ async def let_cases_follow(connection: AsyncConnection, changes: Sequence[ClaimC
     await case_store.save(connection, journal)
 
 
-def changes_since_handover(
-    handed_over: Mapping[ClaimKey, tuple[ClaimFacts, Cause]], known: Mapping[ClaimKey, ClaimFacts]
+async def changes_by_handovers(
+    connection: AsyncConnection, handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]]
 ) -> list[ClaimChange]:
-    """Return what receivables said of claims after what their handovers say."""
-    return [
-        ClaimChange(key, facts, known[key], _occasion(cause))
-        for key, (facts, cause) in sorted(handed_over.items())
-        if known[key].sequence > facts.sequence
+    """Lock claims that go into cases; return what differs from handovers to what is known.
+
+    A handover says what receivables said of a claim when it was made (facts, currency and cause).
+    Receivables may have said more since: that changes the new case, too. Or its word has not come
+    here yet: then the handover brings it, for the cases that the claim had before.
+    """
+    rows = [
+        store.claim_row(key, facts, currency) for key, (facts, currency, _) in handed_over.items()
     ]
+    known = await store.hold_claims(connection, rows)
+    changes, ahead = [], []
+    for key, row in zip(handed_over, rows, strict=True):
+        facts, _, cause = handed_over[key]
+        if known[key].sequence > facts.sequence:
+            changes.append(ClaimChange(key, facts, known[key], _occasion(cause)))
+        elif known[key].sequence < facts.sequence:
+            changes.append(ClaimChange(key, known[key], facts, _occasion(cause)))
+            ahead.append(row)
+    if ahead:
+        await store.take_in(connection, ahead)
+    return changes
 
 
 def _facts(snapshot: ClaimSnapshotV1) -> ClaimFacts:

@@ -1,7 +1,7 @@
 """What a change at receivables does to a claim in its cases (R27, R28). Pure.
 
 What is owed of a claim is its amount less what was paid directly, or nothing when it is cancelled.
-What collection took in on it, in all cases, is held against that:
+What collection took in on it, in all cases, is held against that (`docs/claim-changes.md`):
 
 - More was collected than is owed: the difference leaves the claim, from the payments booked last,
   and stands on their cases as unallocated.
@@ -10,16 +10,17 @@ What collection took in on it, in all cases, is held against that:
 - What is open again on a case that has ended falls to what is owed and not collected. It never
   rises: such a claim is not in collection.
 
-So a snapshot that echoes what collection booked changes nothing.
+So a snapshot that echoes what collection booked changes nothing. Where a claim was corrected and
+paid at the studio at once, it was corrected first.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
-from case_service.cases.case import Case, Claim, Key
+from case_service.cases.case import Case, Key
 from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
@@ -71,21 +72,37 @@ def change_claim(
     first, and `cases` all cases of the members concerned; all are locked.
     """
     claim_id, owed = change.key[1], change.after.owed
-    open_before = {case.key: case.claim(claim_id).open for case in holders}
     collected = sum((case.claim(claim_id).collected for case in holders), NOTHING)
     _free_surplus(cases, payments, collected - owed, change, journal)
-    left = max(owed - collected, NOTHING)
-    ended = [case for case in holders if not case.is_live]
-    for case in ended:
+    kept = min(collected, owed)
+    corrected = replace(change.after, paid_directly=change.before.paid_directly)
+    after_correction = _open_on(holders, claim_id, corrected.owed - kept)
+    after_all = _open_on(holders, claim_id, owed - kept)
+    for case, halfway, after in zip(holders, after_correction, after_all, strict=True):
         claim = case.claim(claim_id)
-        after = min(open_before[case.key], left)
-        left -= after
-        _change_to(case, claim, after, change, journal)
-    written_off = sum((case.claim(claim_id).written_off for case in ended), NOTHING)
+        parts = (halfway - claim.open, after - halfway)
+        if any(parts):
+            claim.change(sum(parts, NOTHING))
+            day = case.day(change.occasion.at)
+            journal.claim_changed(
+                case, claim, change.before, change.after, parts, day, change.occasion
+            )
+
+
+def _open_on(holders: Sequence[Case], claim_id: UUID, left: Decimal) -> list[Decimal]:
+    """Say what is to be open on a claim in each of its cases when this much of it is left to pay.
+
+    At most one of the cases has not ended: run-service never hands a claim over twice at once.
+    """
+    left = max(left, NOTHING)
+    open_ = {}
     for case in holders:
-        if case.is_live:
-            after = max(left - written_off, NOTHING)
-            _change_to(case, case.claim(claim_id), after, change, journal)
+        if not case.is_live:
+            open_[case.case_id] = min(case.claim(claim_id).open, left)
+            left -= open_[case.case_id]
+    given_up = sum((case.claim(claim_id).written_off for case in holders), NOTHING)
+    in_collection = max(left - given_up, NOTHING)
+    return [open_.get(case.case_id, in_collection) for case in holders]
 
 
 def _free_surplus(
@@ -110,29 +127,3 @@ def _free_surplus(
             payment.allocation = Allocation(left.shares, left.unallocated + part.amount)
             day = case.day(change.occasion.at)
             journal.surplus_arose(case, own, payment, (part,), day, change.occasion)
-
-
-def _change_to(
-    case: Case, claim: Claim, after: Decimal, change: ClaimChange, journal: Journal
-) -> None:
-    """Bring what is open on a claim to `after`, and say how much of it was paid at the studio."""
-    difference = after - claim.open
-    if not difference:
-        return
-    paid = change.after.paid_directly - change.before.paid_directly
-    only_paid = (
-        paid
-        and change.after.amount == change.before.amount
-        and change.after.cancelled == change.before.cancelled
-    )
-    direct = difference if only_paid else max(-paid, -claim.open)
-    claim.change(difference)
-    journal.claim_changed(
-        case,
-        claim,
-        change.before,
-        change.after,
-        (direct, difference - direct),
-        case.day(change.occasion.at),
-        change.occasion,
-    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, select, update
+from sqlalchemy import Row, and_, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,28 +33,31 @@ def claim_row(key: ClaimKey, facts: ClaimFacts, currency: str) -> Values:
 
 async def take_in(
     connection: AsyncConnection, rows: Sequence[Values]
-) -> tuple[dict[ClaimKey, ClaimFacts], set[ClaimKey]]:
-    """Keep what is newer than what was known (`rows` has each claim once), and lock it.
+) -> tuple[dict[tuple[ClaimKey, str], ClaimFacts], set[tuple[ClaimKey, str]]]:
+    """Keep what is newer than what was known, and lock it.
 
-    Returns what was known before of the claims that were known and are newer now, and the claims
-    that have another currency than before: they stay as they were.
+    `rows` has each claim once for each currency. A claim keeps the currency that it had first.
+    Returns what was known before of the claims that were known and are newer now, and those that
+    came in another currency; all with the currency.
     """
-    new = given(claims, sorted(rows, key=lambda row: (row["tenant_id"], row["claim_id"])))
+    order = ("tenant_id", "claim_id", "sequence")
+    new = given(claims, sorted(rows, key=lambda row: tuple(row[name] for name in order)))
     await connection.execute(
         postgresql.insert(claims).from_select(list(rows[0]), select(new)).on_conflict_do_nothing()
     )
-    is_newer = and_(same(claims, new, _KEY), claims.c.sequence < new.c.sequence)
+    is_newer = and_(claims.c.sequence < new.c.sequence, claims.c.currency == new.c.currency)
     result = await connection.execute(
-        select(claims, (claims.c.currency != new.c.currency).label("is_other_currency"))
-        .join(new, is_newer)
+        select(claims, new.c.currency.label("new_currency"))
+        .join(new, same(claims, new, _KEY))
+        .where(or_(is_newer, claims.c.currency != new.c.currency))
         .order_by(claims.c.tenant_id, claims.c.claim_id)
         .with_for_update(of=claims)
     )
-    before: dict[ClaimKey, ClaimFacts] = {}
-    other_currency: set[ClaimKey] = set()
+    before: dict[tuple[ClaimKey, str], ClaimFacts] = {}
+    other_currency: set[tuple[ClaimKey, str]] = set()
     for row in result:
-        key = (row.tenant_id, row.claim_id)
-        if row.is_other_currency:
+        key = ((row.tenant_id, row.claim_id), row.new_currency)
+        if row.currency != row.new_currency:
             other_currency.add(key)
         else:
             before[key] = _facts(row)
@@ -62,7 +65,7 @@ async def take_in(
         await connection.execute(
             update(claims)
             .values({each.name: each for each in new.c if each.name not in _KEY})
-            .where(is_newer, claims.c.currency == new.c.currency)
+            .where(same(claims, new, _KEY), is_newer)
         )
     return before, other_currency
 
@@ -70,9 +73,9 @@ async def take_in(
 async def hold_claims(
     connection: AsyncConnection, rows: Sequence[Values]
 ) -> Mapping[ClaimKey, ClaimFacts]:
-    """Lock claims that go into cases, known or not (`rows` has each once); return what is known.
+    """Lock claims that go into cases (`rows` has each once); return what is known of them.
 
-    What is known stays as it is: what came with a handover is no word of receivables.
+    What was not known before is entered as `rows` say; what is known stays as it is.
     """
     ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["claim_id"]))
     new = postgresql.insert(claims).from_select(list(rows[0]), select(given(claims, ordered)))
@@ -84,12 +87,20 @@ async def hold_claims(
     return {(row.tenant_id, row.claim_id): _facts(row) for row in result}
 
 
-async def facts_of(
+async def lock_claims(
     connection: AsyncConnection, keys: Iterable[ClaimKey]
 ) -> dict[ClaimKey, ClaimFacts]:
-    """Return what receivables said last of claims."""
+    """Return what receivables said last of claims, and lock them: no case is opened with them.
+
+    Claims are locked before cases.
+    """
     wanted = given(claims, [{"tenant_id": tenant, "claim_id": claim} for tenant, claim in keys])
-    result = await connection.execute(select(claims).join(wanted, same(claims, wanted, _KEY)))
+    result = await connection.execute(
+        select(claims)
+        .join(wanted, same(claims, wanted, _KEY))
+        .order_by(claims.c.tenant_id, claims.c.claim_id)
+        .with_for_update(of=claims)
+    )
     return {(row.tenant_id, row.claim_id): _facts(row) for row in result}
 
 
