@@ -102,7 +102,8 @@ async def enter_members(connection: AsyncConnection, rows: Sequence[Values]) -> 
             index_elements=["tenant_id", "member_id"],
             set_={
                 name: new.excluded[name]
-                for name in ("studio_id", "name", "membership_number", "last_handed_over_on")
+                for name in rows[0]
+                if name not in ("tenant_id", "member_id")
             },
             where=new.excluded.last_handed_over_on >= members.c.last_handed_over_on,
         )

@@ -67,6 +67,8 @@ members: Final = Table(
     Column("name", Text, nullable=False),
     Column("membership_number", Text, nullable=False),
     Column("last_handed_over_on", Date, nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("search_keys", ARRAY(Integer), nullable=False),
 )
 """Everyone ever handed over, as at the latest handover. Personal data: it stays in this database.
 Its row is locked by whoever closes cases of the member, so that one of them closes the last."""
@@ -93,7 +95,7 @@ cases: Final = Table(
     Column("unallocated", _SUM, nullable=False),
     Column("residual", _MONEY),
     Column("written_off", _MONEY, nullable=False),
-    Column("file_number", Text),
+    Column("file_number", Text(collation="C")),
     Column("reason_code", Text),
     Column("close_reason", Text),
     Column("result", Text),

@@ -11,6 +11,7 @@ from case_service import store
 from case_service.cases.answer import apply_answer
 from case_service.cases.case import Case, Claim, Status
 from case_service.cases.reports import partners_occasion
+from case_service.cases.search_text import search_text, text_keys
 from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
@@ -139,18 +140,26 @@ async def _without_case(
 
 def _member_rows(handovers: Sequence[Handover]) -> list[Values]:
     """Say who was handed over; of several handovers of one member the latest counts."""
-    rows = {
-        (cause.tenant_id, event.member_id): {
-            "tenant_id": cause.tenant_id,
-            "member_id": event.member_id,
-            "studio_id": event.studio.studio_id,
-            "name": _member_name(event.debtor),
-            "membership_number": event.debtor.membership_number,
-            "last_handed_over_on": event.collection_date,
-        }
+    latest = {
+        (cause.tenant_id, event.member_id): event
         for event, cause in sorted(handovers, key=lambda handover: handover[0].collection_date)
     }
-    return [rows[key] for key in sorted(rows)]
+    return [_member_row(key[0], latest[key]) for key in sorted(latest)]
+
+
+def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> Values:
+    name, membership_number = _member_name(event.debtor), event.debtor.membership_number
+    text = search_text(name, membership_number)
+    return {
+        "tenant_id": tenant_id,
+        "member_id": event.member_id,
+        "studio_id": event.studio.studio_id,
+        "name": name,
+        "membership_number": membership_number,
+        "last_handed_over_on": event.collection_date,
+        "search_text": text,
+        "search_keys": text_keys(tenant_id, text),
+    }
 
 
 def _member_name(debtor: HandoverDebtor) -> str:

@@ -1,0 +1,88 @@
+"""How members are found: accents and case do not matter, nor does ü or ue, ß or ss (R20).
+
+A word of a search is looked for in every part of the name and of the membership number. One of a
+single or of two letters is looked for where words of the name begin: nearly everybody has it
+somewhere. Letters that follow one another are the keys by which the database finds who may have a
+word, as `pg_trgm` does; whoever has it in truth is told by the text itself.
+"""
+
+import unicodedata
+import zlib
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from anyascii import anyascii
+
+_SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+_DIGRAPHS: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+_KEY_LETTERS: Final = 3
+_HALF: Final = 2**31
+
+MAX_SEARCH: Final = 200
+"""Characters of a search."""
+
+
+def search_text(name: str, membership_number: str) -> str:
+    """Return the text in which the words of a search are looked for.
+
+    It holds the name as it is spelt without umlauts (Mueller), and as it looks without its dots
+    (Muller): so each way to write it is found, and so is each part of either. Each word of the name
+    follows a blank; one of the number only if it is too short to be found by its parts.
+    """
+    spelt_out = "".join(f" {word}" for word in _spell_out(name).split())
+    shortened = spelt_out
+    for pair, letter in _DIGRAPHS:
+        shortened = shortened.replace(pair, letter)
+    lines = [spelt_out] if shortened == spelt_out else [spelt_out, shortened]
+    return "\n".join([*lines, *search_patterns(membership_number)])
+
+
+def search_patterns(search: str) -> list[str]:
+    """Return what is looked for; a member is found whose `search_text` holds each of them."""
+    return [
+        word if len(word) >= _KEY_LETTERS else f" {word}" for word in _spell_out(search).split()
+    ]
+
+
+def text_keys(tenant_id: UUID, text: str) -> list[int]:
+    """Return the keys of a `search_text`: those of all patterns that it holds are among them."""
+    return _keys(tenant_id, (letters for line in text.split("\n") for letters in _letters(line)))
+
+
+def pattern_keys(tenant_id: UUID, patterns: Iterable[str]) -> list[int]:
+    """Return the keys that a text must have to hold all patterns."""
+    return _keys(
+        tenant_id,
+        (
+            letters
+            for pattern in patterns
+            for letters in ([pattern] if len(pattern) < _KEY_LETTERS else _threes(pattern))
+        ),
+    )
+
+
+def _spell_out(text: str) -> str:
+    """Return a text without accents, umlauts and capitals."""
+    composed = unicodedata.normalize("NFC", text).casefold()
+    return anyascii(composed.translate(_SPELT_OUT)).casefold()
+
+
+def _letters(line: str) -> Iterable[str]:
+    """Return what of a line can be a key: three letters of a word, or a blank and its first."""
+    for letters in _threes(line):
+        if " " not in letters[1:]:
+            yield letters
+    for place, letter in enumerate(line[:-1]):
+        if letter == " ":
+            yield line[place : place + 2]
+
+
+def _threes(text: str) -> Iterable[str]:
+    return (text[place : place + _KEY_LETTERS] for place in range(len(text) - _KEY_LETTERS + 1))
+
+
+def _keys(tenant_id: UUID, letters: Iterable[str]) -> list[int]:
+    """Return 32 bits for each of several letters; tenants have their own, so none slows another."""
+    seed = zlib.crc32(tenant_id.bytes)
+    return sorted({zlib.crc32(each.encode(), seed) - _HALF for each in letters})

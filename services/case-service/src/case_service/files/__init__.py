@@ -1,0 +1,1 @@
+"""Files: cases that a partner works under one number."""
