@@ -54,6 +54,19 @@ def euros(amount: str) -> Money:
     return Money(amount=Decimal(amount), currency="EUR")
 
 
+def money(amount: str, currency: str = "EUR") -> dict[str, str]:
+    """Return an amount as the HTTP interface takes it."""
+    return {"amount": amount, "currency": currency}
+
+
+def share(
+    claim: HandoverClaim, amount: str, case: MemberHandedOverV1 | None = None
+) -> dict[str, Any]:
+    """Return a claim's part as the HTTP interface takes it; of another case if one is given."""
+    part = {"claim_id": str(claim.claim_id), "amount": money(amount)}
+    return part | ({} if case is None else {"case_id": str(case.case_id)})
+
+
 def claim(amount: str = "30.00", due: date = date(2026, 1, 15), **changes: Any) -> HandoverClaim:
     """Return a claim of which all is to be collected."""
     known: dict[str, Any] = {
@@ -212,8 +225,7 @@ class World:
     async def deliver(self, *events: Event, tenant_id: UUID | None = None) -> None:
         """Let events arrive in this order as one batch, and what waited for them follow."""
         inbox = Inbox("case-service", subscriptions, self.context)
-        tenant = tenant_id or self.tenant_id
-        await inbox.handle([self._record(event, tenant) for event in events])
+        await inbox.handle([self.record(event, tenant_id) for event in events])
         await self._retry(inbox)
 
     async def work(self) -> None:
@@ -241,10 +253,10 @@ class World:
         key: str | None = None,
         **headers: str,
     ) -> httpx.Response:
-        """Ask the HTTP interface; each POST has an Idempotency-Key of its own unless given."""
+        """Ask the HTTP interface; each POST has a new Idempotency-Key unless given, "" for none."""
         token = self.issuer.token(tenant_id or self.tenant_id, roles, studio_ids=studio_ids)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        if method == "POST":
+        if method == "POST" and key != "":
             headers["Idempotency-Key"] = key or str(new_id())
         headers["Authorization"] = f"Bearer {token}"
         return await self.client.request(method, f"/v1{path}", json=body, headers=headers)
@@ -258,8 +270,29 @@ class World:
 
     async def pay(self, case: MemberHandedOverV1, paid: str, /, **changes: Any) -> httpx.Response:
         """Book a payment as staff."""
-        body = {"amount": {"amount": paid, "currency": "EUR"}, "booking_date": "2026-03-20"}
+        body = {"amount": money(paid), "booking_date": str(PAID_ON)}
         return await self.ask("POST", f"/cases/{case.case_id}/payments", body | changes)
+
+    async def reduce(
+        self, case: MemberHandedOverV1, payment_id: str, amount: str, /, **changes: Any
+    ) -> httpx.Response:
+        """Bring a payment down to an amount as staff."""
+        body = {"amount": money(amount), "booking_date": str(PAID_ON), "comment": "geplatzt"}
+        path = f"/cases/{case.case_id}/payments/{payment_id}/reduction"
+        return await self.ask("POST", path, body | changes)
+
+    async def settle(
+        self, case: MemberHandedOverV1, payment_id: str, outcome: str, /, **changes: Any
+    ) -> httpx.Response:
+        """Say as staff where unallocated money of a payment belongs."""
+        body = {"outcome": outcome, "comment": "geklärt"}
+        path = f"/cases/{case.case_id}/payments/{payment_id}/settlement"
+        return await self.ask("POST", path, body | changes)
+
+    async def close(self, case: MemberHandedOverV1, /, **changes: Any) -> httpx.Response:
+        """Close a case as staff."""
+        body = {"comment": "fertig"}
+        return await self.ask("POST", f"/cases/{case.case_id}/closure", body | changes)
 
     async def published(self, event_class: type[E]) -> list[E]:
         """Return the events of a type in the outbox, in their order."""
@@ -269,6 +302,12 @@ class World:
         )
         events = [parse(row.type, row.payload) for row in rows]
         return [event for event in events if isinstance(event, event_class)]
+
+    async def booked(self) -> list[str]:
+        """Return all that the service keeps of cases and money, to compare before and after."""
+        tables = ("cases", "case_claims", "payments", "entries", "history", "outbox")
+        kept = " UNION ALL ".join(f"SELECT CAST(t AS text) AS row FROM {t} AS t" for t in tables)
+        return [row.row for row in await self.rows(f"SELECT row FROM ({kept}) ORDER BY row")]
 
     async def dead_letters(self) -> int:
         """Return how many messages could not work."""
@@ -294,14 +333,15 @@ class World:
         while await inbox.retry_parked():
             pass
 
-    def _record(self, event: Event, tenant_id: UUID) -> Record:
+    def record(self, event: Event, tenant_id: UUID | None = None) -> Record:
+        """Return an event as it comes from Kafka, under an id of its own."""
         envelope = Envelope(
             id=str(new_id()),
             source="/elsewhere",
             type=event.TYPE,
             time=MOMENT,
             subject=event.key(),
-            tenant_id=tenant_id,
+            tenant_id=tenant_id or self.tenant_id,
             correlation_id="request-1",
             traceparent=None,
         )
