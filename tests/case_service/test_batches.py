@@ -68,8 +68,10 @@ async def test_a_large_batch_takes_no_more_statements_than_a_small_one(world: Wo
             counts[-1][name] = await _statements(world, [step(case) for case in cases])
     assert counts[0] == counts[1]
     assert max(counts[0].values()) <= 20
-    states = await world.rows("SELECT status, result, open, count(*) FROM cases GROUP BY 1, 2, 3")
-    assert [(row.status, row.result, str(row.open), row.count) for row in states] == [
+    states = await world.rows(
+        "SELECT status, result, residual, count(*) FROM cases GROUP BY 1, 2, 3"
+    )
+    assert [(row.status, row.result, str(row.residual), row.count) for row in states] == [
         ("CLOSED", "PARTLY_PAID", "7.50", 505)
     ]
     assert await world.differences() == []

@@ -55,7 +55,8 @@ async def test_open_and_waiting_cases_close_and_ended_ones_stay(world: World) ->
         ("CLOSED", "RUN_REVERSED"),
     ]
     assert [each["result"] for each in shown] == ["UNPAID", "PARTLY_PAID", "UNPAID"]
-    assert shown[1]["open"]["amount"] == "20.00", "payments booked so far stay"
+    claim_ = shown[1]["claims"][0]
+    assert [claim_[name]["amount"] for name in ("collected", "open")] == ["10.00", "0.00"]
     assert (shown[1]["history"][0]["actor"], shown[1]["history"][0]["why"]) == (
         "staff-7",
         "falscher Partner",
@@ -152,7 +153,8 @@ async def test_what_is_said_of_a_run_waits_for_the_cases_that_are_just_being_ope
         assert await run_store.share_runs(connection, [key]) == {}
         saying = asyncio.create_task(world.deliver(said(early)))
         await _until_somebody_waits_for_a_lock(world)
-        await open_cases(connection, [(late, Cause(world.tenant_id, "request-2", None))])
+        cause = Cause(world.tenant_id, "request-2", None)
+        await open_cases(connection, [(late, cause)], world.context.settings.time_zone)
     await saying
     await world.work()
 

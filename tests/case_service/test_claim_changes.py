@@ -1,0 +1,538 @@
+"""Cases follow what receivables says of their claims (R27, R28); `docs/claim-changes.md`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from case_service.cases.open_cases import open_cases
+from case_service.receivables.change_claims import change_claims
+from contracts import (
+    CaseClaimChangedV1,
+    CaseClosedV1,
+    CaseOpenedV1,
+    CasePaymentReallocatedV1,
+    Event,
+    MemberHandedOverV1,
+    Money,
+)
+from kit.ids import new_id
+from kit.trace import Cause
+from tests.case_service.receivables import entries_of, money_of, snapshot, version_of
+from tests.case_service.world import (
+    World,
+    accepted,
+    claim,
+    closed,
+    corrected,
+    euros,
+    handover,
+    paid,
+    rejected,
+    reversal,
+)
+
+CHANGES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
+    "less than is open was paid": ({"paid": "12.00"}, "18.00", ["DIRECT_PAYMENT -12.00"]),
+    "what is open was paid": ({"paid": "30.00"}, "0.00", ["DIRECT_PAYMENT -30.00"]),
+    "more than is open was paid": ({"paid": "45.00"}, "0.00", ["DIRECT_PAYMENT -30.00"]),
+    "corrected down": ({"amount": "25.00"}, "25.00", ["CLAIM_CHANGE -5.00"]),
+    "corrected up": ({"amount": "42.00"}, "42.00", ["CLAIM_CHANGE 12.00"]),
+    "corrected to nothing": ({"amount": "0.00"}, "0.00", ["CLAIM_CHANGE -30.00"]),
+    "cancelled": ({"cancelled": True}, "0.00", ["CLAIM_CHANGE -30.00"]),
+    "corrected down, and paid": (
+        {"amount": "25.00", "paid": "10.00"},
+        "15.00",
+        ["CLAIM_CHANGE -5.00", "DIRECT_PAYMENT -10.00"],
+    ),
+    "corrected up, and more was paid than was open": (
+        {"amount": "50.00", "paid": "40.00"},
+        "10.00",
+        ["CLAIM_CHANGE 20.00", "DIRECT_PAYMENT -40.00"],
+    ),
+    "corrected up by what was paid": (
+        {"amount": "40.00", "paid": "10.00"},
+        "30.00",
+        ["CLAIM_CHANGE 10.00", "DIRECT_PAYMENT -10.00"],
+    ),
+    "cancelled, and paid": (
+        {"cancelled": True, "paid": "10.00"},
+        "0.00",
+        ["CLAIM_CHANGE -30.00"],
+    ),
+}
+
+
+@pytest.mark.parametrize("channel", ["BY_HAND", "API"])
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_changes_the_case_and_is_told(
+    world: World, change: str, channel: str
+) -> None:
+    """R27, R28: whether the partner has taken the case yet or not."""
+    facts, open_, entries = CHANGES[change]
+    case = await world.open(claim("30.00"), claim("7.00"), partner_channel=channel)
+    before = await version_of(world, case)
+
+    await world.deliver(said := snapshot(case, **facts))
+
+    case_open = f"{Decimal(open_) + 7:.2f}"
+    assert await money_of(world, case) == {
+        "open": case_open,
+        "collected": "0.00",
+        "unallocated": "0.00",
+    }
+    assert await entries_of(world, case) == entries
+    assert await version_of(world, case) == before + 1
+    (event,) = await world.published(CaseClaimChangedV1)
+    assert (event.case_id, event.claim_id) == (case.case_id, case.claims[0].claim_id)
+    assert event.snapshot_sequence == 2
+    assert (event.amount, event.paid_directly) == (said.amount, said.paid_directly)
+    assert (event.amount_before, event.paid_directly_before) == (euros("30.00"), euros("0.00"))
+    assert event.cancelled is said.cancelled
+    assert (event.open_before, event.open, event.case_open) == (
+        euros("30.00"),
+        euros(open_),
+        euros(case_open),
+    )
+    assert await world.differences() == []
+
+
+async def test_history_says_what_changed_who_said_so_and_which_entries_it_made(
+    world: World,
+) -> None:
+    """R30."""
+    case = await world.open(claim("30.00"))
+
+    await world.deliver(snapshot(case, amount="25.00", paid="10.00"))
+
+    (item,) = await world.rows("SELECT * FROM history WHERE kind = 'CLAIM_CHANGED'")
+    assert (item.actor_kind, item.actor, item.correlation_id) == (
+        "SYSTEM",
+        "receivables",
+        "request-1",
+    )
+    assert item.details == {
+        "claim_id": str(case.claims[0].claim_id),
+        "amount_before": "30.00",
+        "amount": "25.00",
+        "paid_directly_before": "0.00",
+        "paid_directly": "10.00",
+        "cancelled": "False",
+        "open_before": "30.00",
+        "open": "15.00",
+    }
+    entered = await world.rows(
+        "SELECT kind, account, amount FROM entries WHERE posting_id = :id ORDER BY entry_number",
+        id=item.posting_id,
+    )
+    assert [(row.kind, row.account, str(row.amount)) for row in entered] == [
+        ("CLAIM_CHANGE", "CLAIM", "-5.00"),
+        ("CLAIM_CHANGE", "RECEIVABLES", "5.00"),
+        ("DIRECT_PAYMENT", "CLAIM", "-10.00"),
+        ("DIRECT_PAYMENT", "RECEIVABLES", "10.00"),
+    ]
+    told = await world.rows("SELECT id FROM outbox WHERE type = 'case.claim-changed.v1'")
+    assert [row.id for row in told] == [str(each) for each in item.event_ids]
+
+
+async def test_a_payment_at_the_studio_that_is_taken_back_opens_the_claim_again(
+    world: World,
+) -> None:
+    """R27."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(snapshot(case, paid="12.00"))
+    await world.deliver(snapshot(case, paid="5.00", sequence=3))
+    assert (await money_of(world, case))["open"] == "25.00"
+    assert await entries_of(world, case) == ["DIRECT_PAYMENT -12.00", "DIRECT_PAYMENT 7.00"]
+    assert await world.differences() == []
+
+
+async def test_a_claim_that_is_not_cancelled_any_more_is_open_again(world: World) -> None:
+    """R28."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(paid(case, "10.00"), snapshot(case, cancelled=True))
+    await world.deliver(snapshot(case, sequence=3))
+    assert await money_of(world, case) == {
+        "open": "30.00",
+        "collected": "0.00",
+        "unallocated": "10.00",
+    }, "what was paid stays unallocated, for staff to settle"
+    assert await world.differences() == []
+
+
+async def test_what_was_collected_beyond_what_is_owed_is_a_surplus_of_the_last_payments(
+    world: World,
+) -> None:
+    """R28."""
+    case = await world.open(claim("30.00"), claim("7.00"))
+    for reference, amount in (("P-1", "10.00"), ("P-2", "8.00"), ("P-3", "6.00")):
+        await world.deliver(paid(case, amount, reference))
+
+    await world.deliver(snapshot(case, amount="14.00"))
+
+    assert await money_of(world, case) == {
+        "open": "7.00",
+        "collected": "14.00",
+        "unallocated": "10.00",
+    }
+    rows = await world.rows("SELECT unallocated FROM payments ORDER BY partner_reference")
+    assert [str(row.unallocated) for row in rows] == ["0.00", "4.00", "6.00"]
+    events = await world.published(CasePaymentReallocatedV1)
+    assert [
+        (event.reason, event.taken[0].amount, event.given, event.unallocated) for event in events
+    ] == [
+        ("CLAIM_CHANGED", euros("6.00"), (), euros("6.00")),
+        ("CLAIM_CHANGED", euros("4.00"), (), euros("4.00")),
+    ]
+    assert [event.taken[0].open for event in events] == [euros("12.00"), euros("16.00")]
+    (changed,) = await world.published(CaseClaimChangedV1)
+    assert (changed.open_before, changed.open) == (euros("16.00"), euros("0.00"))
+    assert await entries_of(world, case, "UNALLOCATED") == ["SURPLUS -6.00", "SURPLUS -4.00"]
+    assert await world.differences() == []
+
+
+async def test_a_payment_at_the_studio_can_make_a_surplus_too(world: World) -> None:
+    """R27: the member paid there what the partner had collected."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(paid(case, "20.00"))
+    await world.deliver(snapshot(case, paid="25.00"))
+    assert await money_of(world, case) == {
+        "open": "0.00",
+        "collected": "5.00",
+        "unallocated": "15.00",
+    }
+    assert await entries_of(world, case) == [
+        "PAYMENT_SHARE -20.00",
+        "SURPLUS 15.00",
+        "DIRECT_PAYMENT -25.00",
+    ]
+    assert await world.differences() == []
+
+
+async def test_a_surplus_reaches_into_an_earlier_case_of_the_claim(world: World) -> None:
+    """R28: what was collected in all cases counts."""
+    owed = claim("30.00")
+    first = await world.open(owed)
+    await world.deliver(paid(first, "12.00"), closed(first))
+    second = await world.open(owed, member_id=first.member_id)
+    await world.deliver(paid(second, "5.00"))
+
+    await world.deliver(snapshot(second, amount="10.00"))
+
+    assert await money_of(world, first) == {
+        "open": "0.00",
+        "collected": "10.00",
+        "unallocated": "2.00",
+    }
+    assert await money_of(world, second) == {
+        "open": "0.00",
+        "collected": "0.00",
+        "unallocated": "5.00",
+    }
+    events = await world.published(CasePaymentReallocatedV1)
+    assert [event.case_id for event in events] == [second.case_id, first.case_id]
+    assert await world.differences() == []
+
+
+async def test_a_surplus_of_a_share_on_another_case_stands_where_the_payment_was_booked(
+    world: World,
+) -> None:
+    """R28, R29: staff gave the share to a claim of another case."""
+    payer = await world.open(claim("10.00"))
+    other = await world.open(claim("30.00"), member_id=payer.member_id)
+    await world.deliver(paid(payer, "35.00"))
+    (payment,) = await world.rows("SELECT payment_id FROM payments")
+    share = {
+        "case_id": str(other.case_id),
+        "claim_id": str(other.claims[0].claim_id),
+        "amount": {"amount": "25.00", "currency": "EUR"},
+    }
+    settled = await world.settle(payer, payment.payment_id, "ALLOCATED", shares=[share])
+    assert settled.status_code == 201, settled.text
+    versions = [await version_of(world, case) for case in (payer, other)]
+
+    await world.deliver(snapshot(other, amount="20.00"))
+
+    assert await money_of(world, payer) == {
+        "open": "0.00",
+        "collected": "10.00",
+        "unallocated": "5.00",
+    }
+    assert await money_of(world, other) == {
+        "open": "0.00",
+        "collected": "20.00",
+        "unallocated": "0.00",
+    }
+    event = (await world.published(CasePaymentReallocatedV1))[-1]
+    assert (event.case_id, event.payment_case_id) == (other.case_id, payer.case_id)
+    assert event.unallocated == euros("5.00")
+    assert [await version_of(world, case) for case in (payer, other)] == [
+        version + 1 for version in versions
+    ]
+    told = await world.rows(
+        "SELECT case_id FROM history WHERE kind = 'PAYMENT_REALLOCATED'"
+        " AND details->>'reason' = 'CLAIM_CHANGED'"
+    )
+    assert {row.case_id for row in told} == {payer.case_id, other.case_id}
+    assert await world.differences() == []
+
+
+async def test_what_collection_booked_is_no_change_when_receivables_echoes_it(
+    world: World,
+) -> None:
+    """The same amounts under higher sequences change nothing and publish nothing."""
+    case = await world.open(claim("30.00"), claim("7.00"))
+    await world.deliver(paid(case, "32.00"))
+    before = await world.booked()
+
+    await world.deliver(*(snapshot(case, each, sequence=2) for each in case.claims))
+    await world.deliver(*(snapshot(case, each, sequence=3) for each in case.claims))
+
+    assert await world.booked() == before
+
+
+@pytest.mark.parametrize("end", [closed, rejected, reversal])
+async def test_a_claim_of_a_case_that_has_ended_does_not_rise(
+    world: World, end: Callable[[MemberHandedOverV1], Event]
+) -> None:
+    """It is not in collection; if it is handed over again, that says what is owed."""
+    case = await world.open(claim("30.00"), partner_channel="API")
+    if end is closed:
+        await world.deliver(accepted(case))
+    await world.deliver(end(case))
+    await world.work()
+    before = await world.booked()
+
+    await world.deliver(snapshot(case, amount="50.00"), snapshot(case, paid="20.00", sequence=3))
+
+    assert await world.booked() == before
+
+
+async def test_what_is_open_again_on_a_case_that_has_ended_falls_with_its_claim(
+    world: World,
+) -> None:
+    """R23, R28."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(paid(case, "20.00"), closed(case), corrected(case, "5.00"))
+    assert (await money_of(world, case))["open"] == "15.00"
+
+    await world.deliver(snapshot(case, paid="18.00"))
+    assert (await money_of(world, case))["open"] == "7.00"
+    await world.deliver(snapshot(case, paid="0.00", sequence=3))
+    assert (await money_of(world, case))["open"] == "7.00", "it does not rise again"
+    assert await entries_of(world, case) == [
+        "PAYMENT_SHARE -20.00",
+        "RELEASED -10.00",
+        "PAYMENT_REDUCTION 15.00",
+        "DIRECT_PAYMENT -8.00",
+    ]
+    assert await world.differences() == []
+
+
+async def test_a_paid_case_that_has_ended_gives_a_surplus(world: World) -> None:
+    """R28: the correction of a claim that was paid in full."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(paid(case, "30.00"), closed(case))
+    await world.deliver(snapshot(case, amount="22.00"))
+    assert await money_of(world, case) == {
+        "open": "0.00",
+        "collected": "22.00",
+        "unallocated": "8.00",
+    }
+    (event,) = await world.published(CaseClosedV1)
+    assert event.collected == euros("30.00"), "what was told of the end stays"
+    assert await world.differences() == []
+
+
+STORY = {
+    "paid": {"sequence": 2, "paid": "10.00"},
+    "corrected": {"sequence": 3, "paid": "10.00", "amount": "28.00"},
+    "paid more": {"sequence": 4, "paid": "15.00", "amount": "28.00"},
+}
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+async def test_the_highest_sequence_counts_in_whatever_order_they_come(
+    world: World, together: bool
+) -> None:
+    for order in permutations((*STORY, "paid")):
+        case = handover(claim("30.00"))
+        said: list[Event] = [case, *(snapshot(case, **STORY[name]) for name in order)]  # type: ignore[arg-type]
+        if together:
+            await world.deliver(*said)
+        else:
+            for event in said:
+                await world.deliver(event)
+        assert (await money_of(world, case))["open"] == "13.00"
+    assert await world.differences() == []
+
+
+async def test_several_claims_of_several_cases_change_in_one_batch(world: World) -> None:
+    cases = [await world.open(claim("30.00"), claim("7.00")) for _ in range(3)]
+    await world.deliver(
+        *(snapshot(case, each, paid="2.00") for case in cases for each in case.claims),
+        *(snapshot(case, each, paid="3.00", sequence=3) for case in cases for each in case.claims),
+    )
+    assert [(await money_of(world, case))["open"] for case in cases] == ["31.00"] * 3
+    assert len(await world.published(CaseClaimChangedV1)) == 6, "one for each claim, of the newest"
+    assert await world.differences() == []
+
+
+@pytest.mark.parametrize("channel", ["BY_HAND", "API"])
+async def test_what_was_said_before_an_older_handover_came_changes_the_case_after_it_opened(
+    world: World, channel: str
+) -> None:
+    """The message on the case and the notice to the partner follow; nothing is lost."""
+    case = handover(claim("30.00"), partner_channel=channel)
+    await world.deliver(snapshot(case, paid="12.00", sequence=5))
+    await world.deliver(case)
+
+    (event,) = await world.published(CaseClaimChangedV1)
+    assert (event.open_before, event.open) == (euros("30.00"), euros("18.00"))
+    assert (event.snapshot_sequence, event.paid_directly_before) == (5, euros("0.00"))
+    types = await world.rows("SELECT type FROM outbox WHERE type LIKE 'case.%' ORDER BY seq")
+    opened = [CaseOpenedV1.TYPE] if channel == "BY_HAND" else []
+    assert [row.type for row in types] == [*opened, CaseClaimChangedV1.TYPE]
+    assert (await money_of(world, case))["open"] == "18.00"
+    assert await world.differences() == []
+
+
+async def test_a_handover_brings_what_receivables_said_by_then(world: World) -> None:
+    """Its snapshot comes later and changes nothing; what comes after that is told from there."""
+    stated = claim("30.00", snapshot_sequence=4, paid_directly=euros("10.00"))
+    case = handover(stated)
+    await world.deliver(snapshot(case, sequence=2))
+    await world.deliver(case)
+    before = await world.booked()
+    await world.deliver(snapshot(case, sequence=4, paid="10.00"))
+    assert await world.booked() == before
+
+    await world.deliver(snapshot(case, sequence=5, paid="10.00", amount="25.00"))
+
+    (event,) = await world.published(CaseClaimChangedV1)
+    assert (event.paid_directly_before, event.open_before) == (euros("10.00"), euros("20.00"))
+    assert await entries_of(world, case) == ["CLAIM_CHANGE -5.00"]
+    assert await world.differences() == []
+
+
+async def test_a_claim_that_is_in_no_case_is_only_noted(world: World) -> None:
+    case = handover(claim("30.00"))
+    await world.deliver(snapshot(case, sequence=2))
+    await world.deliver(snapshot(case, sequence=3, paid="10.00"))
+    assert await world.booked() == []
+    (known,) = await world.rows("SELECT sequence, paid_directly FROM claims")
+    assert (known.sequence, known.paid_directly) == (3, Decimal("10.00"))
+
+
+async def test_another_currency_than_before_is_set_aside_with_the_reason(world: World) -> None:
+    case = await world.open(claim("30.00"))
+    dollars = Money(amount=Decimal("20.00"), currency="USD")
+    nothing = Money(amount=Decimal("0.00"), currency="USD")
+
+    await world.deliver(
+        snapshot(case, sequence=2, paid="4.00"),
+        snapshot(case, sequence=3).model_copy(update={"amount": dollars, "paid_directly": nothing}),
+    )
+
+    letters = await world.rows(
+        "SELECT CAST(headers AS text) FROM outbox WHERE type = 'dead-letter'"
+    )
+    assert len(letters) == 1
+    assert "the claim had another currency before" in letters[0].headers
+    assert (await money_of(world, case))["open"] == "26.00", "what can be used is used"
+    assert await world.differences() == []
+
+
+async def test_a_claim_that_belongs_to_another_member_now_stays_in_its_case(world: World) -> None:
+    """Its case was handed over for the member who owed it then; amounts follow all the same."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(snapshot(case, paid="10.00", member_id=new_id()))
+    assert (await money_of(world, case))["open"] == "20.00"
+    (event,) = await world.published(CaseClaimChangedV1)
+    assert event.member_id == case.member_id
+    assert await world.differences() == []
+
+
+async def test_the_same_claim_of_another_tenant_is_another_claim(world: World) -> None:
+    """R63."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(snapshot(case, paid="10.00"), tenant_id=new_id())
+    assert (await money_of(world, case))["open"] == "30.00"
+
+
+async def test_a_case_keeps_its_amount_against_a_stale_change_by_staff(world: World) -> None:
+    case = await world.open(claim("30.00"))
+    etag = (await world.ask("GET", f"/cases/{case.case_id}")).headers["ETag"]
+    await world.deliver(snapshot(case, paid="10.00"))
+    answer = await world.ask(
+        "POST", f"/cases/{case.case_id}/closure", {"comment": "fertig"}, If_Match=etag
+    )
+    assert answer.status_code == 412
+
+
+async def _opens(world: World, connection: Any, case: MemberHandedOverV1) -> None:
+    cause = Cause(world.tenant_id, "request-2", None)
+    await open_cases(connection, [(case, cause)], world.context.settings.time_zone)
+
+
+async def _changes(world: World, connection: Any, case: MemberHandedOverV1) -> None:
+    cause = Cause(world.tenant_id, "request-3", None)
+    await change_claims(connection, [(snapshot(case, paid="10.00"), cause)])
+
+
+Step = Callable[[World, Any, MemberHandedOverV1], Awaitable[None]]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known before", "new"])
+@pytest.mark.parametrize(
+    ("first", "second"), [(_opens, _changes), (_changes, _opens)], ids=["opened", "changed"]
+)
+async def test_opening_and_changing_at_the_same_time_miss_nothing(
+    world: World, first: Step, second: Step, known: bool
+) -> None:
+    """The second one waits for the claim, and then sees what the first one did."""
+    case = handover(claim("30.00"))
+    if known:
+        await world.deliver(snapshot(case, sequence=1))
+
+    async def run_second() -> None:
+        async with world.context.database.begin() as connection:
+            await second(world, connection, case)
+
+    async with world.context.database.begin() as connection:
+        await first(world, connection, case)
+        waiting = asyncio.create_task(run_second())
+        await _until_somebody_waits_for_a_lock(world)
+    await waiting
+
+    assert (await money_of(world, case))["open"] == "20.00"
+    assert len(await world.published(CaseClaimChangedV1)) == 1
+    assert await world.differences() == []
+
+
+async def test_many_openings_payments_and_changes_at_the_same_time_end_right(world: World) -> None:
+    cases = [handover(claim("30.00")) for _ in range(12)]
+    changes: list[Callable[[MemberHandedOverV1], Event]] = [
+        lambda case: case,
+        lambda case: snapshot(case, paid="10.00"),
+        lambda case: paid(case, "25.00"),
+        lambda case: snapshot(case, paid="10.00", amount="28.00", sequence=3),
+    ]
+    await asyncio.gather(*(world.deliver(change(case)) for case in cases for change in changes))
+    await world.work()
+    for case in cases:
+        money = await money_of(world, case)
+        assert (money["open"], Decimal(money["collected"]) + Decimal(money["unallocated"])) == (
+            "0.00",
+            Decimal("25.00"),
+        )
+    assert await world.differences() == []
+
+
+async def _until_somebody_waits_for_a_lock(world: World) -> None:
+    async with asyncio.timeout(60):
+        while not (await world.rows("SELECT 1 FROM pg_locks WHERE NOT granted")):
+            await asyncio.sleep(0.01)
