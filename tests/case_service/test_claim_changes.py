@@ -1,6 +1,7 @@
 """Cases follow what receivables says of their claims (R27, R28); `docs/claim-changes.md`."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from itertools import permutations
@@ -441,7 +442,8 @@ async def test_another_currency_than_before_is_set_aside_with_the_reason(world: 
         "SELECT CAST(headers AS text) FROM outbox WHERE type = 'dead-letter'"
     )
     assert len(letters) == 1
-    assert "the claim had another currency before" in letters[0].headers
+    reason = b64encode(b"the claim had another currency before").decode()
+    assert reason in letters[0].headers
     assert (await money_of(world, case))["open"] == "26.00", "what can be used is used"
     assert await world.differences() == []
 
@@ -515,14 +517,17 @@ async def test_opening_and_changing_at_the_same_time_miss_nothing(
 
 async def test_many_openings_payments_and_changes_at_the_same_time_end_right(world: World) -> None:
     cases = [handover(claim("30.00")) for _ in range(12)]
-    changes: list[Callable[[MemberHandedOverV1], Event]] = [
-        lambda case: case,
-        lambda case: snapshot(case, paid="10.00"),
-        lambda case: paid(case, "25.00"),
-        lambda case: snapshot(case, paid="10.00", amount="28.00", sequence=3),
-    ]
-    await asyncio.gather(*(world.deliver(change(case)) for case in cases for change in changes))
-    await world.work()
+    await asyncio.gather(
+        *(world.deliver(case) for case in cases),
+        *(world.deliver(snapshot(case, paid="10.00")) for case in cases),
+    )
+    await asyncio.gather(
+        *(world.deliver(paid(case, "25.00")) for case in cases),
+        *(
+            world.deliver(snapshot(case, paid="10.00", amount="28.00", sequence=3))
+            for case in cases
+        ),
+    )
     for case in cases:
         money = await money_of(world, case)
         assert (money["open"], Decimal(money["collected"]) + Decimal(money["unallocated"])) == (

@@ -16,7 +16,7 @@ from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import NOTHING
-from case_service.receivables.change_claims import changes_by_handovers, let_cases_follow
+from case_service.receivables.change_claims import changes_since_handover, let_cases_follow
 from case_service.receivables.claim_change import ClaimKey, due_in_new_case, holders_of
 from case_service.rows import Values
 from case_service.runs import store as run_store
@@ -47,7 +47,7 @@ async def open_cases(
     reversals = await run_store.share_runs(connection, run_keys)
     answers = await run_store.answers_of_runs(connection, run_keys)
     handed_over = _claims_of(new)
-    changes = await changes_by_handovers(connection, handed_over)
+    changes = await changes_since_handover(connection, handed_over)
     holders = await _release_open_again(connection, handed_over)
     await store.enter_members(connection, _member_rows(new))
     journal = Journal()

@@ -72,30 +72,31 @@ async def let_cases_follow(connection: AsyncConnection, changes: Sequence[ClaimC
     await case_store.save(connection, journal)
 
 
-async def changes_by_handovers(
+async def changes_since_handover(
     connection: AsyncConnection, handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]]
 ) -> list[ClaimChange]:
-    """Lock claims that go into cases; return what differs from handovers to what is known.
+    """Lock claims that go into cases; return what receivables said of them after the handovers.
 
     A handover says what receivables said of a claim when it was made (facts, currency and cause).
-    Receivables may have said more since: that changes the new case, too. Or its word has not come
-    here yet: then the handover brings it, for the cases that the claim had before.
+    That may not have come here yet: then the handover brings it, and the cases that the claim had
+    before follow.
     """
     rows = [
         store.claim_row(key, facts, currency) for key, (facts, currency, _) in handed_over.items()
     ]
     known = await store.hold_claims(connection, rows)
-    changes, ahead = [], []
+    later, brought, new = [], [], []
     for key, row in zip(handed_over, rows, strict=True):
         facts, _, cause = handed_over[key]
         if known[key].sequence > facts.sequence:
-            changes.append(ClaimChange(key, facts, known[key], _occasion(cause)))
+            later.append(ClaimChange(key, facts, known[key], _occasion(cause)))
         elif known[key].sequence < facts.sequence:
-            changes.append(ClaimChange(key, known[key], facts, _occasion(cause)))
-            ahead.append(row)
-    if ahead:
-        await store.take_in(connection, ahead)
-    return changes
+            brought.append(ClaimChange(key, known[key], facts, _occasion(cause)))
+            new.append(row)
+    if new:
+        await store.take_in(connection, new)
+        await let_cases_follow(connection, brought)
+    return later
 
 
 def _facts(snapshot: ClaimSnapshotV1) -> ClaimFacts:
