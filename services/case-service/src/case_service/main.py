@@ -3,8 +3,11 @@
 import sys
 
 from case_service.cases.api import router as cases_router
+from case_service.files.api import router as files_router
 from case_service.ledger.audit import audit
+from case_service.members.api import router as members_router
 from case_service.payments.api import router as payments_router
+from case_service.payments.unallocated_api import router as unallocated_router
 from case_service.runs.answer_runs import ANSWER_RUNS, answer_runs
 from case_service.runs.reverse_runs import REVERSE_RUNS, reverse_runs
 from case_service.settings import Settings
@@ -16,7 +19,14 @@ from kit.workers import Worker
 service = Service(
     name="case-service",
     settings=Settings,
-    routers=[cases_router, payments_router, settings_router],
+    routers=[
+        cases_router,
+        payments_router,
+        unallocated_router,
+        members_router,
+        files_router,
+        settings_router,
+    ],
     subscriptions=subscriptions,
     migrations="case_service.migrations",
     append_only=("entries", "history"),

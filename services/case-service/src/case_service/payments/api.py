@@ -30,8 +30,8 @@ from case_service.payments.settle_unallocated import (
     pay_out,
 )
 from case_service.payments.store import payments_by_id
+from case_service.payments.views import Hint, PaymentBooked, PaymentChanged, PlannedShare
 from case_service.receivables.store import lock_claims
-from case_service.views import Hint, PaymentBooked, PaymentChanged, PlannedShare
 from contracts import Money
 from contracts.parts import MAX_CLAIMS, Day, Identifier
 from kit.auth import Principal

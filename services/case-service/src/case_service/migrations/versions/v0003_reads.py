@@ -84,15 +84,9 @@ def _fill() -> None:
     place = {"tenant_id": _BEFORE_ALL, "member_id": _BEFORE_ALL}
     while found := connection.execute(_NEXT, place | {"limit": _MEMBERS_AT_A_TIME}).all():
         rows = []
-        for member in found:
-            text = search_text(member.name, member.membership_number)
-            rows.append(
-                {
-                    "tenant_id": str(member.tenant_id),
-                    "member_id": str(member.member_id),
-                    "search_text": text,
-                    "search_keys": text_keys(member.tenant_id, text),
-                }
-            )
+        for tenant_id, member_id, name, membership_number in found:
+            text = search_text(name, membership_number)
+            place = {"tenant_id": str(tenant_id), "member_id": str(member_id)}
+            keys = text_keys(tenant_id, text)
+            rows.append({**place, "search_text": text, "search_keys": keys})
         connection.execute(_FILL, {"rows": json.dumps(rows)})
-        place = {name: rows[-1][name] for name in place}
