@@ -136,7 +136,7 @@ async def test_history_says_what_changed_who_said_so_and_which_entries_it_made(
         ("DIRECT_PAYMENT", "RECEIVABLES", "10.00"),
     ]
     told = await world.rows("SELECT id FROM outbox WHERE type = 'case.claim-changed.v1'")
-    assert [row.id for row in told] == [str(each) for each in item.event_ids]
+    assert [row.id for row in told] == item.event_ids
 
 
 async def test_a_payment_at_the_studio_that_is_taken_back_opens_the_claim_again(
