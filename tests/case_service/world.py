@@ -273,6 +273,17 @@ class World:
         body = {"amount": money(paid), "booking_date": str(PAID_ON)}
         return await self.ask("POST", f"/cases/{case.case_id}/payments", body | changes)
 
+    async def receive(self, case: MemberHandedOverV1, amount: str, reference: str = "P-1") -> str:
+        """Let the partner report a payment; return the payment's id."""
+        await self.deliver(paid(case, amount, reference))
+        (row,) = await self.rows(
+            "SELECT payment_id FROM payments"
+            " WHERE case_id = :case_id AND partner_reference = :reference AND corrects IS NULL",
+            case_id=case.case_id,
+            reference=reference,
+        )
+        return str(row.payment_id)
+
     async def reduce(
         self, case: MemberHandedOverV1, payment_id: str, amount: str, /, **changes: Any
     ) -> httpx.Response:
