@@ -126,7 +126,10 @@ async def test_closing_tells_what_was_collected_and_what_is_left(world: World) -
     shown = answer.json()
     assert (shown["status"], shown["close_reason"]) == ("CLOSED", "COMPLETED")
     assert shown["result"] == "PARTLY_PAID"
-    assert shown["open"]["amount"] == "15.00"
+    assert (shown["open"], shown["residual"]) == (
+        {"amount": "0.00", "currency": "EUR"},
+        {"amount": "15.00", "currency": "EUR"},
+    )
     (event,) = await world.published(CaseClosedV1)
     assert (event.closed_by, event.collected, event.residual) == (
         "STAFF",
