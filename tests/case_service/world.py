@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
-from case_service.ledger.audit import differences
+from case_service.audit.audit import differences
 from case_service.runs.answer_runs import answer_runs
 from case_service.runs.reverse_runs import reverse_runs
 from case_service.settings import Settings
@@ -336,9 +336,9 @@ class World:
             return (await connection.execute(text(statement), values)).all()
 
     async def differences(self) -> list[str]:
-        """Return what the audit finds."""
-        async with self.context.database.connect() as connection:
-            return [str(difference) async for difference in differences(connection)]
+        """Return what the audit finds; all events wait in the outbox."""
+        found = differences(self.context.database, kafka=None)
+        return [str(difference) async for difference in found]
 
     async def _retry(self, inbox: Inbox) -> None:
         while await inbox.retry_parked():

@@ -2,9 +2,9 @@
 
 import sys
 
+from case_service.audit.audit import audit
 from case_service.cases.api import router as cases_router
 from case_service.files.api import router as files_router
-from case_service.ledger.audit import audit
 from case_service.members.api import router as members_router
 from case_service.payments.api import router as payments_router
 from case_service.payments.unallocated_api import router as unallocated_router

@@ -1,0 +1,66 @@
+"""`case-service audit`: is everything that is kept and published what the entries say? (R31)
+
+It looks at one moment of the database, some cases at a time, and at all that was published of them:
+however large the ledger is, memory stays small and nobody is held up.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from case_service.audit.balances import BALANCES
+from case_service.audit.claims import CLAIMS_EVERYWHERE
+from case_service.audit.course import follow_course, prepare_course
+from case_service.audit.difference import Difference, found, ranges
+from case_service.audit.events import compare_events, prepare_events
+from case_service.audit.published import gather_events
+from kit.context import Context
+from kit.database import Database
+
+CASES_AT_A_TIME: Final = 20_000
+CLAIMS_AT_A_TIME: Final = 200_000
+"""However large the ledger is, no statement takes long."""
+
+# All is compared in sets; nothing is looked up row by row where the planner expects few.
+_SESSION: Final = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET LOCAL enable_nestloop = off",
+    "SET LOCAL work_mem = '64MB'",
+)
+
+
+async def audit(context: Context[Any], _arguments: Sequence[str]) -> int:
+    """Print each difference and how many there are; return 0 when there is none, else 1."""
+    count = 0
+    kafka = context.settings.kafka_bootstrap_servers
+    async for difference in differences(context.database, kafka):
+        count += 1
+        print(difference)  # noqa: T201 - what the command is for
+    print(f"audit: {count} differences")  # noqa: T201
+    return 1 if count else 0
+
+
+async def differences(database: Database, kafka: str | None) -> AsyncIterator[Difference]:
+    """Yield every difference in what all tenants have; without `kafka` of the outbox alone.
+
+    Raises what database and Kafka raise when it cannot be known.
+    """
+    async with database.begin() as connection:
+        for statement in _SESSION:
+            await connection.execute(text(statement))
+        await prepare_course(connection)
+        await prepare_events(connection)
+        async for difference in gather_events(connection, kafka):
+            yield difference
+        for bounds in await ranges(connection, "cases", "case_id", CASES_AT_A_TIME):
+            await follow_course(connection, bounds)
+            for check in BALANCES:
+                async for difference in found(connection, check, bounds):
+                    yield difference
+            async for difference in compare_events(connection, bounds, database):
+                yield difference
+        for bounds in await ranges(connection, "case_claims", "claim_id", CLAIMS_AT_A_TIME):
+            for check in CLAIMS_EVERYWHERE:
+                async for difference in found(connection, check, bounds):
+                    yield difference
