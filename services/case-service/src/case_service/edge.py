@@ -1,10 +1,13 @@
 """What the routes of case-service share: roles, what staff give, and how a case is locked."""
 
-from typing import Annotated
+import re
+from datetime import date
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Request
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
+from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
@@ -21,6 +24,20 @@ Manager = Annotated[Principal, requires("collection:manage")]
 Cashier = Annotated[Principal, requires("collection:finance")]
 
 Comment = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _as_written(value: object) -> object:
+    """Take text only: a number would else be read as seconds since 1970."""
+    if not isinstance(value, str) or _DAY.fullmatch(value) is None:
+        raise PydanticCustomError("day", "Must be a day such as 2026-03-01")
+    return value
+
+
+GivenDay = Annotated[date, BeforeValidator(_as_written)]
+"""A day, as in 2026-03-01."""
 
 
 class GivenMoney(Body):

@@ -14,6 +14,7 @@ from case_service.cases.case import Case, Key
 from case_service.edge import (
     Cashier,
     Comment,
+    GivenDay,
     GivenMoney,
     lock_case,
     lock_cases_of_member,
@@ -33,7 +34,7 @@ from case_service.payments.store import payments_by_id
 from case_service.payments.views import Hint, PaymentBooked, PaymentChanged, PlannedShare
 from case_service.receivables.store import lock_claims
 from contracts import Money
-from contracts.parts import MAX_CLAIMS, Day, Identifier
+from contracts.parts import MAX_CLAIMS, Identifier
 from kit.auth import Principal
 from kit.http import Body, CurrentContext
 from kit.idempotency import once
@@ -63,7 +64,7 @@ class GivenPayment(Body):
 
     amount: GivenMoney
     """Above zero and at most what is open on the case."""
-    booking_date: Day
+    booking_date: GivenDay
     """From the day of the handover to today."""
     own_fees: GivenMoney | None = None
     """What the partner kept for itself on top; no part of the amount."""
@@ -84,7 +85,7 @@ class NewAmount(Body):
 
     amount: GivenMoney
     """The new amount, not the difference: below what the payment is now, 0.00 for nothing."""
-    booking_date: Day
+    booking_date: GivenDay
     """From the day of the payment to today."""
     shares: Annotated[list[ShareOfCase], Field(max_length=MAX_CLAIMS)] | None = None
     """What is taken back from which claim; none means from the claims booked last first. What is
