@@ -94,14 +94,18 @@ _COLUMNS = (
 )
 
 # What was booked before becomes double entries: each group of what was entered together gets its
-# posting and the entry that balances it, and what a case that had ended still had open is released.
+# posting and the entry that balances it. What a case still had open when it ended is released; what
+# a payment that shrank afterwards opened again stays open, unless it went into a later case.
 _FILL = (
     "ALTER TABLE entries DISABLE TRIGGER entries_append_only",
     """
     CREATE TEMPORARY TABLE posted ON COMMIT DROP AS
-    SELECT tenant_id, case_id, kind, payment_id, recorded_at, uuidv7() AS posting_id,
-           sum(CASE WHEN claim_id IS NULL THEN -amount ELSE amount END) AS total
-    FROM entries GROUP BY tenant_id, case_id, kind, payment_id, recorded_at
+    SELECT *, uuidv7() AS posting_id FROM (
+        SELECT tenant_id, case_id, kind, payment_id, recorded_at,
+               sum(CASE WHEN claim_id IS NULL THEN -amount ELSE amount END) AS total
+        FROM entries GROUP BY tenant_id, case_id, kind, payment_id, recorded_at
+        ORDER BY min(entry_number)
+    ) AS together
     """,
     """
     UPDATE entries SET posting_id = posted.posting_id,
@@ -130,27 +134,46 @@ _FILL = (
     WHERE status IN ('REJECTED', 'CLOSED', 'CANCELLED')
     """,
     """
-    INSERT INTO entries (tenant_id, posting_id, case_id, account, claim_id, kind, amount,
-                         currency, booking_date, recorded_at, actor_kind, actor, correlation_id)
-    SELECT ended.tenant_id, ended.posting_id, ended.case_id,
-           CASE WHEN claim.claim_id IS NULL THEN 'RECEIVABLES' ELSE 'CLAIM' END, claim.claim_id,
-           'RELEASED', CASE WHEN claim.claim_id IS NULL THEN sum(claim.open) ELSE -sum(claim.open)
-           END, cases.currency, CAST(cases.ended_at AT TIME ZONE cases.time_zone AS date),
-           now(), 'SYSTEM', 'case-service', 'migration'
+    CREATE TEMPORARY TABLE let_go ON COMMIT DROP AS
+    SELECT ended.*, claim.claim_id, claim.open - coalesce(sum(entry.amount), 0) AS amount
     FROM ended JOIN cases USING (tenant_id, case_id)
     JOIN case_claims AS claim USING (tenant_id, case_id)
-    WHERE claim.open > 0
-    GROUP BY ended.tenant_id, ended.posting_id, ended.case_id, cases.currency, cases.ended_at,
-             cases.time_zone, GROUPING SETS ((claim.claim_id), ())
+    LEFT JOIN entries AS entry
+      ON (entry.tenant_id, entry.case_id, entry.claim_id)
+       = (claim.tenant_id, claim.case_id, claim.claim_id)
+     AND entry.kind = 'PAYMENT_REDUCTION' AND entry.recorded_at > cases.ended_at
+     AND NOT EXISTS (
+         SELECT FROM case_claims AS other JOIN cases AS later USING (tenant_id, case_id)
+         WHERE (other.tenant_id, other.claim_id) = (claim.tenant_id, claim.claim_id)
+           AND later.created_at > entry.recorded_at
+     )
+    GROUP BY ended.tenant_id, ended.case_id, ended.posting_id, claim.claim_id, claim.open
     """,
     """
-    UPDATE case_claims SET released = case_claims.open, open = 0
-    FROM ended WHERE (case_claims.tenant_id, case_claims.case_id)
-                   = (ended.tenant_id, ended.case_id)
+    INSERT INTO entries (tenant_id, posting_id, case_id, account, claim_id, kind, amount,
+                         currency, booking_date, recorded_at, actor_kind, actor, correlation_id)
+    SELECT tenant_id, let_go.posting_id, case_id,
+           CASE WHEN let_go.claim_id IS NULL THEN 'RECEIVABLES' ELSE 'CLAIM' END, let_go.claim_id,
+           'RELEASED', CASE WHEN let_go.claim_id IS NULL THEN sum(let_go.amount)
+           ELSE -sum(let_go.amount) END, cases.currency,
+           CAST(cases.ended_at AT TIME ZONE cases.time_zone AS date),
+           now(), 'SYSTEM', 'case-service', 'migration'
+    FROM let_go JOIN cases USING (tenant_id, case_id)
+    WHERE let_go.amount > 0
+    GROUP BY tenant_id, case_id, let_go.posting_id, cases.currency, cases.ended_at,
+             cases.time_zone, GROUPING SETS ((let_go.claim_id), ())
     """,
     """
-    UPDATE cases SET residual = cases.open, open = 0
-    FROM ended WHERE (cases.tenant_id, cases.case_id) = (ended.tenant_id, ended.case_id)
+    UPDATE case_claims SET released = let_go.amount, open = case_claims.open - let_go.amount
+    FROM let_go WHERE (case_claims.tenant_id, case_claims.case_id, case_claims.claim_id)
+                    = (let_go.tenant_id, let_go.case_id, let_go.claim_id)
+    """,
+    """
+    UPDATE cases SET residual = let_go.amount, open = cases.open - let_go.amount
+    FROM (
+        SELECT tenant_id, case_id, sum(amount) AS amount FROM let_go GROUP BY tenant_id, case_id
+    ) AS let_go
+    WHERE (cases.tenant_id, cases.case_id) = (let_go.tenant_id, let_go.case_id)
     """,
     """
     UPDATE cases SET collected = (
