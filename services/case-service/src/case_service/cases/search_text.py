@@ -6,9 +6,9 @@ somewhere. Letters that follow one another are the keys by which the database fi
 word, as `pg_trgm` does; whoever has it in truth is told by the text itself.
 """
 
+import itertools
 import unicodedata
 import zlib
-from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from anyascii import anyascii
 _SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _DIGRAPHS: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
 _KEY_LETTERS: Final = 3
+_BLANK: Final = 32
 _HALF: Final = 2**31
 
 MAX_SEARCH: Final = 200
@@ -46,43 +47,26 @@ def search_patterns(search: str) -> list[str]:
 
 
 def text_keys(tenant_id: UUID, text: str) -> list[int]:
-    """Return the keys of a `search_text`: those of all patterns that it holds are among them."""
-    return _keys(tenant_id, (letters for line in text.split("\n") for letters in _letters(line)))
+    """Return the keys of a `search_text` or of a pattern.
 
-
-def pattern_keys(tenant_id: UUID, patterns: Iterable[str]) -> list[int]:
-    """Return the keys that a text must have to hold all patterns."""
-    return _keys(
-        tenant_id,
-        (
-            letters
-            for pattern in patterns
-            for letters in ([pattern] if len(pattern) < _KEY_LETTERS else _threes(pattern))
-        ),
+    A text has all keys of each pattern that it holds: one for each three letters of a word that
+    follow one another, for each two that begin it, and for the first. Keys are numbers of 32 bits
+    that are a tenant's own, so that no tenant slows another.
+    """
+    letters = text.encode("ascii")
+    keys = {
+        first << 16 | second << 8 | third
+        for first, second, third in zip(letters, letters[1:], letters[2:], strict=False)
+        if first >= _BLANK and second > _BLANK < third
+    }
+    keys.update(
+        [first << 8 | second for first, second in itertools.pairwise(letters) if first == _BLANK]
     )
+    seed = zlib.crc32(tenant_id.bytes)
+    return [(key ^ seed) - _HALF for key in keys]
 
 
 def _spell_out(text: str) -> str:
     """Return a text without accents, umlauts and capitals."""
     composed = unicodedata.normalize("NFC", text).casefold()
     return anyascii(composed.translate(_SPELT_OUT)).casefold()
-
-
-def _letters(line: str) -> Iterable[str]:
-    """Return what of a line can be a key: three letters of a word, or a blank and its first."""
-    for letters in _threes(line):
-        if " " not in letters[1:]:
-            yield letters
-    for place, letter in enumerate(line[:-1]):
-        if letter == " ":
-            yield line[place : place + 2]
-
-
-def _threes(text: str) -> Iterable[str]:
-    return (text[place : place + _KEY_LETTERS] for place in range(len(text) - _KEY_LETTERS + 1))
-
-
-def _keys(tenant_id: UUID, letters: Iterable[str]) -> list[int]:
-    """Return 32 bits for each of several letters; tenants have their own, so none slows another."""
-    seed = zlib.crc32(tenant_id.bytes)
-    return sorted({zlib.crc32(each.encode(), seed) - _HALF for each in letters})

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.case import Status
-from case_service.cases.search_text import MAX_SEARCH, pattern_keys, search_patterns
+from case_service.cases.search_text import MAX_SEARCH, search_patterns, text_keys
 from case_service.tables import cases, members
 from contracts.parts import Day
 from kit import cursors
@@ -184,7 +184,7 @@ async def _found(
         select(members.c.member_id)
         .where(
             members.c.tenant_id == tenant_id,
-            members.c.search_keys.contains(pattern_keys(tenant_id, patterns)),
+            members.c.search_keys.contains(text_keys(tenant_id, "\n".join(patterns))),
             *holds,
         )
         .limit(FEW + 1)
