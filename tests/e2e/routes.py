@@ -32,6 +32,7 @@ class Route:
 
 
 ONE_CENT = {"amount": "0.01", "currency": "{currency}"}
+NOTHING = {"amount": "0.00", "currency": "{currency}"}
 
 # In an order in which each can be done: the reversal, which ends the cases, is the last.
 ROUTES = [
@@ -95,10 +96,27 @@ ROUTES = [
         FINANCE,
         {"amount": ONE_CENT, "booking_date": "{collection_date}"},
     ),
+    Route(
+        "case-service",
+        "POST",
+        "/v1/cases/{case_id}/payments/{payment_id}/reduction",
+        FINANCE,
+        {"amount": NOTHING, "booking_date": "{collection_date}", "comment": "geplatzt"},
+    ),
+    Route(
+        "case-service",
+        "POST",
+        "/v1/cases/{case_id}/payments/{payment_id}/settlement",
+        FINANCE,
+        {"outcome": "PAID_BACK", "amount": ONE_CENT, "comment": "zu viel"},
+        ids={"case_id": "cancelled_id", "payment_id": "late_payment_id"},
+    ),
     Route("case-service", "POST", "/v1/cases/{case_id}/closure", FINANCE, {"comment": "Ende"}),
     Route(
         "case-service", "POST", "/v1/cases/{case_id}/cancellation", MANAGE, {"comment": "zurück"}
     ),
+    Route("case-service", "GET", "/v1/settings", READ),
+    Route("case-service", "PUT", "/v1/settings", MANAGE, {}),
     Route("case-service", "GET", "/v1/members", READ),
     Route("case-service", "GET", "/v1/files/{partner_id}/{file_number}", READ),
     Route("export-service", "GET", "/v1/exports", READ),
@@ -144,6 +162,9 @@ SOME_IDS: Mapping[str, str] = {
             "handed_over_id",
             "run_id",
             "case_id",
+            "cancelled_id",
+            "payment_id",
+            "late_payment_id",
             "partner_id",
             "export_id",
             "import_id",

@@ -1,18 +1,23 @@
 """Who may do what, on every route of every service (R63)."""
 
+import asyncio
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from contracts import Money, ReportPaymentReceivedV1
 from local_stack.http_client import Answer
 from local_stack.issuer import ROLES
+from local_stack.publish import publish
 from local_stack.stack import SERVICES, Stack
 from tests.e2e.routes import CALLBACKS, MANAGE, OF_NOBODY, READ, ROUTES, SOME_IDS, Route, ask
 from tests.e2e.story import Tenant, examples, rows
@@ -60,6 +65,7 @@ def make_world(tenant: Tenant) -> World:
     tenant.await_run(run_id, "HANDED_OVER")
     work_on_cases(tenant, run_id, seen)
     case = work_on_cases(tenant, run_id, other)
+    late = pay_late(tenant, case)
     tenant.wait_for(lambda: tenant.run(run_id), lambda run: run["ended"] == 2, "two ended cases")
     notices = tenant.wait_for(
         lambda: {str(each["studio_id"]): each for each in tenant.gateway.all("/v1/notices")},
@@ -75,6 +81,9 @@ def make_world(tenant: Tenant) -> World:
         "run_id": run_id,
         "handed_over_id": case["member_id"],
         "case_id": case["case_id"],
+        "payment_id": tenant.cases.get(f"/v1/cases/{case['case_id']}")["payments"][0]["payment_id"],
+        "cancelled_id": late["case_id"],
+        "late_payment_id": late["payments"][0]["payment_id"],
         "partner_id": partner.partner_id,
         "import_id": tenant.check_files(studios=examples()["studios"])["import_id"],
         "export_id": next(tenant.exports.all("/v1/exports"))["export_id"],
@@ -104,6 +113,31 @@ def work_on_cases(tenant: Tenant, run_id: str, studio_id: UUID) -> Answer:
         "the payment at run-service",
     )
     return first
+
+
+def pay_late(tenant: Tenant, paid: Answer) -> Answer:
+    """Let the partner report a payment on the cancelled case of a studio; return that case."""
+    (case,) = tenant.all_cases(paid["run_id"], studio_id=paid["studio_id"], status="CANCELLED")
+    cent = Money(amount=Decimal("0.01"), currency=case["open"]["currency"])
+    report = ReportPaymentReceivedV1(
+        report_id=uuid4(),
+        partner_id=UUID(case["partner_id"]),
+        run_id=UUID(case["run_id"]),
+        case_id=UUID(case["case_id"]),
+        member_id=UUID(case["member_id"]),
+        reported_at=datetime.now(UTC),
+        partner_reference="P-1",
+        amount=cent,
+        own_fees=cent,
+        paid_on=date.fromisoformat(case["collection_date"]),
+    )
+    kafka = tenant.stack.kafka.bootstrap_servers
+    asyncio.run(publish(kafka, tenant.tenant_id, [report]))
+    return tenant.wait_for(
+        lambda: tenant.cases.get(f"/v1/cases/{case['case_id']}"),
+        lambda shown: bool(shown["payments"]),
+        "the late payment",
+    )
 
 
 def answer_of(response: httpx.Response) -> tuple[int, dict[str, Any]]:
