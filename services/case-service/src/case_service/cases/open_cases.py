@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
-from case_service.cases.answer import apply_answer
+from case_service.cases.answer import Answer, apply_answer
 from case_service.cases.case import Case, Claim, Status
 from case_service.cases.reports import partners_occasion
 from case_service.cases.search_text import search_text, text_keys
@@ -59,11 +59,6 @@ async def open_cases(
         journal.handed_over(case, occasion)
         if event.partner_channel == "BY_HAND" and case.accept(occasion.at):
             journal.opened(case, occasion)
-        if said := answers.get((case.tenant_id, case.run_id, case.partner_id)):
-            answer, answer_cause = said
-            apply_answer(case, answer, partners_occasion(answer.partner_id, answer_cause), journal)
-        if reversal := reversals.get((case.tenant_id, case.run_id)):
-            reverse_case(case, reversal, journal)
     await store.insert_cases(
         connection,
         [_case_row(case, event) for case, (event, _) in zip(cases, new, strict=True)],
@@ -75,6 +70,32 @@ async def open_cases(
     )
     await store.record(connection, journal)
     await let_cases_follow(connection, changes)
+    await _hear_of_runs(connection, cases, answers, reversals)
+
+
+async def _hear_of_runs(
+    connection: AsyncConnection,
+    opened: Sequence[Case],
+    answers: Mapping[tuple[UUID, UUID, UUID], tuple[Answer, Cause]],
+    reversals: Mapping[run_store.RunKey, run_store.Reversal],
+) -> None:
+    """Let new cases hear what was said of their whole run before, with all that is owed by now."""
+    keys = [
+        case.key
+        for case in opened
+        if (case.tenant_id, case.run_id, case.partner_id) in answers
+        or (case.tenant_id, case.run_id) in reversals
+    ]
+    if not keys:
+        return
+    journal = Journal()
+    for case in (await store.lock_cases(connection, keys)).values():
+        if said := answers.get((case.tenant_id, case.run_id, case.partner_id)):
+            answer, cause = said
+            apply_answer(case, answer, partners_occasion(answer.partner_id, cause), journal)
+        if reversal := reversals.get((case.tenant_id, case.run_id)):
+            reverse_case(case, reversal, journal)
+    await store.save(connection, journal)
 
 
 def _claims_of(
