@@ -101,6 +101,22 @@ async def test_a_change_changes_the_case_and_is_told(
     assert await world.differences() == []
 
 
+async def test_a_case_shows_what_became_of_its_claims(world: World) -> None:
+    """R28."""
+    case = await world.open(claim("30.00"))
+    await world.deliver(snapshot(case, amount="25.00", paid="10.00"))
+    (shown,) = (await world.case(case))["claims"]
+    amounts = ("amount", "amount_now", "paid_directly", "paid_directly_now", "changed", "open")
+    assert [shown[name]["amount"] for name in amounts] == [
+        "30.00",
+        "25.00",
+        "0.00",
+        "10.00",
+        "-15.00",
+        "15.00",
+    ]
+
+
 async def test_history_says_what_changed_who_said_so_and_which_entries_it_made(
     world: World,
 ) -> None:

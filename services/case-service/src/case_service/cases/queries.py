@@ -14,6 +14,7 @@ from case_service.cases.views import (
     CaseSummary,
     ClaimInCase,
     CommentOnCase,
+    Difference,
     HistoryEntry,
     NoticeOfCase,
 )
@@ -38,7 +39,7 @@ _AMOUNTS_OF_CASE: Final = frozenset(
 _AMOUNTS_OF_CLAIM: Final = frozenset(
     {
         *("amount", "paid_directly", "amount_now", "paid_directly_now"),
-        *("handed_over", "changed", "collected", "written_off", "released", "open"),
+        *("handed_over", "collected", "written_off", "released", "open"),
     }
 )
 
@@ -143,7 +144,10 @@ async def _claims(connection: AsyncConnection, case: Row[Any]) -> list[ClaimInCa
         .order_by(of.due_date, of.voucher_date, of.claim_id)
     )
     return [
-        ClaimInCase(**_shown(row, case.currency, ClaimInCase.model_fields, _AMOUNTS_OF_CLAIM))
+        ClaimInCase(
+            **_shown(row, case.currency, ClaimInCase.model_fields, _AMOUNTS_OF_CLAIM)
+            | {"changed": Difference(amount=row.changed, currency=case.currency)}
+        )
         for row in result
     ]
 

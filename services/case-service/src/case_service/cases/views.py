@@ -1,6 +1,7 @@
 """What the HTTP interface shows of cases."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from case_service.cases.case import CloseReason, Result, Status
 from case_service.ledger.entry import ActorKind, AllocationKind, HistoryKind
 from case_service.notices.keep_notices import NoticeStatus
 from case_service.views import View
-from contracts import Money
+from contracts import Currency, Money
 
 
 class CaseSummary(View):
@@ -53,6 +54,13 @@ class CaseSummary(View):
     version: int
 
 
+class Difference(View):
+    """By how much an amount grew; below zero it became less."""
+
+    amount: Decimal
+    currency: Currency
+
+
 class ClaimInCase(View):
     """A claim of a case; open = handed_over + changed − collected − written_off − released."""
 
@@ -74,7 +82,7 @@ class ClaimInCase(View):
     """Whether receivables has cancelled the claim."""
     handed_over: Money
     """What was open at the handover."""
-    changed: Money
+    changed: Difference
     """What receivables made of that since; below zero when it is less, or was paid directly."""
     collected: Money
     """What was paid through this case."""
