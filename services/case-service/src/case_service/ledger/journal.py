@@ -97,6 +97,7 @@ class Journal:
             posting.payment_booked(payment),
             payment.booking_date,
             occasion,
+            with_nothing=not payment.amount,
         )
         self._tell(
             case,
