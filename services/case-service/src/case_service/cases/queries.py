@@ -22,7 +22,6 @@ from case_service.language import Language
 from case_service.ledger.entry import ActorKind, HistoryKind
 from case_service.payments.queries import payments_of_case, shares_from_other_cases
 from case_service.tables import case_claims, cases, claims, history, members, notices, partners
-from contracts import Money
 from kit import cursors
 from kit.auth import Principal
 from kit.cursors import Page
@@ -229,9 +228,9 @@ def _shown(
     fields: Any,
     amounts: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Return what a row says of `fields`, with amounts as money."""
+    """Return what a row says of `fields`, with amounts in their currency."""
     return {
-        name: Money(amount=value, currency=currency)
+        name: {"amount": value, "currency": currency}
         if name in amounts and value is not None
         else value
         for name, value in row._mapping.items()

@@ -8,7 +8,7 @@ from uuid import UUID
 from case_service.cases.case import CloseReason, Result, Status
 from case_service.ledger.entry import ActorKind, AllocationKind, HistoryKind
 from case_service.notices.keep_notices import NoticeStatus
-from case_service.views import View
+from case_service.views import Sum, View
 from contracts import Currency, Money
 
 
@@ -43,7 +43,7 @@ class CaseSummary(View):
     """What was paid on its claims through it."""
     open: Money
     """What is open; on a case that has ended, what is open again, for staff."""
-    unallocated: Money
+    unallocated: Sum
     """What was paid and belongs to no claim; for staff to settle."""
     residual: Money | None
     """What was open when the case ended."""

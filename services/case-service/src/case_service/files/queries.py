@@ -1,18 +1,17 @@
 """What the HTTP interface reads of files. Each asks for the caller's tenant and studios."""
 
 from collections import defaultdict
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.queries import CASE_COLUMNS, case_summary
 from case_service.cases.selection import WantedCases, next_cursor, select_newest, visible
 from case_service.files.views import File, FileSummary, FileTotals
 from case_service.tables import cases
-from contracts import Money
+from case_service.views import Sum
 from kit import cursors
 from kit.auth import Principal
 from kit.cursors import Page
@@ -90,10 +89,6 @@ async def _totals(
     result = await connection.execute(statement.where(*conditions).group_by(*by).order_by(*by))
     found: defaultdict[tuple[UUID, str], list[FileTotals]] = defaultdict(list)
     for row in result:
-        sums = {name: _money(row._mapping[name], row) for name in _SUMS}
+        sums = {name: Sum(amount=row._mapping[name], currency=row.currency) for name in _SUMS}
         found[row.partner_id, row.file_number].append(FileTotals(cases=row.cases, **sums))
     return found
-
-
-def _money(amount: Decimal, row: Row[Any]) -> Money:
-    return Money(amount=amount, currency=row.currency)

@@ -3,8 +3,7 @@
 from uuid import UUID
 
 from case_service.cases.views import CaseSummary
-from case_service.views import View
-from contracts import Money
+from case_service.views import Sum, View
 
 
 class FileTotals(View):
@@ -12,17 +11,17 @@ class FileTotals(View):
 
     cases: int
     """How many there are."""
-    handed_over: Money
+    handed_over: Sum
     """What was open at the handover."""
-    collected: Money
+    collected: Sum
     """What was paid on their claims through them."""
-    open: Money
+    open: Sum
     """What is open, also again on cases that have ended."""
-    unallocated: Money
+    unallocated: Sum
     """What was paid and belongs to no claim."""
-    residual: Money
+    residual: Sum
     """What was open when those ended that have ended."""
-    written_off: Money
+    written_off: Sum
     """What of that was given up."""
 
 
