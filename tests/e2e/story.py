@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -14,6 +15,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 
+from contracts import ClaimSnapshotV1, Money
 from local_stack.data import Population
 from local_stack.figures import candidates
 from local_stack.http_client import Answer, ServiceClient, until
@@ -44,6 +46,7 @@ class Tenant:
         self.population = Population(members=members, today=TODAY, seed=next(_seeds))
         self.token = stack.token(tenant_id=self.tenant_id)
         self._clients: list[ServiceClient] = []
+        self._said: dict[str, ClaimSnapshotV1] = {}
         self.runs = self.client("run-service")
         self.cases = self.client("case-service")
         self.exports = self.client("export-service")
@@ -86,6 +89,44 @@ class Tenant:
             lambda: self.runs.get("/v1/candidates/summary"),
             lambda summary: summary["members"] == len(self.candidates),
             "all candidates",
+        )
+
+    def claim(self, claim_id: str) -> ClaimSnapshotV1:
+        """Return what receivables said last of a claim."""
+        return self._said.get(claim_id) or next(
+            claim
+            for seeded in self.population.members()
+            for claim in seeded.claims
+            if str(claim.claim_id) == claim_id
+        )
+
+    def say_of_claim(self, claim_id: str, **changes: Decimal) -> None:
+        """Let receivables say that a claim has other amounts."""
+        before = self.claim(claim_id)
+        currency = before.amount.currency
+        amounts = {
+            name: Money(amount=amount, currency=currency) for name, amount in changes.items()
+        }
+        said = before.model_copy(update={"sequence": before.sequence + 1, **amounts})
+        asyncio.run(publish(self.stack.kafka.bootstrap_servers, self.tenant_id, [said]))
+        self._said[claim_id] = said
+
+    def await_case(self, case_id: str, what: str, **amounts: Decimal) -> Answer:
+        """Wait until a case has these amounts."""
+        return self.wait_for(
+            lambda: self.cases.get(f"/v1/cases/{case_id}"),
+            lambda case: {name: Decimal(case[name]["amount"]) for name in amounts} == amounts,
+            what,
+        )
+
+    def await_notices(self, case_id: str, *expected: tuple[str, str]) -> Answer:
+        """Wait until case-service knows of these notices, by kind and status; oldest first."""
+        return self.wait_for(
+            lambda: self.cases.get(f"/v1/cases/{case_id}"),
+            lambda case: (
+                [(each["kind"], each["status"]) for each in case["notices"]] == list(expected)
+            ),
+            f"the notices {expected}",
         )
 
     def check_files(self, **files: bytes) -> Answer:

@@ -11,8 +11,8 @@ from local_stack.stack import SERVICES
 from tests.e2e.kafka_reader import Received, read_everything
 from tests.e2e.story import Partner, Tenant, rows
 
-NOT_YET = {"case.claim-changed.v1"}
-"""Types that no service publishes so far."""
+STUDIO_PAYMENT = Decimal("1.00")
+CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ def tell_whole_story(tenant: Tenant) -> Story:
     tenant.simulator.post("/behaviour", {"reject_every": 1})
     refused_id = tenant.start_run(agency)
     tenant.await_run(refused_id, "REJECTED")
+    by_hand_id = change_claim_of_a_partner_by_hand(tenant)
     await_quiet(tenant)
-    ids = ids_of(tenant, run_id, refused_id)
+    ids = ids_of(tenant, run_id, refused_id, by_hand_id)
     ours = [each for each in read_everything(tenant.stack) if is_about(each, tenant, ids)]
     return Story(tenant, run_id, request_id, ids, ours)
 
@@ -66,7 +67,7 @@ def make_run(tenant: Tenant, agency: Partner, request_id: str) -> str:
 
 def work_on_cases(tenant: Tenant, agency: Partner, run_id: str) -> None:
     """Let agency and staff do all that can be done with a case."""
-    paid, cancelled, refused, *_ = tenant.all_cases(run_id, status="OPEN")
+    paid, cancelled, refused, changed, *_ = tenant.all_cases(run_id, status="OPEN")
     day = paid["collection_date"]
     about = {"case_id": paid["case_id"], "run_id": run_id}
     currency = paid["open"]["currency"]
@@ -95,6 +96,75 @@ def work_on_cases(tenant: Tenant, agency: Partner, run_id: str) -> None:
     tenant.simulator.post("/behaviour", {"secret": "whsec_bm90IG91cnM="})
     cancel(tenant, refused, "FAILED")
     tenant.simulator.post("/behaviour", {"secret": agency.secret})
+    change_claim(tenant, changed["case_id"])
+
+
+def change_claim(tenant: Tenant, case_id: str) -> None:
+    """Let a claim be paid at the studio, and corrected below what the agency collected on it.
+
+    The agency is told each time; the surplus is paid back, the correction is taken back (R27, R28).
+    """
+    path = f"/v1/cases/{case_id}"
+    case = tenant.cases.get(path)
+    claim_id = case["claims"][0]["claim_id"]
+    claim = tenant.claim(claim_id)
+    open_ = Decimal(case["open"]["amount"]) - STUDIO_PAYMENT
+    paid_directly = claim.paid_directly.amount + STUDIO_PAYMENT
+
+    tenant.say_of_claim(claim_id, paid_directly=paid_directly)
+    tenant.await_case(case_id, "what was paid at the studio", open=open_)
+    told = [("STUDIO_PAYMENT", "ACKNOWLEDGED")]
+    tenant.await_notices(case_id, *told)
+
+    payment = ((claim.amount.amount - paid_directly) / 2).quantize(CENT)
+    report = {"case_id": case_id, "amount": f"{payment:.2f}", "paid_on": case["collection_date"]}
+    tenant.simulator.post("/payments", report)
+    tenant.await_case(case_id, "the agency's payment", open=open_ - payment)
+
+    tenant.say_of_claim(claim_id, amount=paid_directly + CENT)
+    surplus = payment - CENT
+    tenant.await_case(case_id, "the surplus", unallocated=surplus)
+    told.append(("CLAIM_CHANGED", "ACKNOWLEDGED"))
+    corrected = tenant.await_notices(case_id, *told)
+    settlement = {
+        "outcome": "PAID_BACK",
+        "amount": {"amount": f"{surplus:.2f}", "currency": claim.amount.currency},
+        "comment": "an die Agentur zurück",
+    }
+    payment_id = corrected["payments"][0]["payment_id"]
+    tenant.cases.post(f"{path}/payments/{payment_id}/settlement", settlement)
+
+    tenant.say_of_claim(claim_id, amount=claim.amount.amount)
+    tenant.await_case(case_id, "the claim", open=open_ - CENT, unallocated=Decimal(0))
+    tenant.await_notices(case_id, *told, ("CLAIM_CHANGED", "ACKNOWLEDGED"))
+
+
+def change_claim_of_a_partner_by_hand(tenant: Tenant) -> str:
+    """Let a claim be paid at the studio: telling the partner is a duty of staff (R27, R52).
+
+    Returns the id of the run.
+    """
+    partner = tenant.partner_by_hand()
+    order = {
+        "member_id": str(tenant.candidates[0].member_id),
+        "partner_id": partner.partner_id,
+    }
+    # Refused as long as run-service does not know the partner.
+    run = tenant.wait_for(lambda: tenant.runs.post("/v1/handovers", order), bool, "a handover")
+    found = tenant.wait_for(
+        lambda: {"cases": tenant.all_cases(run["run_id"], status="OPEN")},
+        lambda answer: answer["cases"],
+        "the case",
+    )
+    case_id = found["cases"][0]["case_id"]
+    claim_id = tenant.cases.get(f"/v1/cases/{case_id}")["claims"][0]["claim_id"]
+    paid_directly = tenant.claim(claim_id).paid_directly.amount + STUDIO_PAYMENT
+    tenant.say_of_claim(claim_id, paid_directly=paid_directly)
+    tenant.await_notices(case_id, ("STUDIO_PAYMENT", "DUE"))
+    (duty,) = tenant.gateway.all("/v1/notices", partner_id=partner.partner_id, status="DUE")
+    tenant.gateway.post(f"/v1/notices/{duty['notice_id']}/done", {"comment": "am Telefon"})
+    tenant.await_notices(case_id, ("STUDIO_PAYMENT", "ACKNOWLEDGED"))
+    return str(run["run_id"])
 
 
 def cancel(tenant: Tenant, case: Answer, status: str) -> None:
