@@ -43,7 +43,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def scope_of(test_id: str) -> str:
-    """Return what is run by one process: a folder with one stack or one Kafka, else a file."""
+    """Return what is run by one process: a folder with one stack or one Kafka, else a file.
+
+    Of a long proof, each part.
+    """
+    if "[seed-" in test_id:
+        return test_id
     file = test_id.partition("::")[0]
     folder = file.rpartition("/")[0]
     return folder if folder in ("tests/e2e", "tests/kit") else file
