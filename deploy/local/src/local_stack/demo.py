@@ -1,22 +1,26 @@
 """One story through all services; each step checks what it shows, against figures of its own."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
+from contracts import Money
 from local_stack import export_files
 from local_stack.agency import await_answers, report_payments
 from local_stack.data import Population
 from local_stack.figures import Figures, Totals, as_text, figures_of, sum_of
 from local_stack.http_client import Answer, RefusedError, until
 from local_stack.processes import LocalStackError
+from local_stack.publish import publish
 from local_stack.scene import HandedOver, Scene, same
 from local_stack.seeding import publish_population
 from local_stack.stack import SIMULATOR
 
 _REFUSE_EVERY = 20
 _STAFF_PAYMENT = Decimal("10.00")
+_STAFF_PAYMENT_IN_TRUTH = Decimal("6.00")
 
 
 def tell(scene: Scene, population: Population) -> str:
@@ -34,6 +38,7 @@ def tell(scene: Scene, population: Population) -> str:
     )
     accepted, refused = await_answers(scene, agency_run)
     payments = report_payments(scene, agency_run, accepted)
+    _pay_at_studio(scene, population, agency_run)
     paid = _book_and_close(scene, hand_run)
     exports = _export(scene, hand_run)
     _reverse(scene, hand_run, by_hand)
@@ -149,6 +154,8 @@ def _book_and_close(scene: Scene, run: HandedOver) -> Totals:
     shares = sum(Decimal(claim["amount"]["amount"]) for claim in booked["claims"])
     same("the sum of the shares", shares, paid)
     same("what is open after the payment", _open(scene, path), due - paid)
+    paid = _reduce(scene, path, str(booked["payment_id"]), payment)
+    same("what is open after the reduction", _open(scene, path), due - paid)
     closed = scene.cases.post(f"{path}/closure", {"comment": "Ratenplan nicht eingehalten"})
     same("the status of the closed case", closed["status"], "CLOSED")
     until(
@@ -159,10 +166,59 @@ def _book_and_close(scene: Scene, run: HandedOver) -> Totals:
     )
     booked_totals = {case["open"]["currency"]: paid}
     scene.say(
-        f"staff booked {as_text(booked_totals)} on one case, as the dry run had shown, and"
-        f" closed it ({closed['result']})"
+        f"staff booked {_STAFF_PAYMENT} on one case, as the dry run had shown, brought it down to"
+        f" {as_text(booked_totals)} as some of it came back, and closed it ({closed['result']})"
     )
     return booked_totals
+
+
+def _reduce(scene: Scene, case_path: str, payment_id: str, payment: Answer) -> Decimal:
+    """A part of a payment came back: staff bring it down; returns what it is now."""
+    currency = payment["amount"]["currency"]
+    amount = {"amount": f"{_STAFF_PAYMENT_IN_TRUTH:.2f}", "currency": currency}
+    reduction = {
+        "amount": amount,
+        "booking_date": payment["booking_date"],
+        "comment": "Lastschrift kam zum Teil zurück",
+    }
+    answer = scene.cases.post(f"{case_path}/payments/{payment_id}/reduction", reduction)
+    same("the payment after the reduction", answer["amount"], amount)
+    return _STAFF_PAYMENT_IN_TRUTH
+
+
+def _pay_at_studio(scene: Scene, population: Population, run: HandedOver) -> None:
+    """A member pays all that is open on one claim at the studio; the agency must know."""
+    cases = scene.cases.all("/v1/cases", run_id=run.run_id, status="OPEN")
+    case = next(one for one in cases if Decimal(one["open"]["amount"]))
+    path = f"/v1/cases/{case['case_id']}"
+    open_claims = scene.cases.get(path)["claims"]
+    claim = max(open_claims, key=lambda one: Decimal(one["open"]["amount"]))
+    paid, due = Decimal(claim["open"]["amount"]), Decimal(case["open"]["amount"])
+    known = next(
+        one
+        for seeded in population.members()
+        for one in seeded.claims
+        if str(one.claim_id) == claim["claim_id"]
+    )
+    paid_directly = Money(
+        amount=known.paid_directly.amount + paid, currency=known.paid_directly.currency
+    )
+    told = known.model_copy(update={"sequence": known.sequence + 1, "paid_directly": paid_directly})
+    asyncio.run(publish(scene.stack.kafka.bootstrap_servers, scene.stack.tenant_id, [told]))
+    until(
+        lambda: scene.cases.get(path),
+        lambda answer: (
+            Decimal(answer["open"]["amount"]) == due - paid
+            and [(one["kind"], one["status"]) for one in answer["notices"]]
+            == [("STUDIO_PAYMENT", "ACKNOWLEDGED")]
+        ),
+        limit=scene.limit,
+        what="a payment at the studio lowers its case, and the agency acknowledges the notice",
+    )
+    scene.say(
+        f"a member paid {as_text({claim['open']['currency']: paid})} at the studio: its case fell"
+        " by that, and the agency was told and has acknowledged it"
+    )
 
 
 def _export(scene: Scene, run: HandedOver) -> int:
