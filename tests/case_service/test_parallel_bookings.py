@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from contracts import MemberHandedOverV1
-from tests.case_service.world import World, claim, money, share
+from tests.case_service.world import World, claim, money, paid, share
 
 CLAIMS = [claim(amount, date(2026, 1, day)) for day, amount in enumerate(("30.00", "20.00"), 1)]
 
@@ -52,6 +52,28 @@ async def test_bookings_by_hand_and_automatic_ones_never_take_the_same_cent(worl
 
     assert all(answer.status_code in {201, 422} for answer in answers)
     await _require_order(world, case, answers)
+
+
+async def test_what_the_partner_reports_meanwhile_takes_no_cent_twice(world: World) -> None:
+    """R29: every report is booked; what staff may not book is refused."""
+    case = await world.open(*CLAIMS)
+
+    async with asyncio.TaskGroup() as group:
+        bookings = [group.create_task(world.pay(case, "0.77")) for _ in range(50)]
+        for number in range(50):
+            await world.deliver(paid(case, "0.77", f"P-{number}"))
+
+    answers = [booking.result() for booking in bookings]
+    assert {answer.status_code for answer in answers} <= {201, 422}
+    booked = await world.rows("SELECT booked_by, count(*) AS number FROM payments GROUP BY 1")
+    by_staff = sum(answer.status_code == 201 for answer in answers)
+    assert {row.booked_by: row.number for row in booked} == {"STAFF": by_staff, "PARTNER": 50}
+    shown = await world.case(case)
+    came_in = Decimal("0.77") * (50 + by_staff)
+    stands = sum(Decimal(shown[name]["amount"]) for name in ("collected", "unallocated"))
+    assert stands == came_in
+    assert Decimal(shown["open"]["amount"]) + Decimal(shown["collected"]["amount"]) == 50
+    assert await world.differences() == []
 
 
 async def _require_order(

@@ -2,15 +2,20 @@
 
 from decimal import Decimal
 
+import pytest
+
 from contracts import CasePaymentBookedV1, CasePaymentReducedV1
 from tests.case_service.world import (
     World,
     claim,
     corrected,
     euros,
+    handover,
     money,
     open_amounts,
     paid,
+    rejected,
+    reversal,
     share,
 )
 
@@ -82,6 +87,9 @@ async def test_reports_beyond_what_one_amount_can_hold_are_kept(world: World) ->
     assert await world.dead_letters() == 0
     shown = await world.case(case)
     assert shown["unallocated"] == money(str(3 * Decimal(largest) - 30))
+    await world.ask("PUT", f"/cases/{case.case_id}/file-number", {"file_number": "AZ-1"})
+    for path in ("/cases", "/unallocated", "/members", f"/files/{case.partner_id}/AZ-1"):
+        assert (await world.ask("GET", path)).status_code == 200, path
     payment_id = shown["payments"][-1]["payment_id"]
     answer = await world.settle(case, payment_id, "PAID_BACK", amount=money(largest))
     assert answer.status_code == 201, answer.text
@@ -139,3 +147,47 @@ async def _money_of(world: World) -> dict[str, str]:
         " GROUP BY account HAVING sum(amount) <> 0"
     )
     return {row.account: str(row.amount) for row in rows}
+
+
+@pytest.mark.parametrize("end", ["closed", "cancelled", "rejected", "reversed"])
+async def test_money_on_a_case_that_is_over_is_kept_whatever_its_end(
+    world: World, end: str
+) -> None:
+    """R29: payments, corrections upwards and repeats."""
+    case = handover(claim("30.00"), partner_channel="API" if end == "rejected" else "BY_HAND")
+    await world.deliver(case)
+    match end:
+        case "closed":
+            await world.close(case)
+        case "cancelled":
+            await world.ask("POST", f"/cases/{case.case_id}/cancellation", {"comment": "zurück"})
+        case "rejected":
+            await world.deliver(rejected(case))
+        case _:
+            await world.deliver(reversal(case))
+            await world.work()
+
+    await world.deliver(paid(case, "10.00"), corrected(case, "15.00"), paid(case, "10.00"))
+
+    shown = await world.case(case)
+    assert (shown["open"], shown["unallocated"]) == (money("0.00"), money("15.00"))
+    assert await world.dead_letters() == 0
+    await world.deliver(corrected(case, "0.00"))
+    assert (await world.case(case))["unallocated"] == money("0.00")
+    assert await world.differences() == []
+
+
+async def test_reports_say_the_same_again_and_again_and_act_once(world: World) -> None:
+    """R51: together, apart, and after all that came later."""
+    case = await world.open(claim("30.00"))
+    reports = [paid(case, "10.00"), paid(case, "25.00", "P-2"), corrected(case, "8.00")]
+
+    await world.deliver(*reports, *reports)
+    once = await world.booked()
+    for report in reports:
+        await world.deliver(report)
+
+    assert await world.booked() == once
+    shown = await world.case(case)
+    assert [each["amount"] for each in shown["payments"]] == [money("8.00"), money("25.00")]
+    assert await world.differences() == []

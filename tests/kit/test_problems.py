@@ -245,3 +245,14 @@ def test_no_kind_of_validation_repeats_the_value(kind: Any, value: Any) -> None:
 
 def test_problems_are_told_apart_by_who_they_are_not_by_what_they_say() -> None:
     assert Problem(409, "a", "b") != Problem(409, "a", "b")
+
+
+def test_the_fields_of_a_part_of_the_body_are_named_within_it() -> None:
+    with (
+        pytest.raises(Problem) as raised,
+        problems.within("payment"),
+        problems.within("shares.0"),
+    ):
+        raise problems.unprocessable("amount", "Must be above zero")
+    assert raised.value.status == 422
+    assert raised.value.errors == [FieldError("payment.shares.0.amount", "Must be above zero")]
