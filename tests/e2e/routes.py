@@ -118,6 +118,7 @@ ROUTES = [
     Route("case-service", "GET", "/v1/settings", READ),
     Route("case-service", "PUT", "/v1/settings", MANAGE, {}),
     Route("case-service", "GET", "/v1/members", READ),
+    Route("case-service", "GET", "/v1/audit", READ),
     Route("case-service", "GET", "/v1/files/{partner_id}/{file_number}", READ),
     Route("export-service", "GET", "/v1/exports", READ),
     Route("export-service", "GET", "/v1/exports/{export_id}", READ),
@@ -149,7 +150,7 @@ OF_NOBODY = [
     route
     for route in ROUTES
     if (route.method == "POST" and route.path in ("/v1/partners", "/v1/imports"))
-    or route.path == "/v1/settings"
+    or route.path in ("/v1/settings", "/v1/audit")
 ]
 """The routes that name nothing that exists."""
 

@@ -2,7 +2,9 @@
 
 import sys
 
+from case_service.audit.api import router as audit_router
 from case_service.audit.audit import audit
+from case_service.audit.rebuild_balances import rebuild_balances
 from case_service.cases.api import router as cases_router
 from case_service.files.api import router as files_router
 from case_service.members.api import router as members_router
@@ -26,6 +28,7 @@ service = Service(
         members_router,
         files_router,
         settings_router,
+        audit_router,
     ],
     subscriptions=subscriptions,
     migrations="case_service.migrations",
@@ -34,7 +37,7 @@ service = Service(
         Worker(REVERSE_RUNS, reverse_runs, interval=5.0),
         Worker(ANSWER_RUNS, answer_runs, interval=5.0),
     ],
-    commands={"audit": audit},
+    commands={"audit": audit, "rebuild-balances": rebuild_balances},
 )
 
 

@@ -249,3 +249,25 @@ history: Final = Table(
 )
 """What happened to each case, who did it, and which events told it. Triggers refuse every change
 and removal."""
+
+audits: Final = Table(
+    "audits",
+    metadata,
+    Column("audit_id", _ID, primary_key=True),
+    Column("started_at", _INSTANT, nullable=False),
+    Column("finished_at", _INSTANT, nullable=False),
+)
+"""The last audit that was finished."""
+
+audit_differences: Final = Table(
+    "audit_differences",
+    metadata,
+    Column("tenant_id", _ID, primary_key=True),
+    Column("audit_id", _ID, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("case_id", _ID, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("kept", Text),
+    Column("recomputed", Text),
+)
+"""What it found: the first differences of each tenant."""

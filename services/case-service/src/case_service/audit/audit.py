@@ -12,9 +12,11 @@ from sqlalchemy import text
 from case_service.audit.balances import BALANCES
 from case_service.audit.claims import CLAIMS_EVERYWHERE
 from case_service.audit.course import follow_course, prepare_course
-from case_service.audit.difference import Difference, found, ranges
+from case_service.audit.difference import Difference, found, ranges, reason_of
 from case_service.audit.events import compare_events, prepare_events
 from case_service.audit.published import gather_events
+from case_service.audit.store import Findings, save_audit
+from kit.clock import now
 from kit.context import Context
 from kit.database import Database
 
@@ -31,14 +33,29 @@ _SESSION: Final = (
 
 
 async def audit(context: Context[Any], _arguments: Sequence[str]) -> int:
-    """Print each difference and how many there are; return 0 when there is none, else 1."""
-    count = 0
+    """Print each difference, how many there are, and keep the result for `GET /v1/audit`.
+
+    Returns 0 when there is none, 1 when there are some, and 2 when it could not be done: then the
+    last line says why, and the last result stays.
+    """
+    try:
+        return 1 if await _audit(context) else 0
+    except Exception as error:  # any other exit code would be taken for a result
+        print(f"audit: could not be done: {reason_of(error)}")  # noqa: T201
+        return 2
+
+
+async def _audit(context: Context[Any]) -> int:
+    started_at, count, findings = now(), 0, Findings()
     kafka = context.settings.kafka_bootstrap_servers
     async for difference in differences(context.database, kafka):
         count += 1
+        findings.add(difference)
         print(difference)  # noqa: T201 - what the command is for
+    async with context.database.begin() as connection:
+        await save_audit(connection, findings.rows, started_at, now())
     print(f"audit: {count} differences")  # noqa: T201
-    return 1 if count else 0
+    return count
 
 
 async def differences(database: Database, kafka: str | None) -> AsyncIterator[Difference]:

@@ -6,8 +6,12 @@ from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
+from aiokafka.errors import KafkaError
 from sqlalchemy import TextClause, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.database import sqlstate
 
 Range = dict[str, UUID]
 """The bounds of some cases (or claims), as parameters: after the one, up to the other."""
@@ -67,3 +71,13 @@ async def ranges(connection: AsyncConnection, table: str, column: str, size: int
         {"after_tenant": after[0], "after_id": after[1], "last_tenant": to[0], "last_id": to[1]}
         for after, to in pairwise(bounds)
     ]
+
+
+def reason_of(error: Exception) -> str:
+    """Say what stopped a command: who was away or refused, and nothing that it was working on."""
+    name = type(error).__name__
+    if isinstance(error, KafkaError):
+        return f"Kafka: {name}"
+    if isinstance(error, SQLAlchemyError | OSError):
+        return f"database: {sqlstate(error) or name}"
+    return name

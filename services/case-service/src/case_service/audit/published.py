@@ -9,7 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaTimeoutError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,9 +50,8 @@ async def gather_events(
 ) -> AsyncIterator[Difference]:
     """Fill `audit_events`; yield the messages that are no events.
 
-    What was published before the transaction's snapshot is all there. Raises `KafkaError` or
-    `TimeoutError` when Kafka is away, `LookupError` when it lacks a topic. Without `kafka` the
-    outbox alone is read.
+    What was published before the transaction's snapshot is all there. Raises `KafkaError` when
+    Kafka is away or lacks a topic. Without `kafka` the outbox alone is read.
     """
     await connection.execute(text(_CREATE))
     await connection.execute(_OUTBOX, {"topics": list(TOPICS)})
@@ -67,22 +67,15 @@ async def _messages(kafka: str) -> AsyncIterator[list[ConsumerRecord]]:
     """Read the topics from the beginning to where they end now."""
     records.read_everything()
     consumer = AIOKafkaConsumer(
+        *TOPICS,
         bootstrap_servers=kafka.split(","),
         enable_auto_commit=False,
         isolation_level="read_committed",
         max_partition_fetch_bytes=4 * 1024 * 1024,
     )
-    await consumer.start()
     try:
-        known = await consumer.topics()
-        if missing := set(TOPICS) - known:
-            raise LookupError(f"Kafka has no topic {', '.join(sorted(missing))}")
-        places = [
-            TopicPartition(topic, partition)
-            for topic in TOPICS
-            for partition in consumer.partitions_for_topic(topic)
-        ]
-        consumer.assign(places)
+        await consumer.start()
+        places = list(consumer.assignment())  # without a group it has all partitions
         ends = await consumer.end_offsets(places)
         await consumer.seek_to_beginning(*places)
         last_news = time.monotonic()
@@ -98,7 +91,7 @@ async def _messages(kafka: str) -> AsyncIterator[list[ConsumerRecord]]:
                 last_news = time.monotonic()
                 yield batch
             elif time.monotonic() - last_news > _STALLS:
-                raise TimeoutError("Kafka sends nothing")
+                raise KafkaTimeoutError
     finally:
         await consumer.stop()
 
