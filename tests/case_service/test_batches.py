@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from case_service.receivables.change_claims import change_claims
 from contracts import Event, MemberHandedOverV1
 from kit.ids import new_id
+from kit.trace import Cause
+from tests.case_service.receivables import snapshot
 from tests.case_service.world import (
     World,
     accepted,
@@ -55,6 +58,7 @@ STEPS: dict[str, Callable[[MemberHandedOverV1], Event]] = {
     "answers": lambda case: accepted(case, "AZ 1"),
     "payments": lambda case: paid(case, "40.00"),
     "corrections": lambda case: corrected(case, "35.00"),
+    "payments at the studio, and surpluses": lambda case: snapshot(case, paid="25.00"),
     "closures": closed,
 }
 
@@ -75,6 +79,19 @@ async def test_a_large_batch_takes_no_more_statements_than_a_small_one(world: Wo
         ("CLOSED", "PARTLY_PAID", "7.50", 505)
     ]
     assert await world.differences() == []
+
+
+async def test_claims_that_are_in_no_case_take_four_statements(world: World) -> None:
+    """Receivables publishes every claim, and few of them are ever handed over."""
+    cases = _run(200, "API")
+    nobodys = [snapshot(case, each) for case in cases for each in case.claims]
+    await world.deliver(*nobodys)
+    with _counted() as statements:
+        async with world.context.database.begin() as connection:
+            cause = Cause(world.tenant_id, "request-1", None)
+            newer = [each.model_copy(update={"sequence": 9}) for each in nobodys]
+            await change_claims(connection, [(each, cause) for each in newer])
+    assert len(statements) == 4
 
 
 @pytest.mark.parametrize("channel", ["API", "BY_HAND"])
