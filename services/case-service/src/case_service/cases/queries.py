@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.history_texts import history_text
-from case_service.cases.selection import WantedCases, next_cursor, select_newest, visible
+from case_service.cases.selection import WantedCases, newest_cases, visible
 from case_service.cases.views import (
     CaseDetails,
     CaseSummary,
@@ -51,9 +51,8 @@ async def list_cases(
     cursor: str | None,
 ) -> Page[CaseSummary]:
     """Return the cases that are asked for, the newest handover first."""
-    statement = await select_newest(connection, principal, wanted, CASE_COLUMNS, limit, cursor)
-    rows = (await connection.execute(statement)).all()
-    return Page(items=[case_summary(row) for row in rows[:limit]], next=next_cursor(rows, limit))
+    rows, following = await newest_cases(connection, principal, wanted, CASE_COLUMNS, limit, cursor)
+    return Page(items=[case_summary(row) for row in rows], next=following)
 
 
 async def find_case(
@@ -120,12 +119,13 @@ async def _case_row(
     same_member = and_(
         members.c.tenant_id == cases.c.tenant_id, members.c.member_id == cases.c.member_id
     )
-    result = await connection.execute(
+    statement: Select[Any] = (
         select(*CASE_COLUMNS)
         .join(members, same_member)
         .where(visible(principal), cases.c.case_id == case_id)
     )
-    return result.one_or_none()
+    row: Row[Any] | None = (await connection.execute(statement)).one_or_none()
+    return row
 
 
 async def _claims(connection: AsyncConnection, case: Row[Any]) -> list[ClaimInCase]:

@@ -4,7 +4,7 @@ Both the list of cases and the overview of members are read with it. Each index 
 filter needs ends with the day of the handover and the case, so that a page is read off its end.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final
@@ -14,13 +14,16 @@ from fastapi import Depends, Query
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Row,
+    ScalarSelect,
     Select,
+    TableValuedAlias,
     and_,
     any_,
-    exists,
     func,
     literal,
     select,
+    text,
     tuple_,
 )
 from sqlalchemy.dialects import postgresql
@@ -43,8 +46,8 @@ newest cases are gone through: one in a hundred of a million is one of them."""
 class WantedCases:
     """Which cases are asked for; None means any."""
 
-    statuses: Collection[Status] = ()
-    """Any of these; none means any."""
+    statuses: frozenset[Status] | None = None
+    """Any of these."""
     partner_id: UUID | None = None
     studio_id: UUID | None = None
     run_id: UUID | None = None
@@ -53,25 +56,23 @@ class WantedCases:
     first_day: date | None = None
     last_day: date | None = None
     open_again: bool | None = None
-    """Ended, and something is open."""
+    """Whether the case has ended and something is open."""
     search: str | None = None
     """Words that the name and the membership number hold together."""
 
-    def conditions(self, principal: Principal, table: FromClause) -> list[ColumnElement[bool]]:
-        """Return the same, but for the search, of cases that the caller may see."""
+    def conditions(self, table: FromClause) -> list[ColumnElement[bool]]:
+        """Return the same, but for the statuses, the studio and the search."""
         of = table.c
-        found = [visible(principal, table)]
-        for column, value in (
-            (of.partner_id, self.partner_id),
-            (of.studio_id, self.studio_id),
-            (of.run_id, self.run_id),
-            (of.member_id, self.member_id),
-            (of.file_number, self.file_number),
-        ):
-            if value is not None:
-                found.append(column == value)
-        if self.statuses:
-            found.append(of.status.in_(sorted(set(self.statuses))))
+        found: list[ColumnElement[bool]] = [
+            column == value
+            for column, value in (
+                (of.partner_id, self.partner_id),
+                (of.run_id, self.run_id),
+                (of.member_id, self.member_id),
+                (of.file_number, self.file_number),
+            )
+            if value is not None
+        ]
         if self.first_day is not None:
             found.append(of.collection_date >= self.first_day)
         if self.last_day is not None:
@@ -108,7 +109,7 @@ def wanted_cases(
     if first_day is not None and last_day is not None and first_day > last_day:
         raise unprocessable("from", "Must not be after `to`")
     return WantedCases(
-        statuses=status or (),
+        statuses=frozenset(status) if status else None,
         partner_id=partner_id,
         studio_id=studio_id,
         first_day=first_day,
@@ -130,7 +131,7 @@ def visible(principal: Principal, table: FromClause = cases) -> ColumnElement[bo
     return and_(own, table.c.studio_id.in_(sorted(principal.studio_ids)))
 
 
-async def select_newest(
+async def newest_cases(
     connection: AsyncConnection,
     principal: Principal,
     wanted: WantedCases,
@@ -139,71 +140,141 @@ async def select_newest(
     cursor: str | None,
     *,
     once_for_each_member: bool = False,
-) -> Select[Any]:
-    """Return the statement for a page of cases with their members, and one row more if there is.
+) -> tuple[Sequence[Row[Any]], str | None]:
+    """Return a page of the cases that are asked for, and the cursor of the next page.
 
+    `columns` are of cases and their members, with the day of the handover and the case.
     `once_for_each_member` leaves out cases of members who have a newer one that is asked for.
     Raises the 422 for a cursor that is none.
     """
-    statement = (
-        select(*columns)
-        .join(
-            members,
-            and_(
-                members.c.tenant_id == cases.c.tenant_id, members.c.member_id == cases.c.member_id
-            ),
-        )
-        .where(*wanted.conditions(principal, cases))
-        .order_by(cases.c.collection_date.desc(), cases.c.case_id.desc())
-        .limit(limit + 1)
-    )
+    selected = _Selected(principal, wanted)
+    conditions = selected.conditions()
+    one_of = selected.one_of()
     if patterns := search_patterns(wanted.search or ""):
-        statement = statement.where(await _found(connection, principal.tenant_id, patterns))
+        found = await _members_found(connection, principal.tenant_id, patterns)
+        conditions.append(_of_members(found) if len(found) <= FEW else _hold(patterns))
+        if len(found) <= FEW:
+            conditions += [column.in_(values) for column, values in one_of]
+            one_of = []
     if once_for_each_member:
-        statement = statement.where(~_has_newer(principal, wanted))
+        conditions.append(cases.c.case_id == selected.newest_of_member())
     if cursor is not None:
-        place = tuple_(*cursors.decode(cursor, [date, UUID]))
-        statement = statement.where(_place(cases) < place)
-    return statement
-
-
-def next_cursor(rows: Collection[Any], limit: int) -> str | None:
-    """Return the cursor behind a page of rows of `select_newest`, if there is more."""
+        conditions.append(_place(cases) < tuple_(*cursors.decode(cursor, [date, UUID])))
+    await connection.execute(_READ_IN_ORDER)
+    statement = _merged(columns, conditions, one_of, limit + 1)
+    rows = (await connection.execute(statement)).all()
     if len(rows) <= limit:
-        return None
-    last = list(rows)[limit - 1]
-    return cursors.encode([last.collection_date, last.case_id])
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], cursors.encode([last.collection_date, last.case_id])
 
 
-async def _found(
+_READ_IN_ORDER: Final = text("SET LOCAL enable_bitmapscan = off")
+"""PostgreSQL expects a small tenant, whatever is true (`kit.plumbing.expect_new_tenants`). It would
+collect all its cases and sort them; without bitmaps it reads the newest off the end of an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """What is asked for among what the caller may see."""
+
+    principal: Principal
+    wanted: WantedCases
+
+    def conditions(self, table: FromClause = cases) -> list[ColumnElement[bool]]:
+        """Return the conditions but for those of `one_of`."""
+        own = table.c.tenant_id == self.principal.tenant_id
+        return [own, *self.wanted.conditions(table)]
+
+    def one_of(self, table: FromClause = cases) -> list[tuple[ColumnElement[Any], list[Any]]]:
+        """Return the columns that must have one of several values."""
+        found: list[tuple[ColumnElement[Any], list[Any]]] = []
+        studios = self.principal.studio_ids
+        if (studio := self.wanted.studio_id) is not None:
+            studios = frozenset({studio} if self.principal.may_see(studio) else ())
+        if studios is not None:
+            found.append((table.c.studio_id, sorted(studios)))
+        if self.wanted.statuses is not None:
+            found.append((table.c.status, sorted(self.wanted.statuses)))
+        return found
+
+    def newest_of_member(self) -> ScalarSelect[Any]:
+        """Return the newest case that is asked for of the member of a case."""
+        other = cases.alias("other")
+        return (
+            select(other.c.case_id)
+            .where(
+                other.c.member_id == cases.c.member_id,
+                *self.conditions(other),
+                *(column.in_(values) for column, values in self.one_of(other)),
+            )
+            .order_by(*_newest_first(other))
+            .limit(1)
+            .scalar_subquery()
+        )
+
+
+def _merged(
+    columns: Iterable[ColumnElement[Any]],
+    conditions: list[ColumnElement[bool]],
+    one_of: list[tuple[ColumnElement[Any], list[Any]]],
+    limit: int,
+) -> Select[Any]:
+    """Return the statement for the newest cases; each of several values has its own end to read."""
+    chosen = [each_of(values, column) for column, values in one_of]
+    same = [column == each.c.value for (column, _), each in zip(one_of, chosen, strict=True)]
+    newest = (
+        select(*columns)
+        .select_from(cases)
+        .join(members, _same_member)
+        .where(*conditions, *same)
+        .order_by(*_newest_first(cases))
+        .limit(limit)
+    )
+    if not chosen:
+        return newest
+    parts = newest.lateral("newest")
+    return select(parts).select_from(*chosen, parts).order_by(*_newest_first(parts)).limit(limit)
+
+
+def each_of(values: Sequence[Any], column: ColumnElement[Any]) -> TableValuedAlias:
+    """Return a relation of values of a column, called `value`: each is looked up by itself."""
+    array = literal(values, postgresql.ARRAY(column.type))
+    return func.unnest(array).table_valued("value").render_derived()
+
+
+async def _members_found(
     connection: AsyncConnection, tenant_id: UUID, patterns: list[str]
-) -> ColumnElement[bool]:
-    """Return the condition that a case is of a member whom a search finds."""
-    holds = [func.strpos(members.c.search_text, pattern) > 0 for pattern in patterns]
+) -> Sequence[UUID]:
+    """Return the members whom a search finds, up to one more than `FEW`."""
     result = await connection.scalars(
         select(members.c.member_id)
         .where(
             members.c.tenant_id == tenant_id,
             members.c.search_keys.contains(text_keys(tenant_id, "\n".join(patterns))),
-            *holds,
+            _hold(patterns),
         )
         .limit(FEW + 1)
     )
-    member_ids = result.all()
-    if len(member_ids) > FEW:
-        return and_(*holds)
+    return result.all()
+
+
+def _of_members(member_ids: Sequence[UUID]) -> ColumnElement[bool]:
     chosen = literal(member_ids, postgresql.ARRAY(postgresql.UUID(as_uuid=True)))
     return cases.c.member_id == any_(chosen)
 
 
-def _has_newer(principal: Principal, wanted: WantedCases) -> ColumnElement[bool]:
-    newer = cases.alias("newer")
-    return exists().where(
-        *wanted.conditions(principal, newer),
-        newer.c.tenant_id == cases.c.tenant_id,
-        newer.c.member_id == cases.c.member_id,
-        _place(newer) > _place(cases),
-    )
+def _hold(patterns: Iterable[str]) -> ColumnElement[bool]:
+    return and_(*(func.strpos(members.c.search_text, pattern) > 0 for pattern in patterns))
+
+
+_same_member: Final = and_(
+    members.c.tenant_id == cases.c.tenant_id, members.c.member_id == cases.c.member_id
+)
+
+
+def _newest_first(table: FromClause) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return table.c.collection_date.desc(), table.c.case_id.desc()
 
 
 def _place(table: FromClause) -> Any:

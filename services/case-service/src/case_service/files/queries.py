@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.queries import CASE_COLUMNS, case_summary
-from case_service.cases.selection import WantedCases, next_cursor, select_newest, visible
+from case_service.cases.selection import WantedCases, newest_cases, visible
 from case_service.files.views import File, FileSummary, FileTotals
 from case_service.tables import cases
 from case_service.views import Sum
@@ -64,14 +64,13 @@ async def find_file(
     if not totals:
         return None
     wanted = WantedCases(partner_id=partner_id, file_number=file_number)
-    statement = await select_newest(connection, principal, wanted, CASE_COLUMNS, limit, cursor)
-    rows = (await connection.execute(statement)).all()
+    rows, following = await newest_cases(connection, principal, wanted, CASE_COLUMNS, limit, cursor)
     return File(
         partner_id=partner_id,
         file_number=file_number,
         totals=totals[partner_id, file_number],
-        cases=[case_summary(row) for row in rows[:limit]],
-        next=next_cursor(rows, limit),
+        cases=[case_summary(row) for row in rows],
+        next=following,
     )
 
 

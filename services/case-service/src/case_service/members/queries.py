@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.cases.selection import WantedCases, next_cursor, select_newest, visible
+from case_service.cases.selection import WantedCases, each_of, newest_cases, visible
 from case_service.members.views import MemberCase, MemberInCollection
 from case_service.tables import cases, members
 from contracts import Money
@@ -24,17 +24,19 @@ async def list_members(
     cursor: str | None,
 ) -> Page[MemberInCollection]:
     """Return who has a case that is asked for, with all cases; the newest handover first (R20)."""
-    statement = await select_newest(
+    rows, following = await newest_cases(
         connection,
         principal,
         wanted,
-        [*members.c, cases.c.collection_date, cases.c.case_id],
+        [
+            *(members.c.member_id, members.c.studio_id, members.c.name),
+            *(members.c.membership_number, cases.c.collection_date, cases.c.case_id),
+        ],
         limit,
         cursor,
         once_for_each_member=True,
     )
-    rows = (await connection.execute(statement)).all()
-    found = await _cases_of_members(connection, principal, [row.member_id for row in rows[:limit]])
+    found = await _cases_of_members(connection, principal, [row.member_id for row in rows])
     return Page(
         items=[
             MemberInCollection(
@@ -45,18 +47,20 @@ async def list_members(
                 last_handed_over_on=found[row.member_id][0].collection_date,
                 cases=found[row.member_id],
             )
-            for row in rows[:limit]
+            for row in rows
         ],
-        next=next_cursor(rows, limit),
+        next=following,
     )
 
 
 async def _cases_of_members(
     connection: AsyncConnection, principal: Principal, member_ids: list[UUID]
 ) -> dict[UUID, list[MemberCase]]:
+    chosen = each_of(member_ids, cases.c.member_id)
     result = await connection.execute(
         select(cases)
-        .where(visible(principal), cases.c.member_id.in_(member_ids))
+        .join(chosen, cases.c.member_id == chosen.c.value)
+        .where(visible(principal))
         .order_by(cases.c.collection_date.desc(), cases.c.case_id.desc())
     )
     found: defaultdict[UUID, list[MemberCase]] = defaultdict(list)
