@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from case_service.cases.case import Case, Claim, Status
@@ -35,6 +35,15 @@ steps = st.one_of(
     st.tuples(st.just("end"), st.booleans()),
     st.tuples(st.just("change"), amounts, amounts, st.booleans()),
 )
+
+OPEN_IN_TWO_CASES: list[tuple[object, ...]] = [
+    ("pay", Decimal("0.20")),
+    ("end", False),
+    ("hand over",),
+    ("shrink", 0, Decimal("0.08")),
+    ("change", Decimal("0.30"), Decimal("0.05"), False),
+]
+"""Open again on a case that has ended, and open in the one after it."""
 
 
 def occasion(at: datetime = MOMENT) -> Occasion:
@@ -155,6 +164,7 @@ class Life:
 
 
 @given(st.lists(steps, max_size=25))
+@example(OPEN_IN_TWO_CASES)
 def test_whatever_happens_the_sums_stay_right(story: list[tuple[object, ...]]) -> None:
     """Nothing below zero; no more open than is owed; no cent of a payment comes or goes."""
     life = Life()
@@ -168,6 +178,7 @@ def test_whatever_happens_the_sums_stay_right(story: list[tuple[object, ...]]) -
 
 
 @given(st.lists(steps, max_size=25))
+@example(OPEN_IN_TWO_CASES)
 def test_an_echo_changes_nothing(story: list[tuple[object, ...]]) -> None:
     """The same amounts under a higher sequence, after anything that can happen."""
     life = Life()
