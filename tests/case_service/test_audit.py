@@ -173,6 +173,10 @@ FAULTS = {
         ],
         [" stands in: is 2 cases that have not ended, should be at most one"],
     ),
+    "other fees of the partner": (
+        [f"UPDATE payments SET own_fees = 1, booked_own_fees = 2 WHERE payment_id = {FIRST}"],
+        [" own fees: is 1.00, should be 0.00", " booked own fees: is 2.00, should be 0.00"],
+    ),
     "another currency": (
         ["UPDATE cases SET currency = 'CHF' WHERE open = 11.00"],
         [" currency: is CHF, should be EUR", " other currencies: is true, should be false"],
@@ -220,7 +224,7 @@ async def a_ledger(world: World) -> MemberHandedOverV1:
         paid(case, "5.00"),
         paid(case, "10.00", "P-2"),
         corrected(case, "7.00", "P-2"),
-        corrected(case, "9.00", "P-2"),
+        corrected(case, "9.00", "P-2", fees="1.50"),
         file_number_assigned(case, "AZ-1"),
         snapshot(case, second, amount="10.00", paid="1.00"),
     )

@@ -103,8 +103,12 @@ _PAYMENTS: Final = f"""
     FULL JOIN ({PAYMENTS}) AS entries USING (tenant_id, case_id, payment_id)
     FULL JOIN (
         SELECT tenant_id, case_id, CAST(details ->> 'payment_id' AS uuid) AS payment_id,
-               count(*) AS times, min(CAST(posting_id AS text)) AS posting_id
-        FROM history WHERE {IN_RANGE} AND kind = 'PAYMENT_BOOKED'
+               count(*) FILTER (WHERE kind = 'PAYMENT_BOOKED') AS times,
+               min(CAST(posting_id AS text)) AS posting_id,
+               min(details ->> 'own_fees') AS booked_own_fees,
+               (array_agg(coalesce(details ->> 'own_fees_after', details ->> 'own_fees')
+                          ORDER BY item_number DESC))[1] AS own_fees
+        FROM history WHERE {IN_RANGE} AND kind IN ('PAYMENT_BOOKED', 'FEES_CORRECTED')
         GROUP BY tenant_id, case_id, details ->> 'payment_id'
     ) AS told USING (tenant_id, case_id, payment_id)
     CROSS JOIN LATERAL (VALUES
@@ -117,6 +121,8 @@ _PAYMENTS: Final = f"""
         (' unallocated', CAST(kept.unallocated AS text), CAST(entries.unallocated AS text)),
         (' paid out', CAST(kept.paid_out AS text), CAST(entries.paid_out AS text)),
         (' shortfall', CAST(kept.shortfall AS text), CAST(entries.shortfall AS text)),
+        (' own fees', CAST(kept.own_fees AS text), told.own_fees),
+        (' booked own fees', CAST(kept.booked_own_fees AS text), told.booked_own_fees),
         (' currency', kept.currency, entries.currency)
     ) AS compared (what, kept, recomputed)
     WHERE compared.kept <> compared.recomputed
