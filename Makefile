@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 MEMBERS ?= 1000
+RUNS ?= 1000
+SEED ?= 0
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -11,7 +13,7 @@ SERVICES := $(notdir $(sort $(wildcard services/*)))
 TYPED := $(MEMBER_PACKAGES:%=%/src) docs tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench format lock openapi test-containers
+.PHONY: help demo up test check prove bench format lock openapi test-containers
 .DELETE_ON_ERROR:
 
 help: ## Lists the targets.
@@ -42,6 +44,9 @@ check: $(READY)
 
 test-containers: $(READY) ## The stack with PostgreSQL and Kafka in containers; needs a Docker engine.
 	LOCAL_STACK_ENGINE=containers $(BIN)/pytest -s tests/local_stack/containers.py
+
+prove: $(READY) ## Holds case-service against a plain model in many random runs (RUNS=1000, SEED=0).
+	RUNS=$(RUNS) SEED=$(SEED) $(BIN)/pytest --verbose --numprocesses 2 tests/case_service/test_model.py
 
 bench: $(READY) ## Measures the hot paths.
 	$(BIN)/python -m pytest -s tests/benchmarks/*.py

@@ -183,7 +183,7 @@ class Model:
         part = min(less, payment.unallocated)
         payment.unallocated -= part
         less -= part
-        for place in list(given or reversed(payment.shares)):
+        for place in list(reversed(payment.shares) if given is None else given):
             part = min(payment.shares[place], less if given is None else given[place])
             payment.shares[place] -= part
             self.cases[place[0]].open[place[1]] += part

@@ -1,6 +1,6 @@
 """A team that subscribes to collection.case.v1 and knows nothing else of this service."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from decimal import Decimal
 from uuid import UUID
 
@@ -37,7 +37,9 @@ class Subscriber:
         self.unallocated: Counter[UUID] = Counter()
         self.owners: dict[UUID, UUID] = {}
         """The case of each payment."""
-        self.case_open: defaultdict[UUID, int] = defaultdict(int)
+        self.untold: set[Place] = set()
+        """Claims of ended cases that were open again, and went into another case: no event says
+        that."""
 
     def hear(self, event: Event) -> None:
         """Take in an event; what it says of the state before must be what was heard before."""
@@ -73,7 +75,8 @@ class Subscriber:
                 assert self.unallocated[event.payment_id] == cents(event.unallocated)
             case CaseClaimChangedV1():
                 place = (event.case_id, event.claim_id)
-                assert self.open.get(place, cents(event.open_before)) == cents(event.open_before)
+                if place in self.open and place not in self.untold:
+                    assert self.open[place] == cents(event.open_before)
                 self.open[place] = cents(event.open)
                 if event.case_id in self.status:
                     self._check_open(event.case_id, event.case_open)
@@ -116,8 +119,9 @@ class Subscriber:
         self.status[case_id] = status
 
     def _check_open(self, case_id: UUID, told: Money) -> None:
-        mine = [amount for (case, _), amount in self.open.items() if case == case_id]
-        assert sum(mine) == cents(told)
+        mine = {place: amount for place, amount in self.open.items() if place[0] == case_id}
+        if not self.untold & mine.keys():
+            assert sum(mine.values()) == cents(told)
 
 
 def cents(money: Money) -> int:
