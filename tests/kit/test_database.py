@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import asyncpg
@@ -15,11 +16,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 
 from kit import plumbing
-from kit.database import Database, is_temporary, pending, sqlstate, upgrade
+from kit.database import Database, copy_rows, is_temporary, pending, sqlstate, upgrade
 from tests.kit.conftest import PLUMBING_MIGRATION, Migrations
 
 INSERT = text("INSERT INTO inbox (source, id) VALUES ('/tests', :id)")
 COUNT = text("SELECT count(*) FROM inbox")
+
+COLUMNS = ("source", "id")
 
 SLOW_MIGRATION = """
 from alembic import op
@@ -176,6 +179,62 @@ async def test_going_on_after_a_lost_connection_is_temporary(database: Database)
                 await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
             await connection.execute(text("SELECT 1"))
     assert is_temporary(caught.value)
+
+
+async def test_copied_rows_are_part_of_the_transaction(database: Database) -> None:
+    rows = [("/tests", str(number)) for number in range(1_000)]
+    with pytest.raises(ValueError, match="on purpose"):
+        async with database.begin() as connection:
+            await connection.execute(INSERT, {"id": "first"})
+            await copy_rows(connection, "inbox", COLUMNS, rows)
+            assert await connection.scalar(COUNT) == 1_001
+            raise ValueError("on purpose")
+    async with database.begin() as connection:
+        assert await connection.scalar(COUNT) == 0
+        await copy_rows(connection, "inbox", COLUMNS, rows)
+    async with database.connect() as connection:
+        assert await connection.scalar(COUNT) == 1_000
+
+
+async def test_rows_are_not_copied_outside_of_a_transaction(database: Database) -> None:
+    async with database.begin() as connection:
+        with pytest.raises(AssertionError, match="before the transaction"):
+            await copy_rows(connection, "inbox", COLUMNS, [("/tests", "early")])
+    async with database.connect() as connection:
+        assert await connection.scalar(COUNT) == 0
+
+
+async def test_copied_rows_that_break_a_rule_are_not_temporary(database: Database) -> None:
+    with pytest.raises(asyncpg.UniqueViolationError) as caught:
+        async with database.begin() as connection:
+            await connection.execute(INSERT, {"id": "twice"})
+            await copy_rows(connection, "inbox", COLUMNS, [("/tests", "twice")])
+    assert sqlstate(caught.value) == "23505"
+    assert not is_temporary(caught.value)
+    with pytest.raises(TypeError) as wrong_type:
+        async with database.begin() as connection:
+            await connection.execute(INSERT, {"id": "first"})
+            await copy_rows(connection, "inbox", COLUMNS, [("/tests", 1)])
+    assert not is_temporary(wrong_type.value)
+    await database.ping()
+
+
+async def test_a_connection_that_is_lost_while_rows_are_copied_is_temporary(
+    database: Database,
+) -> None:
+    async def rows(pid: int) -> AsyncIterator[tuple[str, str]]:
+        yield "/tests", "first"
+        async with database.begin() as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        for number in range(100_000):
+            yield "/tests", str(number)
+
+    with pytest.raises((DBAPIError, asyncpg.PostgresError, OSError)) as caught:
+        async with database.begin() as connection:
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+            await copy_rows(connection, "inbox", COLUMNS, rows(pid))
+    assert is_temporary(caught.value)
+    await database.ping()
 
 
 async def test_processes_that_start_at_once_migrate_once(

@@ -2,10 +2,11 @@
 
 import asyncio
 import importlib.resources
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -94,6 +95,28 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+async def copy_rows(
+    connection: AsyncConnection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]],
+) -> None:
+    """Add rows to a table by COPY, which takes half of what an INSERT of many rows does.
+
+    Raises what asyncpg raises: for a broken rule `asyncpg.PostgresError`, which `sqlstate` knows.
+    SQLAlchemy begins a transaction with its first statement, so there must have been one.
+    """
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(raw, asyncpg.Connection)
+    assert raw.is_in_transaction(), "rows would be there before the transaction is committed"
+    try:
+        await raw.copy_records_to_table(table, columns=columns, records=rows)
+    except asyncpg.InterfaceError as error:
+        if raw.is_closed():
+            raise ConnectionResetError("the connection to the database was lost") from error
+        raise
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -44,7 +44,8 @@ async def publish(
 ) -> list[UUID]:
     """Add events to the outbox within the caller's transaction; the relay sends them on.
 
-    Returns the ids under which they are published (`ce_id`), in their order. Raises `ValueError` for an event larger than its topic takes: it would stop the relay for ever.
+    Returns the ids under which they are published (`ce_id`), in their order. Raises `ValueError`
+    for an event larger than its topic takes: it would stop the relay for ever.
     """
     time = now()
     rows: list[Row] = []

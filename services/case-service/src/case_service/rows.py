@@ -1,7 +1,8 @@
-"""Sets of rows on their way into SQL: as one JSON document for each statement, however many."""
+"""Sets of rows on their way into SQL: each in one statement, however many they are."""
 
 import json
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -13,12 +14,12 @@ from sqlalchemy import (
     cast,
     column,
     func,
-    insert,
     literal,
-    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.database import copy_rows
 
 Values = dict[str, Any]
 """A row: each column by its name. All rows of one set have the same columns."""
@@ -27,7 +28,9 @@ Values = dict[str, Any]
 def given(table: Table, rows: Sequence[Values]) -> TableValuedAlias:
     """Return `rows`, in their order, as a relation with the types of the table's columns.
 
-    Decimals, dates and ids travel as text, so nothing is lost. There must be at least one row.
+    They travel as one JSON document: the planner expects few rows of it, and looks them up by their
+    ids, also where it made its plan while the tables were still empty. Decimals, dates and ids
+    travel as text, so nothing is lost. There must be at least one row.
     """
     columns = [column(name, table.c[name].type) for name in rows[0]]
     document = cast(literal(json.dumps(rows, default=str), Text), JSONB)
@@ -41,7 +44,10 @@ def same(table: Table, relation: TableValuedAlias, names: Iterable[str]) -> Colu
 
 
 async def insert_rows(connection: AsyncConnection, table: Table, rows: Sequence[Values]) -> None:
-    """Add rows to a table, in their order."""
+    """Add rows of at least two columns to a table, in their order; they must be new.
+
+    There must have been a statement before in this transaction.
+    """
     if rows:
-        new = select(given(table, rows))
-        await connection.execute(insert(table).from_select(list(rows[0]), new))
+        columns = list(rows[0])
+        await copy_rows(connection, table.name, columns, map(itemgetter(*columns), rows))

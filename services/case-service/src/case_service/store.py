@@ -6,6 +6,7 @@ is several verbs in one transaction: should two such batches meet, PostgreSQL en
 handled again.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -95,8 +96,8 @@ async def _update_payments(connection: AsyncConnection, changed: Sequence[Paymen
 
 async def enter_members(connection: AsyncConnection, rows: Sequence[Values]) -> None:
     """Enter members as at their latest handover, and lock them; `rows` has each once."""
-    ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["member_id"]))
-    new = postgresql.insert(members).from_select(list(rows[0]), select(given(members, ordered)))
+    ordered = select(given(members, rows)).order_by("tenant_id", "member_id")
+    new = postgresql.insert(members).from_select(list(rows[0]), ordered)
     await connection.execute(
         new.on_conflict_do_update(
             index_elements=["tenant_id", "member_id"],
@@ -360,7 +361,7 @@ def _history_row(item: HistoryItem, event_ids: Sequence[UUID]) -> Values:
     return {
         "case_id": item.case_id,
         "kind": item.kind,
-        "details": item.details,
+        "details": json.dumps(item.details),
         "posting_id": item.posting_id,
         "event_ids": [event_ids[event] for event in item.events],
         **_occasion_columns(item.occasion),

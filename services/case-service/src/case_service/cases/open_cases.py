@@ -63,9 +63,9 @@ async def open_cases(
         connection,
         [_case_row(case, event) for case, (event, _) in zip(cases, new, strict=True)],
         [
-            _claim_row(case, claim)
+            _claim_row(case, claim, handed_over_claim)
             for case, (event, _) in zip(cases, new, strict=True)
-            for claim in event.claims
+            for claim, handed_over_claim in zip(case.claims, event.claims, strict=True)
         ],
     )
     await store.record(connection, journal)
@@ -247,8 +247,7 @@ def _case_row(case: Case, event: MemberHandedOverV1) -> Values:
     }
 
 
-def _claim_row(case: Case, handed_over: HandoverClaim) -> Values:
-    claim = case.claim(handed_over.claim_id)
+def _claim_row(case: Case, claim: Claim, handed_over: HandoverClaim) -> Values:
     return {
         **store.balance_row(case, claim),
         "voucher_id": handed_over.voucher_id,

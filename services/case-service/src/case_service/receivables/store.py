@@ -40,10 +40,10 @@ async def take_in(
     Returns what was known before of the claims that were known and are newer now, and those that
     came in another currency; all with the currency.
     """
-    order = ("tenant_id", "claim_id", "sequence")
-    new = given(claims, sorted(rows, key=lambda row: tuple(row[name] for name in order)))
+    new = given(claims, rows)
+    ordered = select(new).order_by("tenant_id", "claim_id", "sequence")
     await connection.execute(
-        postgresql.insert(claims).from_select(list(rows[0]), select(new)).on_conflict_do_nothing()
+        postgresql.insert(claims).from_select(list(rows[0]), ordered).on_conflict_do_nothing()
     )
     is_newer = and_(claims.c.sequence < new.c.sequence, claims.c.currency == new.c.currency)
     result = await connection.execute(
@@ -77,8 +77,8 @@ async def hold_claims(
 
     What was not known before is entered as `rows` say; what is known stays as it is.
     """
-    ordered = sorted(rows, key=lambda row: (row["tenant_id"], row["claim_id"]))
-    new = postgresql.insert(claims).from_select(list(rows[0]), select(given(claims, ordered)))
+    ordered = select(given(claims, rows)).order_by("tenant_id", "claim_id")
+    new = postgresql.insert(claims).from_select(list(rows[0]), ordered)
     result = await connection.execute(
         new.on_conflict_do_update(
             index_elements=list(_KEY), set_={"sequence": claims.c.sequence}
