@@ -1,7 +1,8 @@
 """What one transaction does to its cases: all that is written down, and all that is published.
 
-Pure: `store.save` writes it. There is one method for each thing that can happen to a case, so that
-ledger, history and events never tell different stories. Each expects that the case has it already.
+Pure: `store.save` writes it. There is one method for each thing that can happen to a case, and one
+function in `payment_journal.py` for each that can happen to a payment, so that ledger, history and
+events never tell different stories. Each expects that the case has it already.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,9 +23,9 @@ from case_service.ledger.entry import (
     Occasion,
     Payment,
 )
-from case_service.ledger.events import ClaimFacts, Outcome, ReallocationReason
+from case_service.ledger.events import ClaimFacts
 from case_service.ledger.posting import Line
-from case_service.payments.allocation import NOTHING, Allocation, Share
+from case_service.payments.allocation import NOTHING
 from contracts import Event
 from kit.ids import new_id
 from kit.trace import Cause
@@ -44,7 +45,7 @@ class Journal:
 
     def handed_over(self, case: Case, occasion: Occasion) -> None:
         """Write down what each claim starts with."""
-        posted = self._post(
+        posted = self.post(
             case,
             EntryKind.HANDED_OVER,
             posting.handed_over(case),
@@ -52,17 +53,17 @@ class Journal:
             occasion,
             with_nothing=True,
         )
-        self._tell(case, HistoryKind.HANDED_OVER, occasion, posted, open=case.open)
+        self.tell(case, HistoryKind.HANDED_OVER, occasion, posted, open=case.open)
 
     def opened(self, case: Case, occasion: Occasion) -> None:
         """The partner works the case from now on."""
         event = events.opened(case, occasion)
-        self._tell(case, HistoryKind.OPENED, occasion, None, event, open=case.open)
+        self.tell(case, HistoryKind.OPENED, occasion, None, event, open=case.open)
 
     def rejected(self, case: Case, occasion: Occasion) -> None:
         """The partner refused the case, for the reason that it holds."""
         posted = self._let_go(case, occasion)
-        self._tell(
+        self.tell(
             case,
             HistoryKind.REJECTED,
             occasion,
@@ -74,7 +75,7 @@ class Journal:
 
     def file_number_set(self, case: Case, previous: str | None, occasion: Occasion) -> None:
         """The case has a file number, the first or another one."""
-        self._tell(
+        self.tell(
             case,
             HistoryKind.FILE_NUMBER_SET,
             occasion,
@@ -86,163 +87,7 @@ class Journal:
 
     def commented(self, case: Case, occasion: Occasion) -> None:
         """Staff noted something."""
-        self._tell(case, HistoryKind.COMMENTED, occasion)
-
-    def payment_booked(self, case: Case, payment: Payment, occasion: Occasion) -> None:
-        """A payment was booked."""
-        self.new_payments.append(payment)
-        posted = self._post(
-            case,
-            EntryKind.PAYMENT_SHARE,
-            posting.payment_booked(payment),
-            payment.booking_date,
-            occasion,
-            with_nothing=not payment.amount,
-        )
-        self._tell(
-            case,
-            HistoryKind.PAYMENT_BOOKED,
-            occasion,
-            posted,
-            events.payment_booked(case, payment, occasion),
-            payment_id=payment.payment_id,
-            amount=payment.amount,
-            own_fees=payment.own_fees,
-            unallocated=payment.allocation.unallocated,
-            booking_date=payment.booking_date,
-            partner_reference=payment.partner_reference,
-        )
-
-    def payment_reduced(
-        self,
-        holders: Sequence[Case],
-        payment: Payment,
-        before: Decimal,
-        taken: Allocation,
-        shortfall: Decimal,
-        booking_date: date,
-        occasion: Occasion,
-    ) -> None:
-        """A payment shrank to `payment.amount`.
-
-        `holders` are its own case, first, and the others that had shares of it. Each tells its own
-        part: what `before` is to the first is what the first left to the next.
-        """
-        self.changed_payments[payment.payment_id] = payment
-        posted = self._post(
-            holders[0],
-            EntryKind.PAYMENT_REDUCTION,
-            posting.payment_reduced(payment, taken, shortfall),
-            booking_date,
-            occasion,
-        )
-        for case in holders:
-            shares = tuple(share for share in taken.shares if share.case_id == case.case_id)
-            is_own = case is holders[0]
-            part = sum((share.amount for share in shares), NOTHING)
-            if is_own:
-                part += taken.unallocated + shortfall
-            if not part and len(holders) > 1:
-                continue
-            reduction_id = new_id()
-            event = events.payment_reduced(
-                case,
-                payment.payment_id,
-                reduction_id,
-                (before, before - part),
-                shares,
-                shortfall if is_own else NOTHING,
-                booking_date,
-                occasion,
-            )
-            self._tell(
-                case,
-                HistoryKind.PAYMENT_REDUCED,
-                occasion,
-                posted,
-                event,
-                reduction_id=reduction_id,
-                payment_id=payment.payment_id,
-                amount_before=before,
-                amount_after=before - part,
-                booking_date=booking_date,
-                shortfall=shortfall if is_own and shortfall else None,
-            )
-            before -= part
-
-    def surplus_arose(
-        self,
-        case: Case,
-        own: Case,
-        payment: Payment,
-        taken: tuple[Share, ...],
-        day: date,
-        occasion: Occasion,
-    ) -> None:
-        """Shares of a payment left claims of `case`, which are less than was paid on them.
-
-        They stand as unallocated on the payment's `own` case.
-        """
-        lines = posting.surplus(payment, taken)
-        posted = self._post(case, EntryKind.SURPLUS, lines, day, occasion)
-        self._reallocated(case, own, payment, "CLAIM_CHANGED", posted, day, occasion, taken=taken)
-
-    def shares_given(
-        self,
-        case: Case,
-        own: Case,
-        payment: Payment,
-        given: tuple[Share, ...],
-        day: date,
-        occasion: Occasion,
-    ) -> None:
-        """Money of a payment that was unallocated on its `own` case went to claims of `case`."""
-        lines = posting.shares_given(payment, given)
-        posted = self._post(case, EntryKind.PAYMENT_SHARE, lines, day, occasion)
-        self._reallocated(case, own, payment, "SETTLED", posted, day, occasion, given=given)
-
-    def paid_out(
-        self,
-        case: Case,
-        payment: Payment,
-        amount: Decimal,
-        outcome: Outcome,
-        day: date,
-        occasion: Occasion,
-    ) -> None:
-        """Unallocated money of a payment was paid back to the partner, or given to the debtor."""
-        self.changed_payments[payment.payment_id] = payment
-        lines = posting.paid_out(payment, amount)
-        posted = self._post(case, EntryKind.PAID_OUT, lines, day, occasion)
-        settlement_id = new_id()
-        self._tell(
-            case,
-            HistoryKind.UNALLOCATED_SETTLED,
-            occasion,
-            posted,
-            events.unallocated_settled(
-                case, payment, settlement_id, outcome, amount, day, occasion
-            ),
-            settlement_id=settlement_id,
-            payment_id=payment.payment_id,
-            outcome=outcome,
-            amount=amount,
-            booking_date=day,
-        )
-
-    def fees_corrected(
-        self, case: Case, payment: Payment, before: Decimal, occasion: Occasion
-    ) -> None:
-        """What the partner kept for itself was another amount; nothing that is owed changes."""
-        self.changed_payments[payment.payment_id] = payment
-        self._tell(
-            case,
-            HistoryKind.FEES_CORRECTED,
-            occasion,
-            payment_id=payment.payment_id,
-            own_fees_before=before,
-            own_fees_after=payment.own_fees,
-        )
+        self.tell(case, HistoryKind.COMMENTED, occasion)
 
     def claim_changed(
         self,
@@ -265,10 +110,10 @@ class Journal:
             lines = posting.claims_changed(
                 case, [(claim.claim_id, difference)], Account.RECEIVABLES
             )
-            self._post(case, kind, lines, day, occasion, posting_id=posted)
+            self.post(case, kind, lines, day, occasion, posting_id=posted)
         open_before = claim.open - sum(parts)
         event = events.claim_changed(case, claim, before, after, open_before, occasion)
-        self._tell(
+        self.tell(
             case,
             HistoryKind.CLAIM_CHANGED,
             occasion,
@@ -290,7 +135,7 @@ class Journal:
         """Claims that an ended case had released open again by these parts, to be paid there."""
         self.cases[case.key] = case
         lines = posting.claims_changed(case, parts, Account.RECEIVABLES)
-        self._post(case, EntryKind.RELEASED, lines, day, occasion)
+        self.post(case, EntryKind.RELEASED, lines, day, occasion)
 
     def handed_over_again(
         self, case: Case, parts: Sequence[tuple[UUID, Decimal]], day: date, occasion: Occasion
@@ -299,15 +144,15 @@ class Journal:
         lines = posting.claims_changed(
             case, ((claim_id, -amount) for claim_id, amount in parts), Account.RECEIVABLES
         )
-        posted = self._post(case, EntryKind.RELEASED, lines, day, occasion)
+        posted = self.post(case, EntryKind.RELEASED, lines, day, occasion)
         amount = sum((amount for _, amount in parts), NOTHING)
-        self._tell(case, HistoryKind.HANDED_OVER_AGAIN, occasion, posted, amount=amount)
+        self.tell(case, HistoryKind.HANDED_OVER_AGAIN, occasion, posted, amount=amount)
 
     def closed(self, case: Case, occasion: Occasion) -> None:
         """The case was closed, for the reason and with the result that it holds."""
         posted = self._let_go(case, occasion)
         reversed_ = case.close_reason is CloseReason.RUN_REVERSED
-        self._tell(
+        self.tell(
             case,
             HistoryKind.CLOSED,
             occasion,
@@ -324,7 +169,7 @@ class Journal:
     def cancelled(self, case: Case, occasion: Occasion) -> None:
         """The case was taken back from the partner."""
         posted = self._let_go(case, occasion)
-        self._tell(
+        self.tell(
             case,
             HistoryKind.CANCELLED,
             occasion,
@@ -337,7 +182,7 @@ class Journal:
     def dunning_level_reset(self, case: Case, occasion: Occasion) -> None:
         """The member's dunning level is to start again; `case` is its last one that closed."""
         event = events.dunning_level_reset(case, occasion)
-        self._tell(case, HistoryKind.DUNNING_LEVEL_RESET, occasion, None, event)
+        self.tell(case, HistoryKind.DUNNING_LEVEL_RESET, occasion, None, event)
 
     def _let_go(self, case: Case, occasion: Occasion) -> UUID | None:
         """Post what a case that has just ended wrote off, or released."""
@@ -349,38 +194,9 @@ class Journal:
             for claim in case.claims
         ]
         lines = posting.claims_changed(case, parts, against)
-        return self._post(case, kind, lines, case.day(occasion.at), occasion)
+        return self.post(case, kind, lines, case.day(occasion.at), occasion)
 
-    def _reallocated(
-        self,
-        case: Case,
-        own: Case,
-        payment: Payment,
-        reason: ReallocationReason,
-        posted: UUID | None,
-        day: date,
-        occasion: Occasion,
-        *,
-        taken: tuple[Share, ...] = (),
-        given: tuple[Share, ...] = (),
-    ) -> None:
-        self.changed_payments[payment.payment_id] = payment
-        reallocation_id = new_id()
-        event = events.payment_reallocated(
-            case, payment, reallocation_id, reason, day, occasion, taken=taken, given=given
-        )
-        details = {
-            "reallocation_id": reallocation_id,
-            "payment_id": payment.payment_id,
-            "reason": reason,
-            "amount": sum((share.amount for share in (*taken, *given)), NOTHING),
-            "booking_date": day,
-        }
-        self._tell(case, HistoryKind.PAYMENT_REALLOCATED, occasion, posted, event, **details)
-        if own is not case:  # what is unallocated changed there, which the event says as well
-            self._tell(own, HistoryKind.PAYMENT_REALLOCATED, occasion, posted, **details)
-
-    def _post(
+    def post(
         self,
         case: Case,
         kind: EntryKind,
@@ -418,7 +234,7 @@ class Journal:
         )
         return posting_id
 
-    def _tell(
+    def tell(
         self,
         case: Case,
         kind: HistoryKind,

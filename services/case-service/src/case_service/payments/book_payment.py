@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from case_service import store
 from case_service.cases.case import Case
 from case_service.cases.reports import Unacceptable, Verdict, apply_reports, lock_reported
+from case_service.ledger import payment_journal
 from case_service.ledger.entry import AllocationKind, Occasion, Payment
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import (
@@ -156,7 +157,7 @@ def enter_payment(
         corrects=corrects,
     )
     case.book(payment.allocation)
-    journal.payment_booked(case, payment, occasion)
+    payment_journal.payment_booked(journal, case, payment, occasion)
     return payment
 
 

@@ -15,6 +15,7 @@ from case_service.cases.reports import (
     lock_reported_members,
     payment_thing,
 )
+from case_service.ledger import payment_journal
 from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import NOTHING
@@ -96,4 +97,4 @@ def _correct_fees(
     before = payment.own_fees
     if own_fees != before:
         payment.own_fees = own_fees
-        journal.fees_corrected(case, payment, before, occasion)
+        payment_journal.fees_corrected(journal, case, payment, before, occasion)

@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 from case_service.cases.case import Case, Claim, Key, Status
+from case_service.ledger import payment_journal
 from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.events import ClaimFacts, Outcome
 from case_service.ledger.journal import Journal
@@ -73,7 +74,9 @@ def pay_out(
     payment.allocation = payment.allocation.without_surplus(amount.amount)
     payment.paid_out += amount.amount
     case.unallocated -= amount.amount
-    journal.paid_out(case, payment, amount.amount, outcome, case.day(occasion.at), occasion)
+    payment_journal.paid_out(
+        journal, case, payment, amount.amount, outcome, case.day(occasion.at), occasion
+    )
 
 
 def _check(
@@ -129,4 +132,4 @@ def _give(
         case.claim(share.claim_id).pay(share.amount)
         own.unallocated -= share.amount
     payment.allocation = payment.allocation.plus(given)
-    journal.shares_given(case, own, payment, given, day, occasion)
+    payment_journal.shares_given(journal, case, own, payment, given, day, occasion)

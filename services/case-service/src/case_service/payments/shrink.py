@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 from case_service.cases.case import Case, Key
+from case_service.ledger import payment_journal
 from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import Allocation, take_back_newest_first
@@ -38,6 +39,6 @@ def shrink(
     payment.amount -= amount
     payment.shortfall += shortfall
     payment.allocation = payment.allocation.minus(taken)
-    journal.payment_reduced(
-        list(holders.values()), payment, before, taken, shortfall, booking_date, occasion
+    payment_journal.payment_reduced(
+        journal, list(holders.values()), payment, before, taken, shortfall, booking_date, occasion
     )

@@ -21,6 +21,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from case_service.cases.case import Case, Key
+from case_service.ledger import payment_journal
 from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
@@ -71,6 +72,8 @@ def change_claim(
     `holders` are its cases, the newest first, `payments` those with a share on it, the last booked
     first, and `cases` all cases of the members concerned; all are locked.
     """
+    if replace(change.before, sequence=change.after.sequence) == change.after:
+        return
     claim_id, owed = change.key[1], change.after.owed
     collected = sum((case.claim(claim_id).collected for case in holders), NOTHING)
     _free_surplus(cases, payments, collected - owed, change, journal)
@@ -126,4 +129,6 @@ def _free_surplus(
             left = payment.allocation.minus(Allocation((part,), NOTHING))
             payment.allocation = Allocation(left.shares, left.unallocated + part.amount)
             day = case.day(change.occasion.at)
-            journal.surplus_arose(case, own, payment, (part,), day, change.occasion)
+            payment_journal.surplus_arose(
+                journal, case, own, payment, (part,), day, change.occasion
+            )
