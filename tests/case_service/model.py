@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -110,9 +110,11 @@ class Model:
     def learn(self, facts: dict[UUID, Facts]) -> None:
         """Take in what is newer than what is known of claims; their cases follow."""
         for claim, new in facts.items():
-            if claim not in self.facts or new.sequence > self.facts[claim].sequence:
+            known = self.facts.get(claim, Facts(-1, -1))
+            if new.sequence > known.sequence:
                 self.facts[claim] = new
-                self._follow(claim)
+                if replace(known, sequence=new.sequence) != new:
+                    self._follow(claim)
 
     def _follow(self, claim: UUID) -> None:
         surplus = self.collected(claim) - self.owed(claim)
@@ -171,9 +173,9 @@ class Model:
         case = holders[case_id]
         if any(each.status in LIVE for each in holders.values()):
             return case.open[claim]
-        again = sum(each.open[claim] for each in holders.values()) - case.open[claim]
-        unpaid = self.owed(claim) - self.collected(claim) - again
-        return max(case.open[claim], min(case.open[claim] + case.released[claim], unpaid))
+        gone = sum(each.open[claim] + each.written_off[claim] for each in holders.values())
+        unpaid = self.owed(claim) - self.collected(claim) - gone
+        return case.open[claim] + max(min(case.released[claim], unpaid), 0)
 
     def reduce(
         self, payment: Payment, less: int, given: dict[tuple[UUID, UUID], int] | None = None

@@ -51,10 +51,10 @@ class Staff:
             payment = self.model.pay(case_id, booked, shares)
             if reference is not None:
                 self.model.references[case_id, reference] = [payment]
-                self.model.arrived([("payment", case_id, reference)])
         if closing:
             self.model.close(case_id)
         if reference is not None:
+            self.model.arrived([("payment", case_id, reference)])
             self.tenant.let_time_pass()
 
     def _answer_to_payment(

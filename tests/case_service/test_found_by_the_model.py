@@ -5,8 +5,18 @@ from collections.abc import Callable
 import pytest
 
 from contracts import Event, MemberHandedOverV1
-from tests.case_service.receivables import snapshot
-from tests.case_service.world import World, claim, euros, handover, paid, reversal, run_rejected
+from tests.case_service.receivables import money_of, snapshot
+from tests.case_service.world import (
+    World,
+    claim,
+    closed,
+    corrected,
+    euros,
+    handover,
+    paid,
+    reversal,
+    run_rejected,
+)
 
 
 @pytest.mark.parametrize(("said", "status"), [(run_rejected, "REJECTED"), (reversal, "CLOSED")])
@@ -30,4 +40,24 @@ async def test_a_payment_of_fees_alone_has_entries_as_any_other(world: World) ->
     case = await world.open(claim("10.00"))
     await world.deliver(paid(case, "0.00", own_fees=euros("5.00")))
 
+    assert await world.differences() == []
+
+
+async def test_an_echo_changes_nothing_on_a_claim_of_which_much_was_given_up(world: World) -> None:
+    """More was given up before than is left, and a payment opened the claim again since."""
+    await world.ask("PUT", "/settings", {"residual_on_closing": "WRITTEN_OFF"})
+    owed = claim("100.00")
+    first = await world.open(owed)
+    await world.deliver(paid(first, "60.00"), closed(first))
+    await world.deliver(snapshot(first, amount="120.00"))
+    again = owed.model_copy(update={"amount": euros("120.00"), "snapshot_sequence": 2})
+    case = await world.open(again, member_id=first.member_id)
+    await world.deliver(paid(case, "20.00"))
+    await world.deliver(snapshot(case, amount="80.00", sequence=3))
+    await world.deliver(corrected(case, "0.00"))
+    assert (await money_of(world, case))["open"] == "20.00"
+
+    await world.deliver(snapshot(case, amount="80.00", sequence=4))
+
+    assert (await money_of(world, case))["open"] == "20.00"
     assert await world.differences() == []
