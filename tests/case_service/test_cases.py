@@ -15,7 +15,6 @@ from tests.case_service.world import (
     accepted,
     claim,
     closed,
-    debtor,
     euros,
     handover,
     open_amounts,
@@ -172,35 +171,6 @@ async def test_a_case_that_waits_cannot_be_closed_or_cancelled(world: World) -> 
     for end in ("closure", "cancellation"):
         answer = await world.ask("POST", f"/cases/{case.case_id}/{end}", {"comment": "nein"})
         assert answer.status_code == 409
-
-
-async def test_the_members_overview_shows_everyone_ever_handed_over(world: World) -> None:
-    """R20."""
-    first = await world.open()
-    with_second_line = debtor(first.member_id, name2="Zweigstelle")
-    second = await world.open(member_id=first.member_id, debtor=with_second_line)
-    minor = new_id()
-    guardian = debtor(
-        minor,
-        name1="Vormund",
-        liable_person="LEGAL_GUARDIAN",
-        represented_member_name="Kim Klein",
-        membership_number="0007",
-    )
-    await world.open(member_id=minor, debtor=guardian)
-
-    page = (await world.ask("GET", "/members?limit=1")).json()
-    rest = (await world.ask("GET", f"/members?cursor={page['next']}")).json()
-
-    shown = {each["member_id"]: each for each in page["items"] + rest["items"]}
-    assert shown[str(minor)]["name"] == "Kim Klein"
-    assert shown[str(minor)]["membership_number"] == "0007"
-    assert shown[str(first.member_id)]["name"] == "Zoë Müller"
-    cases = shown[str(first.member_id)]["cases"]
-    assert {each["case_id"] for each in cases} == {str(first.case_id), str(second.case_id)}
-    assert cases[0]["collection_date"] == "2026-03-02"
-    assert cases[0]["handed_over"]["amount"] == "30.00"
-    assert rest["next"] is None
 
 
 async def test_a_handover_that_comes_twice_makes_one_case(world: World) -> None:
