@@ -328,7 +328,9 @@ class CaseService(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("part", range(-(-RUNS // RUNS_OF_A_DATABASE)), ids="seed-{}".format)
+@pytest.mark.parametrize(
+    "part", range(-(-RUNS // RUNS_OF_A_DATABASE)), ids=lambda part: f"seed-{SEED + part}"
+)
 async def test_case_service_does_what_a_plain_model_does(world: World, part: int) -> None:
     """Each example is a tenant of its own; its thread leaves the loop to the service."""
     CaseService.prototype, CaseService.loop = world, asyncio.get_running_loop()
