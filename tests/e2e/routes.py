@@ -86,6 +86,8 @@ ROUTES = [
     Route("case-service", "GET", "/v1/cases", READ),
     Route("case-service", "GET", "/v1/cases/{case_id}", READ),
     Route("case-service", "GET", "/v1/cases/{case_id}/history", READ),
+    Route("case-service", "GET", "/v1/cases/{case_id}/comments", READ),
+    Route("case-service", "POST", "/v1/cases/{case_id}/comments", MANAGE, {"comment": "verzogen"}),
     Route(
         "case-service", "PUT", "/v1/cases/{case_id}/file-number", MANAGE, {"file_number": "AZ-9"}
     ),
@@ -119,7 +121,9 @@ ROUTES = [
     Route("case-service", "PUT", "/v1/settings", MANAGE, {}),
     Route("case-service", "GET", "/v1/members", READ),
     Route("case-service", "GET", "/v1/audit", READ),
+    Route("case-service", "GET", "/v1/files", READ),
     Route("case-service", "GET", "/v1/files/{partner_id}/{file_number}", READ),
+    Route("case-service", "GET", "/v1/unallocated", READ),
     Route("export-service", "GET", "/v1/exports", READ),
     Route("export-service", "GET", "/v1/exports/{export_id}", READ),
     Route("export-service", "GET", "/v1/exports/{export_id}/file", READ),

@@ -227,6 +227,7 @@ def test_a_token_for_one_studio_shows_what_is_of_it(world: World) -> None:
     file = cases.get(f"/v1/files/{world.ids['partner_id']}/{world.ids['file_number']}")
     (numbered,) = (case["case_id"] for case in own.values() if case["file_number"])
     assert [case["case_id"] for case in file["cases"]] == [numbered]
+    assert [each["totals"] for each in cases.all("/v1/files")] == [file["totals"]]
     (notice,) = gateway.all("/v1/notices")
     assert notice["studio_id"] == str(world.seen)
     assert not list(exports.all("/v1/exports"))
