@@ -277,6 +277,21 @@ async def test_money_moves_on_cases_of_the_first_release(world: World) -> None:
     assert await world.differences() == []
 
 
+async def test_members_and_cases_of_the_first_release_are_found_and_shown(world: World) -> None:
+    """R20: with all that happened to them, though less of it was written down then."""
+    (member,) = (await world.ask("GET", "/members?search=mull")).json()["items"]
+    found = (await world.ask("GET", "/cases?search=zoe")).json()["items"]
+
+    cases = {OPEN, CLOSED, PAID, REJECTED, PENDING, AGAIN, CORRECTED, LATER}
+    assert {each["case_id"] for each in member["cases"]} == {str(case) for case in cases}
+    assert {each["case_id"] for each in found} == {str(case) for case in cases}
+    for case_id in cases:
+        for language in ("de", "en"):
+            shown = await world.ask("GET", f"/cases/{case_id}", Accept_Language=language)
+            assert shown.status_code == 200, shown.text
+            assert all(each["text"].endswith(".") for each in shown.json()["history"])
+
+
 async def test_migrated_database_has_the_tables_of_the_code(world: World) -> None:
     def differences(connection: Connection) -> list[object]:
         known = MetaData()
