@@ -20,7 +20,7 @@ from tests.case_service.world import (
     rejected,
 )
 
-GERMAN = {"Accept_Language": "de-AT, en;q=0.5"}
+GERMAN = "de-AT, en;q=0.5"
 
 
 def test_every_kind_has_a_sentence_in_both_languages() -> None:
@@ -81,12 +81,12 @@ def test_every_sentence_begins_with_who_did_it(kind: HistoryKind, language: Lang
                 "written_off": "5.00",
             },
             (
-                "Kim hat den Fall abgeschlossen, eingezogen wurden 10,00 EUR, offen blieben 5,00 EUR, "
-                "5,00 EUR davon wurden ausgebucht."
+                "Kim hat den Fall abgeschlossen, eingezogen wurden 10,00 EUR, offen blieben "
+                "5,00 EUR, 5,00 EUR davon wurden ausgebucht."
             ),
             (
-                "Kim closed the case with 10.00 EUR collected and 5.00 EUR left open, 5.00 EUR of that "
-                "were written off."
+                "Kim closed the case with 10.00 EUR collected and 5.00 EUR left open, 5.00 EUR of "
+                "that were written off."
             ),
         ),
         (
@@ -105,8 +105,8 @@ def test_every_sentence_begins_with_who_did_it(kind: HistoryKind, language: Lang
                 "30,00 EUR offen."
             ),
             (
-                "Kim reported a payment at the studio, and 20.00 EUR are open on the claim instead of "
-                "30.00 EUR."
+                "Kim reported a payment at the studio, and 20.00 EUR are open on the claim instead "
+                "of 30.00 EUR."
             ),
         ),
         (
@@ -162,7 +162,7 @@ async def test_a_case_tells_what_happened_in_the_language_that_is_asked_for(worl
     await world.ask("POST", f"/cases/{case.case_id}/closure", {"comment": "fertig"})
     path = f"/cases/{case.case_id}"
 
-    german = await world.ask("GET", path, **GERMAN)
+    german = await world.ask("GET", path, Accept_Language=GERMAN)
     english = await world.ask("GET", f"{path}/history")
 
     assert german.headers["Content-Language"] == "de"
@@ -179,8 +179,8 @@ async def test_a_case_tells_what_happened_in_the_language_that_is_asked_for(worl
         ),
         f"{partner} hat eine Zahlung zum 20.03.2026 von 50,00 EUR auf 20,00 EUR verringert.",
         (
-            f"{partner} hat zum 20.03.2026 eine Zahlung von 50,00 EUR gebucht, davon sind 20,00 EUR "
-            "nicht zugeordnet."
+            f"{partner} hat zum 20.03.2026 eine Zahlung von 50,00 EUR gebucht, davon sind "
+            "20,00 EUR nicht zugeordnet."
         ),
         f"{partner} hat das Aktenzeichen AZ 1 gesetzt.",
         f"{partner} hat den Fall eröffnet, offen sind 30,00 EUR.",
@@ -220,7 +220,7 @@ async def test_a_repeated_answer_stays_in_the_language_of_the_first(world: World
     case = await world.open()
     path, body = f"/cases/{case.case_id}/cancellation", {"comment": "Irrtum"}
 
-    first = await world.ask("POST", path, body, key="k", **GERMAN)
+    first = await world.ask("POST", path, body, key="k", Accept_Language=GERMAN)
     again = await world.ask("POST", path, body, key="k")
 
     assert first.headers["Content-Language"] == "de"
