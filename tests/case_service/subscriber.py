@@ -8,6 +8,7 @@ from contracts import (
     CaseCancelledV1,
     CaseClaimChangedV1,
     CaseClosedV1,
+    CaseHandedOverAgainV1,
     CaseOpenedV1,
     CasePaymentBookedV1,
     CasePaymentReallocatedV1,
@@ -37,9 +38,6 @@ class Subscriber:
         self.unallocated: Counter[UUID] = Counter()
         self.owners: dict[UUID, UUID] = {}
         """The case of each payment."""
-        self.untold: set[Place] = set()
-        """Claims of ended cases that were open again, and went into another case: no event says
-        that."""
 
     def hear(self, event: Event) -> None:
         """Take in an event; what it says of the state before must be what was heard before."""
@@ -75,11 +73,17 @@ class Subscriber:
                 assert self.unallocated[event.payment_id] == cents(event.unallocated)
             case CaseClaimChangedV1():
                 place = (event.case_id, event.claim_id)
-                if place in self.open and place not in self.untold:
+                if place in self.open:
                     assert self.open[place] == cents(event.open_before)
                 self.open[place] = cents(event.open)
                 if event.case_id in self.status:
                     self._check_open(event.case_id, event.case_open)
+            case CaseHandedOverAgainV1():
+                before = self._open_of(event.case_id)
+                for claim in event.claims:
+                    self.open[event.case_id, claim.claim_id] = cents(claim.open)
+                assert before - self._open_of(event.case_id) == cents(event.amount)
+                self._check_open(event.case_id, event.open)
             case CaseClosedV1():
                 self._ended(event.case_id, "CLOSED", event.claims)
                 assert cents(event.collected) == sum(cents(each.collected) for each in event.claims)
@@ -119,9 +123,10 @@ class Subscriber:
         self.status[case_id] = status
 
     def _check_open(self, case_id: UUID, told: Money) -> None:
-        mine = {place: amount for place, amount in self.open.items() if place[0] == case_id}
-        if not self.untold & mine.keys():
-            assert sum(mine.values()) == cents(told)
+        assert self._open_of(case_id) == cents(told)
+
+    def _open_of(self, case_id: UUID) -> int:
+        return sum(amount for place, amount in self.open.items() if place[0] == case_id)
 
 
 def cents(money: Money) -> int:

@@ -212,13 +212,6 @@ class Tenant:
             )
             for each in event.claims
         }
-        if event.case_id not in self.model.cases:
-            self.subscriber.untold |= {
-                (older_id, claim)
-                for claim in case.open
-                for older_id, older in self.model.holders(claim).items()
-                if older.open[claim]
-            }
         self.model.hand_over(event.case_id, case, facts, event.partner_channel == "BY_HAND")
 
     def tell_again(self, place: int, *, as_new: bool) -> None:
@@ -310,7 +303,7 @@ class Tenant:
             assert heard.status[case_id] == case.status
             for claim, amount in case.open.items():
                 place = (case_id, claim)
-                assert heard.open[place] == amount or place in heard.untold
+                assert heard.open[place] == amount
                 assert heard.collected[place] == model.collected(claim, case_id)
                 assert heard.written_off[place] == case.written_off[claim]
         assert [(heard.amounts[each], heard.unallocated[each]) for each in self.payment_ids] == [

@@ -276,6 +276,24 @@ class CaseClaimChangedV1(CaseEvent):
         return self
 
 
+class CaseHandedOverAgainV1(CaseEvent):
+    """What was open again on a case that has ended is collected by another case now."""
+
+    TYPE = "case.handed-over-again.v1"
+
+    claims: Annotated[ListOf[OpenClaim], Field(min_length=1, max_length=MAX_CLAIMS)]
+    """The claims that went, each with what is open on it in this case after that."""
+    amount: Money
+    """How much went, in sum."""
+    open: Money
+    """What is open on this case after that."""
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Self:
+        require_one_currency((self.amount, self.open, *(claim.open for claim in self.claims)))
+        return self
+
+
 class CaseClosedV1(CaseEvent):
     """The case has ended for good; its claims are not in collection any more."""
 

@@ -1,5 +1,6 @@
 """What others are told of cases: each event, rendered from what the ledger holds at that moment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,6 +15,7 @@ from contracts import (
     CaseClaimChangedV1,
     CaseClosedV1,
     CaseFileNumberSetV1,
+    CaseHandedOverAgainV1,
     CaseOpenedV1,
     CasePaymentBookedV1,
     CasePaymentReallocatedV1,
@@ -186,6 +188,21 @@ def claim_changed(
         open_before=_money(case, open_before),
         open=_money(case, claim.open),
         case_open=_money(case, case.open),
+    )
+
+
+def handed_over_again(
+    case: Case, claim_ids: Iterable[UUID], amount: Decimal, occasion: Occasion
+) -> CaseHandedOverAgainV1:
+    """What was open again on claims of an ended case went into another one."""
+    return CaseHandedOverAgainV1(
+        **_base(case, occasion),
+        claims=tuple(
+            OpenClaimPart(claim_id=claim_id, open=_money(case, case.claim(claim_id).open))
+            for claim_id in claim_ids
+        ),
+        amount=_money(case, amount),
+        open=_money(case, case.open),
     )
 
 

@@ -146,7 +146,10 @@ class Journal:
         )
         posted = self.post(case, EntryKind.RELEASED, lines, day, occasion)
         amount = sum((amount for _, amount in parts), NOTHING)
-        self.tell(case, HistoryKind.HANDED_OVER_AGAIN, occasion, posted, amount=amount)
+        event = events.handed_over_again(
+            case, [claim_id for claim_id, _ in parts], amount, occasion
+        )
+        self.tell(case, HistoryKind.HANDED_OVER_AGAIN, occasion, posted, event, amount=amount)
 
     def closed(self, case: Case, occasion: Occasion) -> None:
         """The case was closed, for the reason and with the result that it holds."""
