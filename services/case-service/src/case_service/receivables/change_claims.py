@@ -86,12 +86,12 @@ async def changes_since_handover(
     ]
     known = await store.hold_claims(connection, rows)
     later, brought, new = [], [], []
-    for key, row in zip(handed_over, rows, strict=True):
-        facts, _, cause = handed_over[key]
-        if known[key].sequence > facts.sequence:
-            later.append(ClaimChange(key, facts, known[key], _occasion(cause)))
-        elif known[key].sequence < facts.sequence:
-            brought.append(ClaimChange(key, known[key], facts, _occasion(cause)))
+    for (key, (facts, _, cause)), row in zip(handed_over.items(), rows, strict=True):
+        before = known.get(key, facts)
+        if before.sequence > facts.sequence:
+            later.append(ClaimChange(key, facts, before, _occasion(cause)))
+        elif before.sequence < facts.sequence:
+            brought.append(ClaimChange(key, before, facts, _occasion(cause)))
             new.append(row)
     if new:
         await store.take_in(connection, new)

@@ -75,16 +75,16 @@ async def hold_claims(
 ) -> Mapping[ClaimKey, ClaimFacts]:
     """Lock claims that go into cases (`rows` has each once); return what is known of them.
 
-    What was not known before is entered as `rows` say; what is known stays as it is.
+    What was not known before is entered as `rows` say; what is known stays as it is. Nothing is
+    returned when none was known before.
     """
     ordered = select(given(claims, rows)).order_by("tenant_id", "claim_id")
-    new = postgresql.insert(claims).from_select(list(rows[0]), ordered)
-    result = await connection.execute(
-        new.on_conflict_do_update(
-            index_elements=list(_KEY), set_={"sequence": claims.c.sequence}
-        ).returning(claims)
+    entered = await connection.execute(
+        postgresql.insert(claims).from_select(list(rows[0]), ordered).on_conflict_do_nothing()
     )
-    return {(row.tenant_id, row.claim_id): _facts(row) for row in result}
+    if entered.rowcount == len(rows):
+        return {}
+    return await lock_claims(connection, [(row["tenant_id"], row["claim_id"]) for row in rows])
 
 
 async def lock_claims(
