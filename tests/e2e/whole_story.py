@@ -91,12 +91,23 @@ def work_on_cases(tenant: Tenant, agency: Partner, run_id: str) -> None:
         lambda case: case["status"] == "CLOSED",
         "the closed case",
     )
+    open_again(tenant, paid["case_id"])
     cancel(tenant, cancelled, "ACKNOWLEDGED")
     # The agency does not know the secret for a while, and so refuses what it is told.
     tenant.simulator.post("/behaviour", {"secret": "whsec_bm90IG91cnM="})
     cancel(tenant, refused, "FAILED")
     tenant.simulator.post("/behaviour", {"secret": agency.secret})
     change_claim(tenant, changed["case_id"])
+
+
+def open_again(tenant: Tenant, case_id: str) -> None:
+    """Take back what was paid on a closed case: it goes into the member's next case (R23)."""
+    case = tenant.cases.get(f"/v1/cases/{case_id}")
+    (payment,) = case["payments"]
+    nothing = {"amount": "0.00", "currency": case["open"]["currency"]}
+    reduction = {"amount": nothing, "booking_date": payment["booking_date"], "comment": "geplatzt"}
+    path = f"/v1/cases/{case_id}/payments/{payment['payment_id']}/reduction"
+    tenant.cases.post(path, reduction)
 
 
 def change_claim(tenant: Tenant, case_id: str) -> None:
