@@ -179,7 +179,7 @@ FAULTS = {
     ),
     "another currency": (
         ["UPDATE cases SET currency = 'CHF' WHERE open = 11.00"],
-        [" currency: is CHF, should be EUR", " other currencies: is true, should be false"],
+        [" currency: is CHF, should be EUR", " currency: is EUR, should be CHF"],
     ),
 }
 
@@ -424,7 +424,7 @@ async def test_what_cannot_be_checked_is_no_result(
         await connection.execute(text("SET LOCAL statement_timeout = 1"))
         await connection.execute(text("SELECT pg_sleep(10)"))
 
-    monkeypatch.setattr(audit_module, "follow_course", too_slow)
+    monkeypatch.setattr(audit_module, "follow_lines", too_slow)
     assert await run(world, capsys) == (2, ["audit: could not be done: database: 57014"])
     assert (await world.ask("GET", "/audit")).json() == result
 

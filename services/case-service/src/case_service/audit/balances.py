@@ -161,10 +161,10 @@ _ENDS: Final = f"""
         WHERE {IN_RANGE} AND kind IN ('REJECTED', 'CLOSED', 'CANCELLED') AND event_ids <> '{{}}'
     ) AS ended
     JOIN (
-        SELECT tenant_id, case_id, item_number, max(case_open) AS open,
-               max(case_collected) AS collected, -sum(change) AS residual
-        FROM audit_moments GROUP BY tenant_id, case_id, item_number
-    ) AS moment USING (tenant_id, case_id, item_number)
+        SELECT item_number, max(case_open) AS open, max(case_collected) AS collected,
+               -sum(change) AS residual
+        FROM audit_moments GROUP BY item_number
+    ) AS moment USING (item_number)
     CROSS JOIN LATERAL (VALUES
         ('open when it ended', CAST(moment.open AS text), '0.00'),
         ('result of closing', ended.details ->> 'result',
@@ -185,6 +185,9 @@ BALANCES: Final = [
         _PAYMENTS,
         _SHARES,
         _STATES,
-        _ENDS,
     )
 ]
+"""On `audit_lines`."""
+
+ENDS: Final = text(_ENDS)
+"""On `audit_moments`."""

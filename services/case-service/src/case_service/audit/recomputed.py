@@ -21,11 +21,11 @@ CLAIMS: Final = f"""
            min(open_then) AS lowest
     FROM (
         SELECT *, sum(amount) OVER (
-            PARTITION BY tenant_id, case_id, claim_id ORDER BY entry_number
+            PARTITION BY case_id, tenant_id, claim_id ORDER BY entry_number
         ) AS open_then
         FROM entries WHERE {IN_RANGE} AND account = 'CLAIM'
     ) AS entry
-    GROUP BY tenant_id, case_id, claim_id
+    GROUP BY case_id, tenant_id, claim_id
 """  # noqa: S608 - a constant
 """Of each claim in each case: the parts of its balance, what is open, how often it was handed over,
 and the least that was ever open."""
@@ -41,7 +41,7 @@ CASES: Final = f"""
            coalesce(sum(amount) FILTER (WHERE account = 'WRITTEN_OFF'), 0.00) AS written_off,
            min(currency) AS currency, max(currency) AS other_currency
     FROM entries WHERE {IN_RANGE}
-    GROUP BY tenant_id, case_id
+    GROUP BY case_id, tenant_id
 """  # noqa: S608
 """Of each case: its sums."""
 
@@ -57,7 +57,7 @@ PAYMENTS: Final = f"""
            (array_agg(posting_id ORDER BY entry_number) FILTER (WHERE account = 'COLLECTED'))[1]
                AS posting_id
     FROM entries WHERE {IN_RANGE} AND payment_id IS NOT NULL AND account <> 'CLAIM'
-    GROUP BY tenant_id, case_id, payment_id
+    GROUP BY payment_id, case_id, tenant_id
 """  # noqa: S608
 """Of each payment on its own case: where its money is, what was booked first, and the posting that
 booked it."""
@@ -77,7 +77,7 @@ STATES: Final = f"""
                WHERE kind = 'FILE_NUMBER_SET'
            ))[1] AS file_number
     FROM history WHERE {IN_RANGE}
-    GROUP BY tenant_id, case_id
+    GROUP BY case_id, tenant_id
 """  # noqa: S608
 """Of each case: the way that its history tells, and what was said on it."""
 
