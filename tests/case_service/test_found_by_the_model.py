@@ -1,6 +1,7 @@
 """The smallest ways to what `test_model.py` has found wrong."""
 
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.case_service.world import (
     corrected,
     euros,
     handover,
+    open_amounts,
     paid,
     reversal,
     run_rejected,
@@ -61,3 +63,19 @@ async def test_an_echo_changes_nothing_on_a_claim_of_which_much_was_given_up(wor
 
     assert (await money_of(world, case))["open"] == "20.00"
     assert await world.differences() == []
+
+
+async def test_a_claim_that_gets_money_again_has_the_newest_share_of_it(world: World) -> None:
+    """R23: what it had of the payment before does not make its share an old one."""
+    first, second = claim("30.00", date(2026, 1, 1)), claim("20.00", date(2026, 2, 1))
+    case = await world.open(first, second)
+    await world.deliver(paid(case, "60.00"))
+    await world.deliver(snapshot(case, first, amount="40.00"))
+    (payment,) = (await world.case(case))["payments"]
+    given = {"claim_id": str(first.claim_id), "amount": {"amount": "10.00", "currency": "EUR"}}
+    settled = await world.settle(case, payment["payment_id"], "ALLOCATED", shares=[given])
+    assert settled.status_code == 201, settled.text
+
+    await world.deliver(corrected(case, "55.00"))
+
+    assert open_amounts(await world.case(case)) == ["5.00", "0.00"]

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
 
 from case_service import store
 from case_service.cases.open_cases import open_cases
-from contracts import CaseClaimChangedV1, Event, MemberHandedOverV1
+from contracts import CaseClaimChangedV1, Event, MemberHandedOverV1, Money
 from kit.trace import Cause
 from tests.case_service.receivables import entries_of, money_of, snapshot, version_of
 from tests.case_service.world import (
@@ -200,3 +201,27 @@ async def _until_somebody_waits_for_a_lock(world: World) -> None:
     async with asyncio.timeout(60):
         while not (await world.rows("SELECT 1 FROM pg_locks WHERE NOT granted")):
             await asyncio.sleep(0.01)
+
+
+async def test_a_handover_in_another_currency_than_the_claim_is_set_aside(world: World) -> None:
+    """What is owed in euros is not collected in dollars."""
+    owed = claim("20.00")
+    first = await world.open(owed)
+    await world.deliver(closed(first))
+    dollars = Money(amount=Decimal("20.00"), currency="USD")
+    changes = {"amount": dollars, "to_collect": dollars, "snapshot_sequence": 3}
+    nothing = Money(amount=Decimal("0.00"), currency="USD")
+    other = owed.model_copy(update=changes | {"paid_directly": nothing})
+
+    await world.deliver(handover(other, member_id=first.member_id), handover(claim("1.00")))
+
+    assert await world.dead_letters() == 1
+    assert [row.currency for row in await world.rows("SELECT currency FROM cases")] == ["EUR"] * 2
+    assert await world.differences() == []
+
+
+async def test_claims_that_are_more_than_an_amount_can_be_are_set_aside(world: World) -> None:
+    most = "999999999999.99"
+    await world.deliver(handover(claim(most), claim(most)), handover(claim(most)))
+    assert await world.dead_letters() == 1
+    assert len(await world.rows("SELECT case_id FROM cases")) == 1

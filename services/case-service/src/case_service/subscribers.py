@@ -21,6 +21,7 @@ from case_service.partners.partner import keep_partners
 from case_service.payments.book_payment import book_reported_payments
 from case_service.payments.correct_payments import correct_payments
 from case_service.receivables.change_claims import change_claims
+from case_service.receivables.claim_change import OTHER_CURRENCY
 from case_service.runs import store as run_store
 from case_service.runs.answer_runs import ANSWER_RUNS
 from case_service.runs.reverse_runs import REVERSE_RUNS
@@ -55,11 +56,14 @@ A = TypeVar("A", ReportAcceptedV1, ReportRejectedV1)
 @subscriptions.handles(MemberHandedOverV1)
 async def handed_over(batch: Batch[MemberHandedOverV1]) -> None:
     """A member and its claims become a case; what was reported on it before can follow."""
-    await open_cases(
+    unusable = await open_cases(
         batch.connection,
         [(each.event, each.cause) for each in batch.messages],
         batch.context.settings.time_zone,
     )
+    for message in batch.messages:
+        if reason := unusable.get((message.tenant_id, message.event.case_id)):
+            batch.reject(message, reason)
     batch.arrived(case_thing(message.event.case_id) for message in batch.messages)
 
 
@@ -72,7 +76,7 @@ async def claim_changed(batch: Batch[ClaimSnapshotV1]) -> None:
     for message in batch.messages:
         event = message.event
         if ((message.tenant_id, event.claim_id), event.amount.currency) in unusable:
-            batch.reject(message, "the claim had another currency before")
+            batch.reject(message, OTHER_CURRENCY)
 
 
 @subscriptions.handles(PartnerSnapshotV1)

@@ -1,7 +1,9 @@
 """Members handed over become cases (step 4 of a run)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from decimal import Decimal
 from functools import cache
+from typing import Final
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -9,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
 from case_service.cases.answer import Answer, apply_answer
-from case_service.cases.case import Case, Claim, Status
+from case_service.cases.case import Case, Claim, Key, Status
 from case_service.cases.reports import partners_occasion
 from case_service.cases.search_text import search_text, text_keys
 from case_service.ledger.entry import ActorKind, Occasion
@@ -17,7 +19,13 @@ from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import NOTHING
 from case_service.receivables.change_claims import changes_since_handover, let_cases_follow
-from case_service.receivables.claim_change import ClaimKey, due_in_new_case, holders_of
+from case_service.receivables.claim_change import (
+    OTHER_CURRENCY,
+    ClaimKey,
+    due_in_new_case,
+    holders_of,
+)
+from case_service.receivables.store import claim_row, in_other_currency
 from case_service.rows import Values
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
@@ -28,27 +36,33 @@ from kit.trace import Cause
 Handover = tuple[MemberHandedOverV1, Cause]
 Holders = Mapping[ClaimKey, list[Case]]
 
+MOST_IN_A_CASE: Final = Decimal("999999999999.99")
+"""What an amount in an event can be."""
+
 _time_zones = cache(available_timezones)  # which looks through hundreds of files
 
 
 async def open_cases(
     connection: AsyncConnection, handovers: Sequence[Handover], default_time_zone: str
-) -> None:
+) -> dict[Key, str]:
     """Make a case of each handover that has none yet.
 
     At a partner by hand it is open at once, at an API partner it waits for the answer. What was
     said of the whole run before, an answer or its reversal, takes effect at once; so does what
     receivables said of the claims since. `default_time_zone` is for studios with an unknown one.
+
+    Returns why no case can be made of a handover, by tenant and case.
     """
-    new = await _without_case(connection, handovers)
+    new, unusable = await _usable(connection, await _without_case(connection, handovers))
     if not new:
-        return
+        return unusable
     run_keys = [(cause.tenant_id, event.run_id) for event, cause in new]
     reversals = await run_store.share_runs(connection, run_keys)
     answers = await run_store.answers_of_runs(connection, run_keys)
     handed_over = _claims_of(new)
     changes = await changes_since_handover(connection, handed_over)
-    holders = await _release_open_again(connection, handed_over)
+    members = {(cause.tenant_id, event.member_id) for event, cause in new}
+    holders = await _release_open_again(connection, members, handed_over)
     await store.enter_members(connection, _member_rows(new))
     journal = Journal()
     cases = []
@@ -71,6 +85,7 @@ async def open_cases(
     await store.record(connection, journal)
     await let_cases_follow(connection, changes)
     await _hear_of_runs(connection, cases, answers, reversals)
+    return unusable
 
 
 async def _hear_of_runs(
@@ -119,16 +134,19 @@ def _claims_of(
 
 
 async def _release_open_again(
-    connection: AsyncConnection, handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]]
+    connection: AsyncConnection,
+    members: Set[tuple[UUID, UUID]],
+    handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]],
 ) -> Holders:
     """Return the earlier cases of claims, locked, without what was open again on them.
 
-    It is part of what the new cases are to collect.
+    It is part of what the new cases are to collect. All earlier cases of the `members` (tenant and
+    member) are locked before their members are.
     """
-    members = await store.members_of_claims(connection, handed_over)
-    if not members:
+    earlier = await store.members_of_claims(connection, handed_over)
+    cases = await store.lock_cases_of_members(connection, members | earlier)
+    if not earlier:
         return {}
-    cases = await store.lock_cases_of_members(connection, members)
     journal = Journal()
     for case in cases.values():
         if case.is_live or not case.open:
@@ -144,6 +162,30 @@ async def _release_open_again(
             journal.handed_over_again(case, parts, case.day(occasion.at), occasion)
     await store.save(connection, journal)
     return holders_of(cases.values())
+
+
+async def _usable(
+    connection: AsyncConnection, handovers: Sequence[Handover]
+) -> tuple[list[Handover], dict[Key, str]]:
+    """Tell handovers of which no case can be made, with the reason, from the others."""
+    if not handovers:
+        return [], {}
+    rows = [
+        claim_row(key, facts, currency)
+        for key, (facts, currency, _) in _claims_of(handovers).items()
+    ]
+    other_currency = await in_other_currency(connection, rows)
+    usable: list[Handover] = []
+    unusable: dict[Key, str] = {}
+    for event, cause in handovers:
+        key = (cause.tenant_id, event.case_id)
+        if any((cause.tenant_id, claim.claim_id) in other_currency for claim in event.claims):
+            unusable[key] = OTHER_CURRENCY
+        elif sum(claim.amount.amount for claim in event.claims) > MOST_IN_A_CASE:
+            unusable[key] = "the claims come to more than an amount can be"
+        else:
+            usable.append((event, cause))
+    return usable, unusable
 
 
 async def _without_case(

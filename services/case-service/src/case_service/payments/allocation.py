@@ -63,11 +63,14 @@ class Allocation:
         return Allocation(self.shares, self.unallocated - amount)
 
     def plus(self, shares: Sequence[Share]) -> "Allocation":
-        """Return the allocation after `shares` of what was unallocated went to claims."""
+        """Return the allocation after `shares` of what was unallocated went to claims.
+
+        A claim that gets more of a payment has its newest share, whatever it had of it before.
+        """
         added: dict[tuple[UUID, UUID], Decimal] = {}
         for share in (*self.shares, *shares):
             key = (share.case_id, share.claim_id)
-            added[key] = added.get(key, NOTHING) + share.amount
+            added[key] = added.pop(key, NOTHING) + share.amount
         given = sum((share.amount for share in shares), NOTHING)
         return Allocation(
             tuple(Share(*key, amount) for key, amount in added.items()), self.unallocated - given

@@ -141,7 +141,9 @@ async def shares_from_other_cases(
         )
         .group_by(*payments.primary_key, *cases.primary_key, entries.c.claim_id)
         .having(amount > 0)
-        .order_by(payments.c.payment_id, func.min(entries.c.entry_number))
+        .order_by(
+            payments.c.payment_id, func.max(entries.c.entry_number).filter(entries.c.amount < 0)
+        )
     )
     return [
         ShareFromOtherCase(
@@ -158,7 +160,7 @@ async def shares_from_other_cases(
 async def _shares(
     connection: AsyncConnection, principal: Principal, of_payments: ColumnElement[bool]
 ) -> list[Any]:
-    """Return the shares that payments have now, in the order in which they were booked."""
+    """Return the shares that payments have now, in the order in which claims got them last."""
     amount = -func.sum(entries.c.amount)
     result = await connection.execute(
         select(
@@ -174,7 +176,7 @@ async def _shares(
         .where(of_payments, entries.c.claim_id.is_not(None))
         .group_by(entries.c.payment_id, entries.c.case_id, entries.c.claim_id, *cases.primary_key)
         .having(amount > 0)
-        .order_by(func.min(entries.c.entry_number))
+        .order_by(func.max(entries.c.entry_number).filter(entries.c.amount < 0))
     )
     return list(result)
 

@@ -134,7 +134,7 @@ async def _loaded(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list
 async def _remaining_shares(
     connection: AsyncConnection, rows: Sequence[Row[Any]]
 ) -> dict[UUID, list[Share]]:
-    """Return what each claim still has of these payments, in the order in which it was booked."""
+    """Return what each claim still has of these payments, in the order in which it got it last."""
     shares: defaultdict[UUID, list[Share]] = defaultdict(list)
     if not rows:
         return shares
@@ -148,7 +148,7 @@ async def _remaining_shares(
         .where(entries.c.claim_id.is_not(None))
         .group_by(entries.c.payment_id, entries.c.case_id, entries.c.claim_id)
         .having(amount > 0)
-        .order_by(func.min(entries.c.entry_number))
+        .order_by(func.max(entries.c.entry_number).filter(entries.c.amount < 0))
     )
     for payment_id, case_id, claim_id, left in result:
         shares[payment_id].append(Share(case_id, claim_id, left))

@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from case_service.cases.case import Case, Key
@@ -26,6 +27,9 @@ from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
 from case_service.payments.allocation import NOTHING, Allocation, Share
+
+OTHER_CURRENCY: Final = "the claim had another currency before"
+"""Why a snapshot or a handover cannot be used."""
 
 ClaimKey = tuple[UUID, UUID]
 """Tenant and claim."""

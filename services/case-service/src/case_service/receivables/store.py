@@ -87,6 +87,17 @@ async def hold_claims(
     return await lock_claims(connection, [(row["tenant_id"], row["claim_id"]) for row in rows])
 
 
+async def in_other_currency(connection: AsyncConnection, rows: Sequence[Values]) -> set[ClaimKey]:
+    """Return those of the claims that are known in another currency than `rows` say."""
+    said = given(claims, rows)
+    result = await connection.execute(
+        select(claims.c.tenant_id, claims.c.claim_id)
+        .join(said, same(claims, said, _KEY))
+        .where(claims.c.currency != said.c.currency)
+    )
+    return {(row.tenant_id, row.claim_id) for row in result}
+
+
 async def lock_claims(
     connection: AsyncConnection, keys: Iterable[ClaimKey]
 ) -> dict[ClaimKey, ClaimFacts]:

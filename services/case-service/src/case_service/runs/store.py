@@ -204,7 +204,7 @@ async def _lock_some(
     result = await connection.execute(
         select(cases)
         .where(cases.c.tenant_id == tenant_id, cases.c.run_id == run_id, which)
-        .order_by(cases.c.case_id)
+        .order_by(cases.c.collection_date, cases.c.case_id)  # as an index has them
         .limit(CASES_AT_A_TIME)
         .with_for_update(key_share=True)
     )
