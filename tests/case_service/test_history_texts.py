@@ -14,6 +14,7 @@ from tests.case_service.world import (
     World,
     accepted,
     claim,
+    closed,
     corrected,
     file_number_assigned,
     paid,
@@ -107,6 +108,26 @@ def test_every_sentence_begins_with_who_did_it(kind: HistoryKind, language: Lang
             (
                 "Kim reported a payment at the studio, and 20.00 EUR are open on the claim instead "
                 "of 30.00 EUR."
+            ),
+        ),
+        (
+            HistoryKind.CLAIM_CHANGED,
+            {
+                "amount_before": "30.00",
+                "amount": "30.00",
+                "paid_directly_before": "10.00",
+                "paid_directly": "4.00",
+                "cancelled": "False",
+                "open_before": "20.00",
+                "open": "26.00",
+            },
+            (
+                "Kim hat eine Zahlung im Studio zurückgenommen, auf der Forderung sind 26,00 EUR "
+                "statt 20,00 EUR offen."
+            ),
+            (
+                "Kim took back a payment at the studio, and 26.00 EUR are open on the claim "
+                "instead of 20.00 EUR."
             ),
         ),
         (
@@ -226,3 +247,12 @@ async def test_a_repeated_answer_stays_in_the_language_of_the_first(world: World
     assert first.headers["Content-Language"] == "de"
     assert "Content-Language" not in again.headers
     assert again.json() == first.json()
+
+
+async def test_why_a_partner_closed_a_case_is_kept(world: World) -> None:
+    """R30."""
+    case = await world.open()
+    await world.deliver(closed(case, "DEBTOR_INSOLVENT"))
+    shown = (await world.case(case))["history"]
+    (item,) = (each for each in shown if each["kind"] == "CLOSED")
+    assert item["why"] == "DEBTOR_INSOLVENT"

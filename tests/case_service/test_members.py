@@ -113,3 +113,26 @@ async def test_a_studio_sees_its_own_handovers_of_a_member(world: World) -> None
         first, second
     )
     assert await found(world, f"studio_id={south.studio_id}", studio_ids=narrowed) == []
+
+
+async def test_who_may_not_see_the_latest_handover_learns_nothing_from_it(world: World) -> None:
+    """R63: neither name, number nor studio, and a search for them finds nobody."""
+    north, south = studio(), studio()
+    first = await world.open(studio=north)
+    moved = debtor(first.member_id, name1="Neugeheim", membership_number="S-77")
+    second = await world.open(
+        studio=south, member_id=first.member_id, debtor=moved, collection_date=date(2026, 3, 9)
+    )
+    narrowed = [north.studio_id]
+
+    (member,) = (await world.ask("GET", "/members", studio_ids=narrowed)).json()["items"]
+    assert (member["name"], member["membership_number"]) == (None, None)
+    assert member["studio_id"] == str(north.studio_id)
+    (case,) = (await world.ask("GET", "/cases", studio_ids=narrowed)).json()["items"]
+    assert (case["name"], case["membership_number"]) == (None, None)
+    for path in ("/members", "/cases"):
+        for word in ("Neugeheim", "S-77"):
+            answer = await world.ask("GET", f"{path}?search={word}", studio_ids=narrowed)
+            assert answer.json()["items"] == []
+    seen = await world.ask("GET", "/cases?search=neugeheim", studio_ids=[south.studio_id])
+    assert [each["case_id"] for each in seen.json()["items"]] == [str(second.case_id)]

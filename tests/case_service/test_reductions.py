@@ -171,6 +171,10 @@ async def test_who_may_not_see_the_other_studio_is_not_shown_its_case(world: Wor
     answer = await world.ask("POST", path, body, studio_ids=[case.studio.studio_id])
 
     assert {each["case_id"] for each in answer.json()["claims"]} == {str(case.case_id)}
+    named = body | {"amount": money("19.00"), "shares": [share(next_claim, "1.00", following)]}
+    refused = await world.ask("POST", path, named, studio_ids=[case.studio.studio_id])
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "shares.0.claim_id"
     assert (await world.case(following))["open"] == money("20.00")
 
 

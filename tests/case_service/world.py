@@ -196,9 +196,9 @@ def file_number_assigned(case: MemberHandedOverV1, number: str) -> ReportFileNum
     return ReportFileNumberAssignedV1(**_on(case), file_number=number)
 
 
-def closed(case: MemberHandedOverV1) -> ReportCaseClosedV1:
+def closed(case: MemberHandedOverV1, result_code: str | None = None) -> ReportCaseClosedV1:
     """Return the partner's word that it closed a case."""
-    return ReportCaseClosedV1(**_on(case), closed_on=PAID_ON)
+    return ReportCaseClosedV1(**_on(case), closed_on=PAID_ON, result_code=result_code)
 
 
 def reversal(case: MemberHandedOverV1) -> RunReversalRequestedV1:

@@ -129,11 +129,11 @@ class CasePaymentBookedV1(CaseEvent):
     unallocated: Money
     """The part of the amount that no claim of the case could take."""
     own_fees: Money
-    """What the partner took from the debtor for itself; not part of the amount."""
+    """What the partner took for itself, as booked; no part of the amount. Corrections: not told."""
     booking_date: Day
-    """Day of the payment, in the tenant's time zone."""
+    """Day of the payment, in the studio's time zone."""
     allocation: Literal["AUTOMATIC", "MANUAL"]
-    """AUTOMATIC: oldest claim first. MANUAL: as staff gave it."""
+    """AUTOMATIC: in the order that the tenant chose. MANUAL: as staff gave it."""
     booked_by: Actor
     """Who booked it."""
     partner_reference: Identifier | None = None
@@ -164,7 +164,7 @@ class CasePaymentReducedV1(CaseEvent):
     amount_after: Money
     """Amount of the payment now; 0.00 when nothing is left of it."""
     booking_date: Day
-    """Day of the reduction, in the tenant's time zone."""
+    """Day of the reduction, in the studio's time zone."""
     shares: Shares
     """What was taken back from each claim (positive); what more was taken back was unallocated."""
     shortfall: Money | None = None
@@ -202,7 +202,7 @@ class CasePaymentReallocatedV1(CaseEvent):
     given: Shares
     """What was unallocated and went to claims of this case."""
     booking_date: Day
-    """Day of the change, in the tenant's time zone."""
+    """Day of the change, in the studio's time zone."""
     unallocated: Money
     """The part of the payment that belongs to no claim after that."""
     open: Money
@@ -230,7 +230,7 @@ class CaseUnallocatedSettledV1(CaseEvent):
     amount: Money
     """How much."""
     booking_date: Day
-    """Day of the settlement, in the tenant's time zone."""
+    """Day of the settlement, in the studio's time zone."""
     unallocated: Money
     """The part of the payment that still belongs to no claim after that."""
 

@@ -1,6 +1,7 @@
 """A case is closed for good, paid or not: by staff, or as the partner reports it (R24)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,9 +41,10 @@ async def close_reported_cases(
     settings = await settings_of(connection, (cause.tenant_id for _, cause in reports))
 
     def rule(
-        case: Case, _report: ReportCaseClosedV1, occasion: Occasion, journal: Journal
+        case: Case, report: ReportCaseClosedV1, occasion: Occasion, journal: Journal
     ) -> Verdict:
         if case.is_live:
+            occasion = replace(occasion, why=report.result_code)
             complete(case, settings[case.tenant_id], occasion, journal)
             closed.append((case, occasion))
         return None

@@ -120,6 +120,12 @@ SENTENCES: Final[Mapping[HistoryKind, Mapping[str, Wording]]] = {
             "{who} reported a payment at the studio, and {open} are open on the claim instead of "
             "{open_before}",
         ),
+        "taken back": Wording(
+            "{who} hat eine Zahlung im Studio zurückgenommen, auf der Forderung sind {open} statt "
+            "{open_before} offen",
+            "{who} took back a payment at the studio, and {open} are open on the claim instead of "
+            "{open_before}",
+        ),
     },
     HistoryKind.COMMENTED: {
         "": Wording("{who} hat den Fall kommentiert", "{who} commented on the case")
@@ -225,8 +231,10 @@ def _claim_change(details: Mapping[str, str]) -> str:
     if details.get("cancelled") == "True":
         return "cancelled"
     same_amount = details.get("amount") == details.get("amount_before")
-    paid_more = details.get("paid_directly") != details.get("paid_directly_before")
-    return "paid" if same_amount and paid_more else ""
+    paid, before = (Decimal(details.get(f"paid_directly{when}", "0")) for when in ("", "_before"))
+    if not same_amount or paid == before:
+        return ""
+    return "paid" if paid > before else "taken back"
 
 
 _AMOUNTS: Final = frozenset(

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.history_texts import history_text
-from case_service.cases.selection import WantedCases, newest_cases, visible
+from case_service.cases.selection import WantedCases, newest_cases, visible, who
 from case_service.cases.views import (
     CaseDetails,
     CaseSummary,
@@ -29,7 +29,12 @@ from kit.cursors import Page
 LATEST: Final = 50
 """How much of its history, and how many comments, are shown with a case."""
 
-CASE_COLUMNS: Final = (*cases.c, members.c.name, members.c.membership_number)
+
+def case_columns(principal: Principal) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns that `case_summary` renders."""
+    return *cases.c, *who(principal)
+
+
 """What `case_summary` needs."""
 
 _AMOUNTS_OF_CASE: Final = frozenset(
@@ -51,7 +56,9 @@ async def list_cases(
     cursor: str | None,
 ) -> Page[CaseSummary]:
     """Return the cases that are asked for, the newest handover first."""
-    rows, following = await newest_cases(connection, principal, wanted, CASE_COLUMNS, limit, cursor)
+    rows, following = await newest_cases(
+        connection, principal, wanted, case_columns(principal), limit, cursor
+    )
     return Page(items=[case_summary(row) for row in rows], next=following)
 
 
@@ -109,7 +116,7 @@ async def list_comments(
 
 
 def case_summary(row: Row[Any]) -> CaseSummary:
-    """Render a row with `CASE_COLUMNS`."""
+    """Render a row with `case_columns`."""
     return CaseSummary(**_shown(row, row.currency, CaseSummary.model_fields, _AMOUNTS_OF_CASE))
 
 
@@ -120,7 +127,7 @@ async def _case_row(
         members.c.tenant_id == cases.c.tenant_id, members.c.member_id == cases.c.member_id
     )
     statement: Select[Any] = (
-        select(*CASE_COLUMNS)
+        select(*case_columns(principal))
         .join(members, same_member)
         .where(visible(principal), cases.c.case_id == case_id)
     )

@@ -27,6 +27,9 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy import (
+    case as sql_case,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -135,6 +138,18 @@ def visible(principal: Principal, table: FromClause = cases) -> ColumnElement[bo
     return and_(own, table.c.studio_id.in_(sorted(principal.studio_ids)))
 
 
+def who(principal: Principal) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Return a member's name and membership number, as at the latest handover.
+
+    They are null where that is one of a studio that the caller may not see (R63).
+    """
+    is_seen = visible(principal, members)
+    return (
+        sql_case((is_seen, members.c.name)).label("name"),
+        sql_case((is_seen, members.c.membership_number)).label("membership_number"),
+    )
+
+
 async def newest_cases(
     connection: AsyncConnection,
     principal: Principal,
@@ -155,13 +170,14 @@ async def newest_cases(
     conditions = selected.conditions()
     one_of = selected.one_of()
     if patterns := search_patterns(wanted.search or ""):
-        found = await _members_found(connection, principal.tenant_id, patterns)
-        conditions.append(_of_members(found) if len(found) <= FEW else _hold(patterns))
+        found = await _members_found(connection, principal, patterns)
+        held = and_(_hold(patterns), visible(principal, members))
+        conditions.append(_of_members(found) if len(found) <= FEW else held)
         if len(found) <= FEW:
             conditions += [column.in_(values) for column, values in one_of]
             one_of = []
     if once_for_each_member:
-        conditions.append(cases.c.case_id == selected.newest_of_member())
+        conditions.append(selected.is_newest_of_member())
     if cursor is not None:
         conditions.append(_place(cases) < tuple_(*cursors.decode(cursor, [date, UUID])))
     await connection.execute(_READ_IN_ORDER)
@@ -202,11 +218,15 @@ class _Selected:
             found.append((table.c.status, sorted(self.wanted.statuses)))
         return found
 
-    def newest_of_member(self) -> ScalarSelect[Any]:
-        """Return the newest case that is asked for of the member of a case."""
+    def is_newest_of_member(self) -> ScalarSelect[bool]:
+        """Return whether a case is the newest that is asked for of its member.
+
+        As a comparison with the newest one PostgreSQL would expect hardly any, and look through
+        all members first.
+        """
         other = cases.alias("other")
         return (
-            select(other.c.case_id)
+            select(other.c.case_id == cases.c.case_id)
             .where(
                 other.c.member_id == cases.c.member_id,
                 *self.conditions(other),
@@ -248,16 +268,18 @@ def each_of(values: Sequence[Any], column: ColumnElement[Any]) -> TableValuedAli
 
 
 async def _members_found(
-    connection: AsyncConnection, tenant_id: UUID, patterns: list[str]
+    connection: AsyncConnection, principal: Principal, patterns: list[str]
 ) -> Sequence[UUID]:
-    """Return the members whom a search finds, up to one more than `FEW`."""
+    """Return the members whom a search finds, up to one more than `FEW`.
+
+    It looks at the latest handover only where the caller may see that.
+    """
+    keys = text_keys(principal.tenant_id, "\n".join(patterns))
+    # The offset keeps PostgreSQL from looking all members of the tenant up, beside the keys.
+    found = select(members).where(members.c.search_keys.contains(keys)).offset(0).subquery("found")
     result = await connection.scalars(
-        select(members.c.member_id)
-        .where(
-            members.c.tenant_id == tenant_id,
-            members.c.search_keys.contains(text_keys(tenant_id, "\n".join(patterns))),
-            _hold(patterns),
-        )
+        select(found.c.member_id)
+        .where(visible(principal, found), _hold(patterns, found))
         .limit(FEW + 1)
     )
     return result.all()
@@ -268,8 +290,8 @@ def _of_members(member_ids: Sequence[UUID]) -> ColumnElement[bool]:
     return cases.c.member_id == any_(chosen)
 
 
-def _hold(patterns: Iterable[str]) -> ColumnElement[bool]:
-    return and_(*(func.strpos(members.c.search_text, pattern) > 0 for pattern in patterns))
+def _hold(patterns: Iterable[str], table: FromClause = members) -> ColumnElement[bool]:
+    return and_(*(func.strpos(table.c.search_text, pattern) > 0 for pattern in patterns))
 
 
 _same_member: Final = and_(

@@ -22,9 +22,10 @@ class CaseSummary(View):
     booking_number: int
     """Number of the member within the run."""
     member_id: UUID
-    membership_number: str
-    name: str
-    """Name of the member."""
+    membership_number: str | None
+    """Null when the latest handover is one of a studio that you may not see."""
+    name: str | None
+    """Name of the member, null as its number is."""
     studio_id: UUID
     partner_id: UUID
     collection_date: date

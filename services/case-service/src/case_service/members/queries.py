@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.cases.selection import WantedCases, each_of, newest_cases, visible
+from case_service.cases.selection import WantedCases, each_of, newest_cases, visible, who
 from case_service.members.views import MemberCase, MemberInCollection
 from case_service.tables import cases, members
 from contracts import Money
@@ -29,8 +29,8 @@ async def list_members(
         principal,
         wanted,
         [
-            *(members.c.member_id, members.c.studio_id, members.c.name),
-            *(members.c.membership_number, cases.c.collection_date, cases.c.case_id),
+            *(members.c.member_id, cases.c.studio_id, *who(principal)),
+            *(cases.c.collection_date, cases.c.case_id),
         ],
         limit,
         cursor,

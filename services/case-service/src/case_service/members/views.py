@@ -32,8 +32,10 @@ class MemberInCollection(View):
 
     member_id: UUID
     studio_id: UUID
-    name: str
-    membership_number: str
+    name: str | None
+    """Null as the number is."""
+    membership_number: str | None
+    """Null when the latest handover is one of a studio that you may not see."""
     last_handed_over_on: date
     cases: list[MemberCase]
     """All of them, newest first."""

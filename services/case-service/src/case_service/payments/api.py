@@ -105,7 +105,12 @@ class Settlement(Body):
     comment: Comment
 
 
-@router.post("/cases/{case_id}/payments", status_code=201, response_model=PaymentBooked)
+@router.post(
+    "/cases/{case_id}/payments",
+    status_code=201,
+    response_model=PaymentBooked,
+    responses={200: {"model": PaymentBooked, "description": "A dry run: nothing was booked"}},
+)
 async def post_payment(
     context: CurrentContext,
     principal: Cashier,
@@ -141,6 +146,7 @@ async def post_payment(
     "/cases/{case_id}/payments/{payment_id}/reduction",
     status_code=201,
     response_model=PaymentChanged,
+    responses={200: {"model": PaymentChanged, "description": "A dry run: nothing changed"}},
 )
 async def post_reduction(
     context: CurrentContext,
@@ -168,7 +174,8 @@ async def post_reduction(
         payment = await _payment(connection, own, payment_id)
         before = _open_amounts(cases)
         journal = Journal()
-        reduce_payment(cases, payment, reduction, occasion, journal)
+        hidden = {case.case_id for case in cases.values() if not principal.may_see(case.studio_id)}
+        reduce_payment(cases, payment, reduction, occasion, journal, hidden=hidden)
         if not dry_run:
             await store.save(connection, journal)
         return _changed(principal, own, cases, payment, before)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.cases.selection import visible
+from case_service.cases.selection import visible, who
 from case_service.cases.views import PaymentInCase, ShareFromOtherCase, ShareInCase
 from case_service.payments.allocation import NOTHING
 from case_service.payments.views import MemberOfPayment, UnallocatedPayment
@@ -44,8 +44,7 @@ async def list_unallocated(
             cases.c.studio_id,
             cases.c.partner_id,
             cases.c.member_id,
-            members.c.name,
-            members.c.membership_number,
+            *who(principal),
         )
         .join(cases, _same(payments, cases, "case_id"))
         .join(members, _same(cases, members, "member_id"))

@@ -1,6 +1,6 @@
 """Staff say that a payment was less than booked, or nothing (R23)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -41,8 +41,12 @@ def reduce_payment(
     reduction: Reduction,
     occasion: Occasion,
     journal: Journal,
+    *,
+    hidden: Set[UUID] = frozenset(),
 ) -> None:
     """Shrink a payment; `cases` holds all cases of the member, locked.
+
+    Cases that are `hidden` from the caller cannot be named: that is refused as for unknown ones.
 
     What of it is unallocated goes first, for it paid nothing. The claims open again, also on a case
     that has ended. Raises the 422 naming the field when the amount is not below what the payment
@@ -60,13 +64,19 @@ def reduce_payment(
     today = own.day(occasion.at)  # a partner may have reported a day that is still to come
     if not min(payment.booking_date, today) <= reduction.booking_date <= today:
         raise unprocessable("booking_date", "Must be from the day of the payment to today")
-    taken = None if reduction.shares is None else _taken(payment, reduction.shares, less)
+    taken = None if reduction.shares is None else _taken(payment, reduction.shares, less, hidden)
     shrink(cases, payment, less, reduction.booking_date, occasion, journal, taken=taken)
 
 
-def _taken(payment: Payment, shares: Sequence[GivenShare], less: Decimal) -> Allocation:
+def _taken(
+    payment: Payment, shares: Sequence[GivenShare], less: Decimal, hidden: Set[UUID]
+) -> Allocation:
     """Return what is taken back when staff say from which claims."""
-    booked = {(share.case_id, share.claim_id): share.amount for share in payment.allocation.shares}
+    booked = {
+        (share.case_id, share.claim_id): share.amount
+        for share in payment.allocation.shares
+        if share.case_id not in hidden
+    }
     for place, share in enumerate(shares):
         has = booked.pop((share.case_id, share.claim_id), None)
         if has is None:

@@ -63,8 +63,10 @@ class MemberOfPayment(View):
     """Whose debt a payment is for."""
 
     member_id: UUID
-    name: str
-    membership_number: str
+    name: str | None
+    """Null as the number is."""
+    membership_number: str | None
+    """Null when the latest handover is one of a studio that you may not see."""
 
 
 class UnallocatedPayment(View):

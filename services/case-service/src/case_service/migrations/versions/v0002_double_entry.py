@@ -57,7 +57,7 @@ _TABLES = (
     """,
 )
 
-# Defaults let the release that still runs add rows; a later release drops them.
+# Cases of before have no time zone; nobody asked for one but in Germany.
 _COLUMNS = (
     """
     ALTER TABLE cases
