@@ -221,14 +221,14 @@ class _Selected:
     def is_newest_of_member(self) -> ScalarSelect[bool]:
         """Return whether a case is the newest that is asked for of its member.
 
-        As a comparison with the newest one PostgreSQL would expect hardly any, and look through
-        all members first.
+        Not a comparison with the newest one: PostgreSQL would expect hardly any, and look through
+        all members first. It asks for those whom a search finds only, for it is of the member.
         """
         other = cases.alias("other")
         return (
             select(other.c.case_id == cases.c.case_id)
             .where(
-                other.c.member_id == cases.c.member_id,
+                other.c.member_id == members.c.member_id,
                 *self.conditions(other),
                 *(column.in_(values) for column, values in self.one_of(other)),
             )
