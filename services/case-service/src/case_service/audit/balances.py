@@ -106,6 +106,8 @@ _PAYMENTS: Final = f"""
                count(*) FILTER (WHERE kind = 'PAYMENT_BOOKED') AS times,
                min(CAST(posting_id AS text)) AS posting_id,
                min(details ->> 'own_fees') AS booked_own_fees,
+               min(details ->> 'booking_date') AS booking_date,
+               min(details ->> 'partner_reference') AS partner_reference,
                (array_agg(coalesce(details ->> 'own_fees_after', details ->> 'own_fees')
                           ORDER BY item_number DESC))[1] AS own_fees
         FROM history WHERE {IN_RANGE} AND kind IN ('PAYMENT_BOOKED', 'FEES_CORRECTED')
@@ -122,6 +124,9 @@ _PAYMENTS: Final = f"""
         (' paid out', CAST(kept.paid_out AS text), CAST(entries.paid_out AS text)),
         (' shortfall', CAST(kept.shortfall AS text), CAST(entries.shortfall AS text)),
         (' own fees', CAST(kept.own_fees AS text), told.own_fees),
+        (' booking date', CAST(kept.booking_date AS text), told.booking_date),
+        (' partner reference', coalesce(kept.partner_reference, 'none'),
+         coalesce(told.partner_reference, 'none')),
         (' booked own fees', CAST(kept.booked_own_fees AS text), told.booked_own_fees),
         (' currency', kept.currency, entries.currency)
     ) AS compared (what, kept, recomputed)

@@ -50,23 +50,6 @@ _LINES: Final = f"""
     ) AS old USING (tenant_id, case_id, recorded_at)
 """  # noqa: S608 - constants
 
-# What an ended case had released is open again when money goes to it; the item says where it went.
-_TAKEN_UP: Final = """
-    UPDATE audit_lines AS line
-    SET item_number = item.item_number, item_kind = 'PAYMENT_REALLOCATED'
-    FROM (
-        SELECT entry.tenant_id, entry.posting_id, min(history.item_number) AS item_number
-        FROM entries AS entry
-        JOIN history USING (tenant_id, case_id, recorded_at, correlation_id)
-        WHERE (entry.tenant_id, entry.posting_id) IN (
-            SELECT tenant_id, posting_id FROM audit_lines
-            WHERE item_number IS NULL AND kind = 'RELEASED' AND account = 'CLAIM' AND amount > 0
-        ) AND history.kind = 'PAYMENT_REALLOCATED'
-        GROUP BY entry.tenant_id, entry.posting_id
-    ) AS item
-    WHERE (line.tenant_id, line.posting_id) = (item.tenant_id, item.posting_id)
-"""
-
 # Cases come first in keys: tenants are few, and sorting by them tells little.
 _MOMENTS: Final = f"""
     INSERT INTO audit_moments
@@ -114,7 +97,6 @@ async def follow_lines(connection: AsyncConnection, bounds: Range) -> None:
     await connection.execute(text("TRUNCATE audit_lines"))
     await connection.execute(text(_LINES), bounds)
     await connection.execute(text("ANALYZE audit_lines"))
-    await connection.execute(text(_TAKEN_UP))
 
 
 async def follow_moments(connection: AsyncConnection, bounds: Range) -> None:

@@ -124,7 +124,8 @@ _CONTENT: Final = f"""
         SELECT tenant_id, case_id, event_id, type, {PUBLISHED} AS published,
                {RECOMPUTED} AS recomputed
         FROM audit_told JOIN (
-            SELECT tenant_id, case_id, currency, member_id, studio_id FROM cases WHERE {IN_RANGE}
+            SELECT tenant_id, case_id, currency, member_id, studio_id, partner_id, run_id
+            FROM cases WHERE {IN_RANGE}
         ) AS kept USING (tenant_id, case_id)
         LEFT JOIN audit_moved USING (item_number)
         WHERE type = published_type

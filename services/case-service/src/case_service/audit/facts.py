@@ -153,12 +153,17 @@ _OF_ALL: Final = {
     "member_id": ("payload -> 'member_id'", "member_id"),
     "studio_id": ("payload -> 'studio_id'", "studio_id"),
 }
+_OF_CASES: Final = {
+    "partner_id": ("payload -> 'partner_id'", "partner_id"),
+    "run_id": ("payload -> 'run_id'", "run_id"),
+}
 
 
 def _all_facts(side: int) -> str:
     cases = ""
     for type_, facts in _FACTS.items():
-        pairs = ", ".join(f"'{name}', {both[side]}" for name, both in (facts | _OF_ALL).items())
+        all_facts = facts | _OF_ALL | (_OF_CASES if type_.startswith("case.") else {})
+        pairs = ", ".join(f"'{name}', {both[side]}" for name, both in all_facts.items())
         cases += f" WHEN '{type_}' THEN jsonb_build_object({pairs})"
     return f"CASE type {cases} END"
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -70,14 +70,17 @@ async def _messages(kafka: str) -> AsyncIterator[list[ConsumerRecord]]:
         *TOPICS,
         bootstrap_servers=kafka.split(","),
         enable_auto_commit=False,
+        # Not by seeking: where it would begin otherwise is asked for meanwhile, and may come last.
+        auto_offset_reset="earliest",
         isolation_level="read_committed",
         max_partition_fetch_bytes=4 * 1024 * 1024,
     )
     try:
         await consumer.start()
         places = list(consumer.assignment())  # without a group it has all partitions
+        if {place.topic for place in places} != set(TOPICS):
+            raise UnknownTopicOrPartitionError
         ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
         last_news = time.monotonic()
         while unread := [place for place in places if await consumer.position(place) < ends[place]]:
             found = await consumer.getmany(*unread, timeout_ms=1000, max_records=_AT_A_TIME)

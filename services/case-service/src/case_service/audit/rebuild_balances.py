@@ -30,6 +30,7 @@ _CLAIMS: Final = f"""
     FROM ({CLAIMS}) AS entries
     WHERE (kept.tenant_id, kept.case_id, kept.claim_id)
         = (entries.tenant_id, entries.case_id, entries.claim_id)
+      AND kept.case_id = ANY(CAST(:locked AS uuid[]))
       AND (kept.handed_over, kept.changed, kept.collected, kept.written_off, kept.released,
            kept.open)
        IS DISTINCT FROM
@@ -51,6 +52,7 @@ _CASES: Final = f"""
     JOIN {WAYS} AS known (way, status) USING (way)
     LEFT JOIN ({RESIDUALS}) AS ended USING (tenant_id, case_id)
     WHERE (kept.tenant_id, kept.case_id) = (entries.tenant_id, entries.case_id)
+      AND kept.case_id = ANY(CAST(:locked AS uuid[]))
       AND (kept.handed_over, kept.collected, kept.open, kept.unallocated, kept.written_off,
            kept.residual, kept.status, kept.opened_at, kept.ended_at, kept.reason_code,
            kept.close_reason, kept.result, kept.file_number)
@@ -67,6 +69,7 @@ _PAYMENTS: Final = f"""
     FROM ({PAYMENTS}) AS entries
     WHERE (kept.tenant_id, kept.case_id, kept.payment_id)
         = (entries.tenant_id, entries.case_id, entries.payment_id)
+      AND kept.case_id = ANY(CAST(:locked AS uuid[]))
       AND (kept.amount, kept.unallocated, kept.paid_out, kept.shortfall, kept.booked_amount)
        IS DISTINCT FROM
           (entries.amount, entries.unallocated, entries.paid_out, entries.shortfall,
@@ -98,7 +101,8 @@ async def _rebuild(database: Database) -> dict[str, int]:
         parts = await ranges(connection, "cases", "case_id", CASES_AT_A_TIME)
     for bounds in parts:
         async with database.begin() as connection:
-            await connection.execute(_LOCK, bounds)
+            locked = (await connection.scalars(_LOCK, bounds)).all()
+            only = bounds | {"locked": locked}
             for name, rebuild in _REBUILDS.items():
-                changed[name] += (await connection.execute(rebuild, bounds)).rowcount
+                changed[name] += (await connection.execute(rebuild, only)).rowcount
     return changed

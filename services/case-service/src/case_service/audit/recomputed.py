@@ -69,7 +69,6 @@ STATES: Final = f"""
            ) AS way,
            min(recorded_at) FILTER (WHERE kind = 'OPENED') AS opened_at,
            max(recorded_at) FILTER (WHERE kind IN ('REJECTED', 'CLOSED', 'CANCELLED')) AS ended_at,
-           max(item_number) FILTER (WHERE kind IN ('REJECTED', 'CLOSED', 'CANCELLED')) AS ended_by,
            max(details ->> 'reason_code') FILTER (WHERE kind = 'REJECTED') AS reason_code,
            max(details ->> 'reason') FILTER (WHERE kind = 'CLOSED') AS close_reason,
            max(details ->> 'result') FILTER (WHERE kind = 'CLOSED') AS result,

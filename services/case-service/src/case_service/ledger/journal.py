@@ -130,12 +130,19 @@ class Journal:
         )
 
     def taken_up(
-        self, case: Case, parts: Iterable[tuple[UUID, Decimal]], day: date, occasion: Occasion
+        self,
+        case: Case,
+        parts: Iterable[tuple[UUID, Decimal]],
+        day: date,
+        occasion: Occasion,
+        posting_id: UUID,
     ) -> None:
-        """Claims that an ended case had released open again by these parts, to be paid there."""
-        self.cases[case.key] = case
+        """Claims that an ended case had released open again by these parts, to be paid there.
+
+        The money that is given to them has the same posting.
+        """
         lines = posting.claims_changed(case, parts, Account.RECEIVABLES)
-        self.post(case, EntryKind.RELEASED, lines, day, occasion)
+        self.post(case, EntryKind.RELEASED, lines, day, occasion, posting_id=posting_id)
 
     def handed_over_again(
         self, case: Case, parts: Sequence[tuple[UUID, Decimal]], day: date, occasion: Occasion

@@ -67,38 +67,55 @@ def payment_reduced(
         occasion,
     )
     for case in holders:
-        shares = tuple(share for share in taken.shares if share.case_id == case.case_id)
         is_own = case is holders[0]
-        part = sum((share.amount for share in shares), NOTHING)
-        if is_own:
-            part += taken.unallocated + shortfall
-        if not part and len(holders) > 1:
-            continue
-        reduction_id = new_id()
-        event = events.payment_reduced(
-            case,
-            payment.payment_id,
-            reduction_id,
-            (before, before - part),
-            shares,
-            shortfall if is_own else NOTHING,
-            booking_date,
-            occasion,
-        )
-        journal.tell(
-            case,
-            HistoryKind.PAYMENT_REDUCED,
-            occasion,
-            posted,
-            event,
-            reduction_id=reduction_id,
-            payment_id=payment.payment_id,
-            amount_before=before,
-            amount_after=before - part,
-            booking_date=booking_date,
-            shortfall=shortfall if is_own and shortfall else None,
-        )
-        before -= part
+        shares = tuple(share for share in taken.shares if share.case_id == case.case_id)
+        missing = shortfall if is_own else NOTHING
+        part = sum((share.amount for share in shares), taken.unallocated if is_own else NOTHING)
+        after = before - part - missing
+        if after != before or len(holders) == 1:
+            amounts = (before, after)
+            _tell_reduced(
+                journal, case, payment, posted, amounts, shares, missing, booking_date, occasion
+            )
+        before = after
+
+
+def _tell_reduced(
+    journal: Journal,
+    case: Case,
+    payment: Payment,
+    posted: UUID | None,
+    amounts: tuple[Decimal, Decimal],
+    shares: tuple[Share, ...],
+    missing: Decimal,
+    booking_date: date,
+    occasion: Occasion,
+) -> None:
+    """Tell one case's part of a reduction; `amounts` are the payment's before and after it."""
+    reduction_id = new_id()
+    event = events.payment_reduced(
+        case,
+        payment.payment_id,
+        reduction_id,
+        amounts,
+        shares,
+        missing,
+        booking_date,
+        occasion,
+    )
+    journal.tell(
+        case,
+        HistoryKind.PAYMENT_REDUCED,
+        occasion,
+        posted,
+        event,
+        reduction_id=reduction_id,
+        payment_id=payment.payment_id,
+        amount_before=amounts[0],
+        amount_after=amounts[1],
+        booking_date=booking_date,
+        shortfall=missing or None,
+    )
 
 
 def surplus_arose(
@@ -127,10 +144,13 @@ def shares_given(
     given: tuple[Share, ...],
     day: date,
     occasion: Occasion,
+    posting_id: UUID,
 ) -> None:
     """Money of a payment that was unallocated on its `own` case went to claims of `case`."""
     lines = posting.shares_given(payment, given)
-    posted = journal.post(case, EntryKind.PAYMENT_SHARE, lines, day, occasion)
+    posted = journal.post(
+        case, EntryKind.PAYMENT_SHARE, lines, day, occasion, posting_id=posting_id
+    )
     _reallocated(journal, case, own, payment, "SETTLED", posted, day, occasion, given=given)
 
 

@@ -13,6 +13,7 @@ from case_service.payments.allocation import NOTHING, Share
 from case_service.payments.reduce_payment import GivenShare
 from case_service.receivables.claim_change import ClaimKey, holders_of
 from contracts import Money
+from kit.ids import new_id
 from kit.problems import Problem, unprocessable, within
 
 
@@ -127,9 +128,10 @@ def _give(
     ]
     for claim_id, amount in missing:
         case.claim(claim_id).take_up(amount)
-    journal.taken_up(case, missing, day, occasion)
+    posted = new_id()
+    journal.taken_up(case, missing, day, occasion, posted)
     for share in given:
         case.claim(share.claim_id).pay(share.amount)
         own.unallocated -= share.amount
     payment.allocation = payment.allocation.plus(given)
-    payment_journal.shares_given(journal, case, own, payment, given, day, occasion)
+    payment_journal.shares_given(journal, case, own, payment, given, day, occasion, posted)
