@@ -179,7 +179,9 @@ async def _usable(
     unusable: dict[Key, str] = {}
     for event, cause in handovers:
         key = (cause.tenant_id, event.case_id)
-        if any((cause.tenant_id, claim.claim_id) in other_currency for claim in event.claims):
+        if other_currency and any(
+            (cause.tenant_id, claim.claim_id) in other_currency for claim in event.claims
+        ):
             unusable[key] = OTHER_CURRENCY
         elif sum(claim.amount.amount for claim in event.claims) > MOST_IN_A_CASE:
             unusable[key] = "the claims come to more than an amount can be"

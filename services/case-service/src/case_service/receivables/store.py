@@ -89,7 +89,7 @@ async def hold_claims(
 
 async def in_other_currency(connection: AsyncConnection, rows: Sequence[Values]) -> set[ClaimKey]:
     """Return those of the claims that are known in another currency than `rows` say."""
-    said = given(claims, rows)
+    said = given(claims, [{name: row[name] for name in (*_KEY, "currency")} for row in rows])
     result = await connection.execute(
         select(claims.c.tenant_id, claims.c.claim_id)
         .join(said, same(claims, said, _KEY))
