@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import NotLeaderForPartitionError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -64,7 +65,13 @@ async def world(world: World, kafka: str) -> World:
         for name in AUDITED
         for partition in range(TOPICS[name].partitions)
     }
-    await admin.delete_records(everything)
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await admin.delete_records(everything)
+                break
+            except NotLeaderForPartitionError:  # topics that were just made have none for a moment
+                await asyncio.sleep(0.2)
     await admin.close()
     world.context.settings = world.context.settings.model_copy(
         update={"kafka_bootstrap_servers": kafka}

@@ -138,7 +138,8 @@ async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
         "-m",
         "tests.export_service.slow_worker",
         cwd=Path(__file__).parents[2],
-        env=os.environ | {name.upper(): str(value) for name, value in settings.items()},
+        env=os.environ
+        | {name.upper(): str(value) for name, value in settings.items() if value is not None},
     )
     try:
         async with asyncio.timeout(60):

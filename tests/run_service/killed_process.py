@@ -40,7 +40,10 @@ async def kill_while_hanging(world: World, work: str) -> None:
         "-c",
         _PROGRAM.format(work=work, tenant_id=world.tenant_id),
         cwd=_ROOT,
-        env={**os.environ, **{name.upper(): str(value) for name, value in settings.items()}},
+        env={
+            **os.environ,
+            **{name.upper(): str(value) for name, value in settings.items() if value is not None},
+        },
         stdout=asyncio.subprocess.PIPE,
     )
     assert other.stdout is not None
