@@ -1,5 +1,6 @@
 """The migrations make the tables that the code knows, and keep what the first release booked."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -174,7 +175,12 @@ class Old:
         if surplus:
             await self.entry(case, "PAYMENT_SHARE", str(surplus), recorded_at, None, payment_id)
         named = f'{{"payment_id": "{payment_id}"}}'
-        await self.told(case, "PAYMENT_BOOKED", recorded_at, named)
+        booked = {
+            "payment_id": str(payment_id),
+            "partner_reference": reference,
+            "booking_date": "2026-03-20",
+        }
+        await self.told(case, "PAYMENT_BOOKED", recorded_at, json.dumps(booked))
         if Decimal(taken):
             await self.told(case, "PAYMENT_REDUCED", "2026-03-22T09:00Z", named)
             await self.entry(
