@@ -25,7 +25,7 @@ from case_service.receivables.claim_change import (
     due_in_new_case,
     holders_of,
 )
-from case_service.receivables.store import claim_row, in_other_currency
+from case_service.receivables.store import in_other_currency
 from case_service.rows import Values
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
@@ -60,9 +60,9 @@ async def open_cases(
     reversals = await run_store.share_runs(connection, run_keys)
     answers = await run_store.answers_of_runs(connection, run_keys)
     handed_over = _claims_of(new)
-    changes = await changes_since_handover(connection, handed_over)
+    changes, known = await changes_since_handover(connection, handed_over)
     members = {(cause.tenant_id, event.member_id) for event, cause in new}
-    holders = await _release_open_again(connection, members, handed_over)
+    holders = await _release_open_again(connection, members, known, handed_over)
     await store.enter_members(connection, _member_rows(new))
     journal = Journal()
     cases = []
@@ -136,6 +136,7 @@ def _claims_of(
 async def _release_open_again(
     connection: AsyncConnection,
     members: Set[tuple[UUID, UUID]],
+    known: Set[ClaimKey],
     handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]],
 ) -> Holders:
     """Return the earlier cases of claims, locked, without what was open again on them.
@@ -143,7 +144,7 @@ async def _release_open_again(
     It is part of what the new cases are to collect. All earlier cases of the `members` (tenant and
     member) are locked before their members are.
     """
-    earlier = await store.members_of_claims(connection, handed_over)
+    earlier = await store.members_of_claims(connection, known) if known else set()
     cases = await store.lock_cases_of_members(connection, members | earlier)
     if not earlier:
         return {}
@@ -170,11 +171,16 @@ async def _usable(
     """Tell handovers of which no case can be made, with the reason, from the others."""
     if not handovers:
         return [], {}
-    rows = [
-        claim_row(key, facts, currency)
-        for key, (facts, currency, _) in _claims_of(handovers).items()
+    currencies = [
+        {
+            "tenant_id": cause.tenant_id,
+            "claim_id": claim.claim_id,
+            "currency": claim.amount.currency,
+        }
+        for event, cause in handovers
+        for claim in event.claims
     ]
-    other_currency = await in_other_currency(connection, rows)
+    other_currency = await in_other_currency(connection, currencies)
     usable: list[Handover] = []
     unusable: dict[Key, str] = {}
     for event, cause in handovers:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -263,7 +264,13 @@ def _base(case: Case, occasion: Occasion) -> dict[str, Any]:
 
 
 def _money(case: Case, amount: Decimal) -> Money:
-    return Money(amount=amount, currency=case.currency)
+    return _checked_money(amount, case.currency)
+
+
+@lru_cache(maxsize=10_000)
+def _checked_money(amount: Decimal, currency: str) -> Money:
+    """Return an amount as in events; the same fees are owed again and again."""
+    return Money(amount=amount, currency=currency)
 
 
 def _claim_ids(case: Case) -> tuple[UUID, ...]:

@@ -1,6 +1,6 @@
 """Receivables says something else of claims than before: their cases follow (R27, R28)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -74,8 +74,10 @@ async def let_cases_follow(connection: AsyncConnection, changes: Sequence[ClaimC
 
 async def changes_since_handover(
     connection: AsyncConnection, handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]]
-) -> list[ClaimChange]:
+) -> tuple[list[ClaimChange], Set[ClaimKey]]:
     """Lock claims that go into cases; return what receivables said of them after the handovers.
+
+    And return the claims that may have been known before: no other one is in any case.
 
     A handover says what receivables said of a claim when it was made (facts, currency and cause).
     That may not have come here yet: then the handover brings it, and the cases that the claim had
@@ -96,7 +98,7 @@ async def changes_since_handover(
     if new:
         await store.take_in(connection, new)
         await let_cases_follow(connection, brought)
-    return later
+    return later, known.keys()
 
 
 def _facts(snapshot: ClaimSnapshotV1) -> ClaimFacts:

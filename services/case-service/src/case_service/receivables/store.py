@@ -88,8 +88,8 @@ async def hold_claims(
 
 
 async def in_other_currency(connection: AsyncConnection, rows: Sequence[Values]) -> set[ClaimKey]:
-    """Return those of the claims that are known in another currency than `rows` say."""
-    said = given(claims, [{name: row[name] for name in (*_KEY, "currency")} for row in rows])
+    """Return those claims that are known in another currency than `rows` (ids, currency) say."""
+    said = given(claims, rows)
     result = await connection.execute(
         select(claims.c.tenant_id, claims.c.claim_id)
         .join(said, same(claims, said, _KEY))
