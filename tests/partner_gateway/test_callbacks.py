@@ -18,7 +18,6 @@ from contracts import (
 )
 from kit.clock import now
 from kit.ids import new_id
-from partner_gateway import partner_api
 from partner_gateway.callbacks.api import MAX_BODY_BYTES
 from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.standard_webhooks import sign
@@ -67,7 +66,7 @@ async def send(gateway: Gateway, partner: Partner) -> None:
 
 async def translate(gateway: Gateway) -> None:
     """Translate all that can be translated now."""
-    while await translate_callbacks(gateway.context, partner_api):
+    while await translate_callbacks(gateway.context):
         pass
 
 
@@ -357,11 +356,11 @@ async def test_a_crash_while_translating_reports_nothing_twice(
         with monkeypatch.context() as patched:
             patched.setattr(f"partner_gateway.callbacks.store.{step}", _crash)
             with pytest.raises(RuntimeError, match="killed"):
-                await translate_callbacks(gateway.context, partner_api)
+                await translate_callbacks(gateway.context)
     with monkeypatch.context() as patched:
         patched.setattr("kit.outbox.publish", _crash)
         with pytest.raises(RuntimeError, match="killed"):
-            await translate_callbacks(gateway.context, partner_api)
+            await translate_callbacks(gateway.context)
     assert await gateway.published("report.accepted.v1") == []
     await translate(gateway)
     reports = await gateway.published("report.accepted.v1")

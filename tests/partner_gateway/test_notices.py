@@ -13,7 +13,6 @@ from contracts import (
     NoticeSentV1,
 )
 from kit.ids import new_id
-from partner_gateway import partner_api
 from partner_gateway.deliveries import deliver, store
 from tests.partner_gateway.world import (
     Gateway,
@@ -44,7 +43,7 @@ async def by_hand(gateway: Gateway) -> Partner:
 async def serve(gateway: Gateway, partner: Partner) -> None:
     """Send a partner what it is owed now."""
     recipient = store.Recipient(partner.tenant_id, partner.partner_id)
-    await deliver.serve(gateway.context, partner_api, recipient)
+    await deliver.serve(gateway.context, recipient)
 
 
 async def held_by(

@@ -13,8 +13,8 @@ from referencing import Registry, Resource
 from contracts import Money
 from contracts.event import Contract
 from kit.ids import new_id
-from partner_gateway import partner_api
-from partner_gateway.adapter import PAGE_SIZE, HandoverPage, Notice, UnreadableError
+from partner_gateway.adapters import standard
+from partner_gateway.adapters.adapter import PAGE_SIZE, HandoverPage, Notice, UnreadableError
 from partner_gateway.callbacks.api import MAX_BODY_BYTES
 from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.standard_webhooks import verify
@@ -70,7 +70,7 @@ def test_a_page_of_cases_is_as_documented() -> None:
     cases = handed_over(Partner(new_id(), ""), 3)
     items = [case.model_dump_json().encode() for case in cases]
     page = HandoverPage(cases[0].run_id, "2026-000001", date(2026, 3, 1), items)
-    request = partner_api.handover_request(new_id(), page)
+    request = standard.handover_request(new_id(), page)
     assert request.path in DOCUMENT["paths"]
     validator("Handover").validate(json.loads(request.body))
     assert DOCUMENT["components"]["schemas"]["Handover"]["properties"]["items"]["maxItems"] == (
@@ -79,7 +79,7 @@ def test_a_page_of_cases_is_as_documented() -> None:
 
 
 def test_a_notice_is_as_documented() -> None:
-    request = partner_api.notice_request(new_id(), Notice(new_id(), "STOP", new_id()))
+    request = standard.notice_request(new_id(), Notice(new_id(), "STOP", new_id()))
     assert request.path in DOCUMENT["paths"]
     validator("Notice").validate(json.loads(request.body))
 
@@ -102,7 +102,7 @@ def test_a_notice_on_a_claim_is_as_documented(paid: Money | None) -> None:
     """R27, R28: what is said of the claim, and nothing else; an example for each kind."""
     change = CLAIM_CHANGE.model_copy(update={"paid": paid})
     notice = Notice(new_id(), change.kind, new_id(), change)
-    body = json.loads(partner_api.notice_request(new_id(), notice).body)
+    body = json.loads(standard.notice_request(new_id(), notice).body)
     validator("Notice").validate(body)
     content = DOCUMENT["paths"]["/v1/notices"]["post"]["requestBody"]["content"]
     examples = [each["value"] for each in content["application/json"]["examples"].values()]
@@ -121,7 +121,7 @@ def test_a_notice_on_a_claim_is_as_documented(paid: Money | None) -> None:
 )
 def test_a_notice_without_what_changed_is_none(kind: str, left_out: str | None) -> None:
     body = json.loads(
-        partner_api.notice_request(new_id(), Notice(new_id(), kind, new_id(), CLAIM_CHANGE)).body
+        standard.notice_request(new_id(), Notice(new_id(), kind, new_id(), CLAIM_CHANGE)).body
     )
     del (body if left_out is None else body["claim_change"])[left_out or "claim_change"]
     assert not validator("Notice").is_valid(body)
@@ -135,25 +135,25 @@ def _examples() -> dict[str, Any]:
     return examples
 
 
-@pytest.mark.parametrize("type_", sorted(partner_api.STATEMENTS))
+@pytest.mark.parametrize("type_", sorted(standard.STATEMENTS))
 def test_each_callback_is_documented_with_the_fields_that_are_read(type_: str) -> None:
     schemas = DOCUMENT["components"]["schemas"]
     name = schemas["Callback"]["discriminator"]["mapping"][type_].rpartition("/")[2]
     data = schemas[name]["properties"]["data"]
-    model: type[Contract] = partner_api.STATEMENTS[type_]
+    model: type[Contract] = standard.STATEMENTS[type_]
     assert set(data["properties"]) == set(model.model_fields)
     assert set(data["required"]) == {
         field for field, info in model.model_fields.items() if info.is_required()
     }
     example = _examples()[type_]["value"]
     validator("Callback").validate(example)
-    statement = partner_api.callback(json.dumps(example).encode())
+    statement = standard.statement(json.dumps(example).encode())
     assert type(statement) is model
 
 
 def test_only_documented_callbacks_are_read() -> None:
     mapping = DOCUMENT["components"]["schemas"]["Callback"]["discriminator"]["mapping"]
-    assert set(mapping) == set(partner_api.STATEMENTS) == set(_examples())
+    assert set(mapping) == set(standard.STATEMENTS) == set(_examples())
     body = DOCUMENT["paths"]["/v1/partners/{partner_id}/callbacks"]["post"]["requestBody"]
     assert f"{MAX_BODY_BYTES:,}" in body["description"]
 
@@ -163,7 +163,7 @@ def test_results_are_read_as_documented() -> None:
     content = answers["200"]["content"]["application/json"]
     example = content["examples"]["results"]["value"]
     validator("HandoverAnswer").validate(example)
-    accepted, rejected = partner_api.handover_answer(json.dumps(example).encode())
+    accepted, rejected = standard.handover_answer(json.dumps(example).encode())
     assert isinstance(accepted, CaseAccepted)
     assert accepted.file_number == "AZ-2026-17"
     assert isinstance(rejected, CaseRejected)
@@ -172,22 +172,22 @@ def test_results_are_read_as_documented() -> None:
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"{}", b'{"results": null}', b'{"results": []}'])
 def test_no_results_mean_later_by_callback(body: bytes) -> None:
-    assert partner_api.handover_answer(body) == []
+    assert standard.handover_answer(body) == []
 
 
 @pytest.mark.parametrize("body", [b"[]", b"ok", b'{"results": {}}', b'{"results": [{}]}'])
 def test_an_answer_of_another_form_cannot_be_read(body: bytes) -> None:
     with pytest.raises(UnreadableError):
-        partner_api.handover_answer(body)
+        standard.handover_answer(body)
 
 
 def test_only_true_acknowledges_a_notice() -> None:
-    assert partner_api.notice_acknowledged(b'{"acknowledged": true}')
+    assert standard.notice_acknowledged(b'{"acknowledged": true}')
     for body in (b"", b"{}", b'{"acknowledged": false}'):
-        assert not partner_api.notice_acknowledged(body)
+        assert not standard.notice_acknowledged(body)
     for body in (b'{"acknowledged": "yes"}', b"OK"):
         with pytest.raises(UnreadableError):
-            partner_api.notice_acknowledged(body)
+            standard.notice_acknowledged(body)
 
 
 def test_what_cannot_be_read_is_told_without_its_values() -> None:
@@ -195,7 +195,7 @@ def test_what_cannot_be_read_is_told_without_its_values() -> None:
         {"type": "case.rejected", "data": {"case_id": "Erika", "reason_code": "Mustermann"}}
     ).encode()
     with pytest.raises(UnreadableError) as error:
-        partner_api.callback(body)
+        standard.statement(body)
     assert error.value.reason == (
         "data.case_id: uuid_parsing; data.reason_code: string_pattern_mismatch"
     )

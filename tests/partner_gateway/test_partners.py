@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from contracts import PartnerSnapshotV1
 from kit.ids import new_id
 from kit.problems import Problem
-from partner_gateway.partners.hosts import check_base_url
+from partner_gateway.addresses import check_base_url
 from partner_gateway.sealing import Seal
 from tests.partner_gateway.world import KEY, Gateway, bearer, make_settings
 

@@ -23,8 +23,6 @@ from kit.http import build_app
 from kit.ids import new_id
 from kit.inbox import Inbox
 from kit.messages import Record
-from partner_gateway import partner_api
-from partner_gateway.adapter import Adapter
 from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.deliveries.deliver import Deliverer
 from partner_gateway.main import service
@@ -122,7 +120,6 @@ class Gateway:
     def __init__(self, context: Context[Settings]) -> None:
         self.context = context
         self.database = context.database
-        self.adapter: Adapter = partner_api
         self.inbox = Inbox("partner-gateway", service.subscriptions, context)
         self.url = ""
 
@@ -143,7 +140,7 @@ class Gateway:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Let the workers run."""
-        deliverer = Deliverer(self.adapter)
+        deliverer = Deliverer()
 
         async def forever(work: Callable[[], Awaitable[bool]]) -> None:
             while True:
@@ -152,7 +149,7 @@ class Gateway:
 
         tasks = [
             asyncio.create_task(forever(lambda: deliverer.work(self.context))),
-            asyncio.create_task(forever(lambda: translate_callbacks(self.context, self.adapter))),
+            asyncio.create_task(forever(lambda: translate_callbacks(self.context))),
         ]
         try:
             yield

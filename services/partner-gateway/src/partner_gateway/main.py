@@ -2,10 +2,8 @@
 
 import sys
 
-from kit.context import Context
 from kit.service import Service
 from kit.workers import Worker
-from partner_gateway import partner_api
 from partner_gateway.callbacks import api as callbacks_api
 from partner_gateway.callbacks import translate_callbacks
 from partner_gateway.deliveries import api as deliveries_api
@@ -14,11 +12,6 @@ from partner_gateway.notices import api as notices_api
 from partner_gateway.partners import api as partners_api
 from partner_gateway.settings import Settings
 from partner_gateway.subscribers import subscriptions
-
-
-async def _translate_callbacks(context: Context[Settings]) -> bool:
-    return await translate_callbacks.translate_callbacks(context, partner_api)
-
 
 service = Service(
     name="partner-gateway",
@@ -31,8 +24,8 @@ service = Service(
     ],
     subscriptions=subscriptions,
     workers=[
-        Worker(deliver.WORKER, deliver.Deliverer(partner_api).work, interval=1),
-        Worker(translate_callbacks.WORKER, _translate_callbacks, interval=1),
+        Worker(deliver.WORKER, deliver.Deliverer().work, interval=1),
+        Worker(translate_callbacks.WORKER, translate_callbacks.translate_callbacks, interval=1),
     ],
     migrations="partner_gateway.migrations",
 )

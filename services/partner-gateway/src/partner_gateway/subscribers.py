@@ -2,11 +2,18 @@
 
 from typing import Final, TypeVar
 
-from contracts import CaseCancelledV1, CaseClaimChangedV1, CaseClosedV1, MemberHandedOverV1
+from contracts import (
+    CaseCancelledV1,
+    CaseClaimChangedV1,
+    CaseClosedV1,
+    CaseFileNumberSetV1,
+    MemberHandedOverV1,
+)
 from kit.clock import today
 from kit.subscriptions import Batch, Subscriptions
+from partner_gateway.cases.keep_cases import keep_cases
+from partner_gateway.cases.keep_file_numbers import keep_file_numbers
 from partner_gateway.deliveries import deliver
-from partner_gateway.deliveries.queue_handovers import queue_handovers
 from partner_gateway.notices.keep_changes import keep_changes
 from partner_gateway.notices.stop_cases import stop_cases
 
@@ -19,10 +26,17 @@ _Ended = TypeVar("_Ended", CaseClosedV1, CaseCancelledV1)
 
 @subscriptions.handles(MemberHandedOverV1)
 async def on_member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
-    """Queue what goes to partners with an API."""
-    for message in await queue_handovers(batch.connection, batch.messages):
+    """Keep what goes to partners; what goes to an API is sent."""
+    for message in await keep_cases(batch.connection, batch.messages):
         batch.reject(message, _UNKNOWN_PARTNER)
     batch.wake(deliver.WORKER)
+
+
+@subscriptions.handles(CaseFileNumberSetV1)
+async def on_file_number_set(batch: Batch[CaseFileNumberSetV1]) -> None:
+    """Keep the numbers by which partners know cases."""
+    for message in await keep_file_numbers(batch.connection, batch.messages):
+        batch.reject(message, _UNKNOWN_PARTNER)
 
 
 @subscriptions.handles(CaseClaimChangedV1)

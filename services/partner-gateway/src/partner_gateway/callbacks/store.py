@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.trace import Cause
+from partner_gateway.adapters import Api
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class HeldCase:
     partner_id: UUID
     run_id: UUID
     member_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A partner that said something new."""
+
+    tenant_id: UUID
+    partner_id: UUID
+    api: Api
 
 
 _INSERT = text(
@@ -67,7 +77,7 @@ _IS_DUE = """
 # The partner's row is the lock under which its callbacks keep their order.
 _LOCK_PARTNER_WITH_DUE = text(
     f"""
-    SELECT tenant_id, partner_id FROM partners
+    SELECT tenant_id, partner_id, api FROM partners
     WHERE EXISTS (
         SELECT FROM callbacks
         WHERE callbacks.tenant_id = partners.tenant_id
@@ -143,13 +153,13 @@ async def body_of_callback(
 
 async def lock_partner_with_due_callbacks(
     connection: AsyncConnection,
-) -> tuple[UUID, UUID] | None:
-    """Return tenant and partner of one who said something new, and keep others off; None: nobody.
+) -> Speaker | None:
+    """Return a partner that said something new, and keep others off it; None: there is none.
 
     Looks at all tenants: this is work, not somebody's question.
     """
     row = (await connection.execute(_LOCK_PARTNER_WITH_DUE)).one_or_none()
-    return None if row is None else (row.tenant_id, row.partner_id)
+    return None if row is None else Speaker(row.tenant_id, row.partner_id, Api(row.api))
 
 
 async def due_callbacks(

@@ -17,9 +17,10 @@ from kit import outbox
 from kit.clock import now
 from kit.context import Context
 from kit.trace import Cause
-from partner_gateway.adapter import Adapter, UnreadableError
+from partner_gateway.adapters import ADAPTERS
+from partner_gateway.adapters.adapter import Adapter, UnreadableError
 from partner_gateway.callbacks import store
-from partner_gateway.callbacks.store import Callback, HeldCase
+from partner_gateway.callbacks.store import Callback, HeldCase, Speaker
 from partner_gateway.settings import Settings
 from partner_gateway.statement import CaseStatement, RunStatement, Statement, to_report
 
@@ -31,35 +32,34 @@ BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What became of one callback: a report, a reason why there will be none, or waiting."""
+    """What became of one callback: reports, a reason why there will be none, or waiting."""
 
     callback: Callback
-    report: Event | None = None
+    reports: Sequence[Event] = ()
     parked: str | None = None
     waits_for: UUID | None = None
 
     @property
     def status(self) -> str:
         """How the callback is marked."""
-        if self.report is not None:
-            return "TRANSLATED"
-        return "WAITING" if self.waits_for is not None else "PARKED"
+        if self.parked is not None:
+            return "PARKED"
+        return "TRANSLATED" if self.waits_for is None else "WAITING"
 
 
-async def translate_callbacks(context: Context[Settings], adapter: Adapter) -> bool:
+async def translate_callbacks(context: Context[Settings]) -> bool:
     """Translate a batch of one partner's callbacks; tell whether there were any."""
     async with context.database.begin() as connection:
         due = await store.lock_partner_with_due_callbacks(connection)
         if due is None:
             return False
-        tenant_id, partner_id = due
-        callbacks = await store.due_callbacks(connection, tenant_id, partner_id, BATCH)
+        callbacks = await store.due_callbacks(connection, due.tenant_id, due.partner_id, BATCH)
         if not callbacks:  # another instance was quicker, until we had the lock
             return True
-        translations = await _translate(connection, tenant_id, adapter, callbacks)
+        translations = await _translate(connection, due, callbacks)
         await store.mark_callbacks(
             connection,
-            tenant_id,
+            due.tenant_id,
             [
                 (done.callback.callback_id, done.status, done.parked, done.waits_for)
                 for done in translations
@@ -71,15 +71,13 @@ async def translate_callbacks(context: Context[Settings], adapter: Adapter) -> b
 
 
 def _outgoing(translations: Sequence[Translation]) -> list[tuple[Event, Cause]]:
-    return [(done.report, done.callback.cause) for done in translations if done.report is not None]
+    return [(report, done.callback.cause) for done in translations for report in done.reports]
 
 
 async def _translate(
-    connection: AsyncConnection,
-    tenant_id: UUID,
-    adapter: Adapter,
-    callbacks: Sequence[Callback],
+    connection: AsyncConnection, speaker: Speaker, callbacks: Sequence[Callback]
 ) -> list[Translation]:
+    adapter, tenant_id = ADAPTERS[speaker.api], speaker.tenant_id
     read = [(callback, _read(adapter, callback.body)) for callback in callbacks]
     said = [statement for _, statement in read if isinstance(statement, Statement)]
     case_ids = [statement.case_id for statement in said if isinstance(statement, CaseStatement)]
@@ -97,7 +95,7 @@ async def _translate(
 def _read(adapter: Adapter, body: bytes) -> Statement | str:
     """Return what a callback says, or why it cannot be read."""
     try:
-        return adapter.callback(body)
+        return adapter.statement(body)
     except UnreadableError as error:
         return f"unreadable: {error.reason}"
 
@@ -135,4 +133,4 @@ def _judge(
         )
     except ValidationError as error:
         return Translation(callback, parked=f"against the contract: {error.errors()[0]['type']}")
-    return Translation(callback, report=report)
+    return Translation(callback, reports=[report])

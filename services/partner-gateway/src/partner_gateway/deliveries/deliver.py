@@ -19,12 +19,13 @@ from kit.clock import now
 from kit.context import Context
 from kit.ids import new_id
 from partner_gateway import standard_webhooks
-from partner_gateway.adapter import PAGE_SIZE, Adapter, HandoverPage, Request
+from partner_gateway.adapters import ADAPTERS
+from partner_gateway.adapters.adapter import PAGE_SIZE, Adapter, HandoverPage, Request
 from partner_gateway.deliveries import store
 from partner_gateway.deliveries.delivery import Delivery
-from partner_gateway.deliveries.post import NoReplyError, Reply, client, post
 from partner_gateway.deliveries.record_outcome import read_outcome, record_outcome
 from partner_gateway.deliveries.store import Recipient, Route
+from partner_gateway.exchange import NoReplyError, Reply, client, post
 from partner_gateway.notices.tell import tell_changes
 from partner_gateway.settings import Settings
 
@@ -43,8 +44,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Deliverer:
     """Serves every partner that is owed something, all at the same time."""
 
-    def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+    def __init__(self) -> None:
         self._serving: dict[UUID, asyncio.Task[None]] = {}
 
     async def work(self, context: Context[Settings]) -> bool:
@@ -56,7 +56,7 @@ class Deliverer:
             due = await store.recipients(connection, now())
         for recipient in due:
             if recipient.partner_id not in self._serving:
-                task = asyncio.create_task(serve(context, self._adapter, recipient))
+                task = asyncio.create_task(serve(context, recipient))
                 self._serving[recipient.partner_id] = task
         await self._wait(context.bell(WORKER))
         return bool(self._serving)
@@ -86,11 +86,11 @@ class Deliverer:
                     log.warning("partner-not-served", partner_id=partner_id, exc_info=error)
 
 
-async def serve(context: Context[Settings], adapter: Adapter, recipient: Recipient) -> None:
+async def serve(context: Context[Settings], recipient: Recipient) -> None:
     """Send one partner all that it is owed now, a few requests at a time."""
     async with client() as http:
         while turn := await _begin_turn(context, recipient):
-            sender = Sender(context, adapter, http, turn.route)
+            sender = Sender(context, http, turn.route)
             async with asyncio.TaskGroup() as group:
                 for delivery in turn.deliveries:
                     group.create_task(sender.deliver(delivery))
@@ -123,9 +123,13 @@ class Sender:
     """Makes single tries at one partner."""
 
     context: Context[Settings]
-    adapter: Adapter
     http: httpx.AsyncClient
     route: Route
+
+    @property
+    def adapter(self) -> Adapter:
+        """What speaks the partner's kind of API."""
+        return ADAPTERS[self.route.api]
 
     async def deliver(self, delivery: Delivery) -> None:
         """Make one try and store what came of it."""

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from kit.trace import Cause
-from partner_gateway.adapter import HandoverPage, Notice
+from partner_gateway.adapters.adapter import HandoverPage, Notice
 
 LONGEST_PAUSE: Final = timedelta(days=1)
 """However long a partner asks us to wait."""

@@ -16,7 +16,7 @@ from kit import outbox
 from kit.clock import now
 from kit.ids import new_id
 from kit.trace import Cause
-from partner_gateway.adapter import Adapter, HandoverPage, Notice, UnreadableError
+from partner_gateway.adapters.adapter import Adapter, HandoverPage, Notice, UnreadableError
 from partner_gateway.deliveries import store
 from partner_gateway.deliveries.delivery import (
     Delivery,
@@ -25,7 +25,7 @@ from partner_gateway.deliveries.delivery import (
     pause_after,
     retry_after,
 )
-from partner_gateway.deliveries.post import NoReplyError, Reply
+from partner_gateway.exchange import NoReplyError, Reply
 from partner_gateway.notices.follow_delivery import follow_delivery
 from partner_gateway.statement import CaseAccepted, CaseRejected, to_report
 

@@ -10,10 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import MemberHandedOverV1
-from kit.messages import Message
 from kit.trace import Cause
-from partner_gateway.adapter import HandoverPage, Notice
+from partner_gateway.adapters import Api
+from partner_gateway.adapters.adapter import HandoverPage, Notice
 from partner_gateway.deliveries.delivery import Delivery
 from partner_gateway.notices.claim_change import ClaimChange
 
@@ -30,6 +29,7 @@ class Recipient:
 class Route:
     """How to reach a partner, and what to sign with; sealed."""
 
+    api: Api
     base_url: str
     sealed_api_token: bytes | None
     sealed_secrets: Sequence[bytes]
@@ -45,22 +45,6 @@ class PageCase:
     cause: Cause
 
 
-_ADD_CASES = text(
-    """
-    INSERT INTO cases (tenant_id, case_id, partner_id, run_id, member_id, run_booking_number,
-                       collection_date, booking_number, item, correlation_id, traceparent)
-    SELECT new.*
-    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]),
-                CAST(:partner_ids AS uuid[]), CAST(:run_ids AS uuid[]),
-                CAST(:member_ids AS uuid[]), CAST(:run_booking_numbers AS text[]),
-                CAST(:collection_dates AS date[]), CAST(:booking_numbers AS integer[]),
-                CAST(:items AS bytea[]), CAST(:correlation_ids AS text[]),
-                CAST(:traceparents AS text[]))
-         AS new (tenant_id, case_id, partner_id)
-    ORDER BY new.tenant_id, new.case_id
-    ON CONFLICT (tenant_id, case_id) DO NOTHING
-    """
-)
 # What is sent about a case keeps its order: the handover, without which the rest means nothing to
 # the partner, then the changes of its claims, then the STOP. But a STOP is not held up by a change
 # that the partner did not take when it was told first: that one may then come after it.
@@ -82,7 +66,7 @@ _IS_DUE: Final = """
                  AND stop.kind = 'STOP' AND change.kind <> 'STOP'
                  AND failing.status = 'OPEN' AND failing.last_error IS NOT NULL)))
 """
-_IS_WAITING: Final = "(cases.request_id IS NULL AND cases.ended_at IS NULL)"
+_IS_WAITING: Final = "(cases.request_id IS NULL AND cases.item IS NOT NULL)"
 _RECIPIENTS = text(
     f"""
     SELECT tenant_id, partner_id FROM partners
@@ -105,7 +89,7 @@ _RECIPIENTS = text(
 )
 _ROUTE = text(
     """
-    SELECT base_url, sealed_api_token,
+    SELECT api, base_url, sealed_api_token,
            (SELECT array_agg(sealed_secret ORDER BY secret_id) FROM secrets
             WHERE secrets.tenant_id = partners.tenant_id
               AND secrets.partner_id = partners.partner_id) AS sealed_secrets
@@ -194,29 +178,6 @@ _FORGET_ITEMS = text(
 )
 
 
-async def add_cases(
-    connection: AsyncConnection, messages: Sequence[Message[MemberHandedOverV1]]
-) -> None:
-    """Store cases that are to be handed over, except those that we know already, or as ended."""
-    events = [message.event for message in messages]
-    await connection.execute(
-        _ADD_CASES,
-        {
-            "tenant_ids": [message.tenant_id for message in messages],
-            "case_ids": [event.case_id for event in events],
-            "partner_ids": [event.partner_id for event in events],
-            "run_ids": [event.run_id for event in events],
-            "member_ids": [event.member_id for event in events],
-            "run_booking_numbers": [event.run_booking_number for event in events],
-            "collection_dates": [event.collection_date for event in events],
-            "booking_numbers": [event.booking_number for event in events],
-            "items": [event.model_dump_json().encode() for event in events],
-            "correlation_ids": [message.correlation_id for message in messages],
-            "traceparents": [message.traceparent for message in messages],
-        },
-    )
-
-
 async def recipients(connection: AsyncConnection, now: datetime) -> Sequence[Recipient]:
     """Return the partners that are owed something now, of all tenants: this is work.
 
@@ -230,7 +191,7 @@ async def route(connection: AsyncConnection, recipient: Recipient) -> Route:
     """Return how to reach a partner that has a secret to sign with, as it is set up now."""
     parameters = {"tenant_id": recipient.tenant_id, "partner_id": recipient.partner_id}
     row = (await connection.execute(_ROUTE, parameters)).one()
-    return Route(**row._asdict())
+    return Route(Api(row.api), row.base_url, row.sealed_api_token, row.sealed_secrets)
 
 
 async def form_page(

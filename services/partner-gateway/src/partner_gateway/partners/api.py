@@ -12,11 +12,11 @@ from kit.auth import Principal, requires
 from kit.cursors import Cursor, Limit, Page, decode, encode
 from kit.http import Body, CurrentContext, cause_of, check_if_match, etag
 from kit.problems import not_found
+from partner_gateway.addresses import check_base_url
 from partner_gateway.partners import queries, store
 from partner_gateway.partners.change_partner import PartnerChange, change_partner
 from partner_gateway.partners.create_partner import NewPartner, create_partner
 from partner_gateway.partners.create_secret import create_secret
-from partner_gateway.partners.hosts import check_base_url
 from partner_gateway.partners.partner import Partner
 from partner_gateway.partners.queries import PartnerView, SecretView
 

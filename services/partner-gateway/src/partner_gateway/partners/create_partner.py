@@ -10,6 +10,7 @@ from kit.clock import now
 from kit.http import Body
 from kit.ids import new_id
 from kit.trace import Cause
+from partner_gateway.adapters import Api
 from partner_gateway.partners import store
 from partner_gateway.partners.partner import (
     ApiToken,
@@ -30,6 +31,8 @@ class NewPartner(Body):
     """How staff know it."""
     channel: Channel
     """BY_HAND: staff pass on an export. API: we call the partner."""
+    api: Api = Api.STANDARD
+    """The kind of the partner's API; for channel API only."""
     base_url: BaseUrl | None = None
     """Where the partner's API is; for channel API only, and then required."""
     api_token: ApiToken | None = Field(default=None, repr=False)
@@ -45,8 +48,12 @@ class NewPartner(Body):
     def _api_is_reached_by_hand_is_not(self) -> Self:
         if self.channel is Channel.API and self.base_url is None:
             raise ValueError("base_url is required for channel API")
-        if self.channel is Channel.BY_HAND and (self.base_url or self.api_token):
-            raise ValueError("base_url and api_token are for channel API only")
+        if self.channel is Channel.BY_HAND and self.model_fields_set & {
+            "api",
+            "base_url",
+            "api_token",
+        }:
+            raise ValueError("api, base_url and api_token are for channel API only")
         return self
 
 
@@ -62,6 +69,7 @@ async def create_partner(
         name=new.name,
         channel=new.channel,
         status=Status.ACTIVE,
+        api=new.api,
         base_url=new.base_url,
         sealed_api_token=None if new.api_token is None else seal.close(new.api_token),
         file_number_pattern=new.file_number_pattern,

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from contracts.partner import PartnerSnapshotV1
 from contracts.parts import Name
+from partner_gateway.adapters import Api
 
 _QUIET: Final = re2.Options()
 _QUIET.log_errors = False  # they would go to the standard error, not as our log does
@@ -65,6 +66,8 @@ class Partner:
     name: str
     channel: Channel
     status: Status
+    api: Api
+    """The kind of its API, if it has one."""
     base_url: str | None
     """Set if, and only if, the partner has an API."""
     sealed_api_token: bytes | None

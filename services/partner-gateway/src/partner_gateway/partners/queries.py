@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from partner_gateway.adapters import Api
 from partner_gateway.partners.partner import Channel, Status
 
 
@@ -30,6 +31,8 @@ class PartnerView(BaseModel):
     name: str
     channel: Channel
     status: Status
+    api: Api | None
+    """The kind of its API; null for a partner by hand."""
     base_url: str | None
     has_api_token: bool
     """Whether requests to the partner carry a bearer token."""
@@ -47,6 +50,7 @@ class PartnerView(BaseModel):
 _SELECT = """
     SELECT partner_id, name, channel, status, base_url, file_number_pattern, sequence,
            created_at, created_by, changed_at, changed_by,
+           CASE WHEN channel = 'API' THEN api END AS api,
            sealed_api_token IS NOT NULL AS has_api_token,
            (SELECT coalesce(json_agg(json_build_object('secret_id', secret_id,
                                                        'created_at', created_at)

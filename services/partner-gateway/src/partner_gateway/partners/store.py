@@ -9,15 +9,17 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from partner_gateway.adapters import Api
 from partner_gateway.partners.partner import Channel, Partner, Status
 
-_COLUMNS = """partner_id, tenant_id, sequence, name, channel, status, base_url, sealed_api_token,
-              file_number_pattern, created_at, created_by, changed_at, changed_by"""
+_COLUMNS = """partner_id, tenant_id, sequence, name, channel, status, api, base_url,
+              sealed_api_token, file_number_pattern, created_at, created_by, changed_at,
+              changed_by"""
 
 _INSERT = text(
     f"""
     INSERT INTO partners ({_COLUMNS})
-    VALUES (:partner_id, :tenant_id, :sequence, :name, :channel, :status, :base_url,
+    VALUES (:partner_id, :tenant_id, :sequence, :name, :channel, :status, :api, :base_url,
             :sealed_api_token, :file_number_pattern, :created_at, :created_by, :changed_at,
             :changed_by)
     """  # noqa: S608 - constants
@@ -124,4 +126,5 @@ def _partner(row: Any) -> Partner:
     columns = row._asdict()
     columns["channel"] = Channel(columns["channel"])
     columns["status"] = Status(columns["status"])
+    columns["api"] = Api(columns["api"])
     return Partner(**columns)

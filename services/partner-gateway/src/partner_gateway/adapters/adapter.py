@@ -76,5 +76,5 @@ class Adapter(Protocol):
     def notice_acknowledged(self, body: bytes) -> bool:
         """Say whether a 2xx answer to it acknowledges the notice; raises `UnreadableError`."""
 
-    def callback(self, body: bytes) -> Statement:
-        """Read a callback; raises `UnreadableError`."""
+    def statement(self, body: bytes) -> Statement:
+        """Read one thing that the partner said; raises `UnreadableError`."""

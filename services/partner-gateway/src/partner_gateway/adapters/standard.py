@@ -9,7 +9,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from contracts.event import Contract, ListOf
 from contracts.parts import Code, LongText, ShortText
-from partner_gateway.adapter import PAGE_SIZE, HandoverPage, Notice, Request, UnreadableError
+from partner_gateway.adapters.adapter import (
+    PAGE_SIZE,
+    HandoverPage,
+    Notice,
+    Request,
+    UnreadableError,
+)
 from partner_gateway.statement import (
     CaseAccepted,
     CaseClosed,
@@ -115,14 +121,14 @@ def notice_acknowledged(body: bytes) -> bool:
     return bool(body.strip()) and _read(_NoticeAnswer, body).acknowledged
 
 
-def callback(body: bytes) -> Statement:
+def statement(body: bytes) -> Statement:
     """Read what a callback says; fields that we do not know are left alone."""
     envelope = _read(_Callback, body)
-    statement = STATEMENTS.get(envelope.type)
-    if statement is None:
+    model = STATEMENTS.get(envelope.type)
+    if model is None:
         raise UnreadableError("type: unknown")
     # Once more from JSON: only that way are ids, days and amounts read from texts.
-    return _read(statement, json.dumps(envelope.data).encode(), within="data.")
+    return _read(model, json.dumps(envelope.data).encode(), within="data.")
 
 
 def _read(model: type[M], body: bytes, within: str = "") -> M:

@@ -1,0 +1,1 @@
+"""Cases at partners: what the gateway knows of them."""
