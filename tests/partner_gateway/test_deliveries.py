@@ -205,7 +205,7 @@ async def test_a_late_answer_and_a_second_one_are_reported_once(
     assert slow is not None
     await gateway.let_time_pass()
     await serve(gateway, partner)
-    async with client() as http:
+    async with client(gateway.context.settings.trusted_partner_hosts) as http:
         sender = deliver.Sender(gateway.context, http, slow.route)
         await sender.deliver(slow.deliveries[0])
     assert len(await gateway.published(*ANSWERS)) == 2

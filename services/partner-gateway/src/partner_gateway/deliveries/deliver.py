@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-import httpx
 import structlog
 
 from kit.clock import now
@@ -25,8 +24,9 @@ from partner_gateway.deliveries import store
 from partner_gateway.deliveries.delivery import Delivery
 from partner_gateway.deliveries.record_outcome import read_outcome, record_outcome
 from partner_gateway.deliveries.store import Recipient, Route
-from partner_gateway.exchange import NoReplyError, Reply, client, post
+from partner_gateway.exchange import Client, NoReplyError, Reply, client, exchange
 from partner_gateway.notices.tell import tell_changes
+from partner_gateway.sealing import NotOpenedError
 from partner_gateway.settings import Settings
 
 WORKER: Final = "deliver"
@@ -88,7 +88,7 @@ class Deliverer:
 
 async def serve(context: Context[Settings], recipient: Recipient) -> None:
     """Send one partner all that it is owed now, a few requests at a time."""
-    async with client() as http:
+    async with client(context.settings.trusted_partner_hosts) as http:
         while turn := await _begin_turn(context, recipient):
             sender = Sender(context, http, turn.route)
             async with asyncio.TaskGroup() as group:
@@ -123,7 +123,7 @@ class Sender:
     """Makes single tries at one partner."""
 
     context: Context[Settings]
-    http: httpx.AsyncClient
+    http: Client
     route: Route
 
     @property
@@ -149,8 +149,9 @@ class Sender:
     async def _send(self, delivery: Delivery) -> Reply | NoReplyError:
         request = self._request(delivery)
         try:
-            return await post(
+            return await exchange(
                 self.http,
+                "POST",
                 self.route.base_url + request.path,
                 self._headers(delivery, request.body),
                 request.body,
@@ -158,6 +159,9 @@ class Sender:
             )
         except NoReplyError as reason:
             return reason
+        except NotOpenedError:
+            log.error("secret-not-opened", partner_id=delivery.partner_id)
+            return NoReplyError("secret or token cannot be opened: its encryption key is missing")
 
     def _request(self, delivery: Delivery) -> Request:
         if isinstance(delivery.content, HandoverPage):
