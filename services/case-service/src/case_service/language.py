@@ -1,12 +1,13 @@
 """The two languages in which people are told what happened, and how each writes its figures."""
 
-from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+
+from kit import language
 
 _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June"),
@@ -35,26 +36,8 @@ class Language(StrEnum):
 
 
 def preferred(accept_language: str) -> Language:
-    """Return which of the two an `Accept-Language` (RFC 9110) likes better; English if neither."""
-    best, liked = Language.ENGLISH, 0.0
-    for item in accept_language.split(","):
-        tag, *parameters = (part.strip() for part in item.lower().split(";"))
-        language = tag.split("-")[0]
-        if language in tuple(Language) and _quality(parameters) > liked:
-            best, liked = Language(language), _quality(parameters)
-    return best
-
-
-def _quality(parameters: Sequence[str]) -> float:
-    """Return how much a language is liked, from 0 to 1; 0 for what cannot be read."""
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
+    """Return which of the two an `Accept-Language` likes better; English if neither."""
+    return Language(language.preferred(accept_language, tuple(Language), Language.ENGLISH))
 
 
 async def _language_of(request: Request) -> Language:

@@ -33,6 +33,7 @@ from contracts import (
     NoticeAcknowledgedV1,
     NoticeDueV1,
     NoticeFailedV1,
+    NoticeOverdueV1,
     NoticeSentV1,
     PartnerSnapshotV1,
     ReportAcceptedV1,
@@ -49,7 +50,7 @@ from kit.subscriptions import Batch, Subscriptions
 subscriptions = Subscriptions()
 
 E = TypeVar("E", bound=Event)
-N = TypeVar("N", NoticeDueV1, NoticeSentV1, NoticeAcknowledgedV1, NoticeFailedV1)
+N = TypeVar("N", NoticeDueV1, NoticeSentV1, NoticeAcknowledgedV1, NoticeFailedV1, NoticeOverdueV1)
 A = TypeVar("A", ReportAcceptedV1, ReportRejectedV1)
 
 
@@ -109,6 +110,12 @@ async def notice_acknowledged(batch: Batch[NoticeAcknowledgedV1]) -> None:
 async def notice_failed(batch: Batch[NoticeFailedV1]) -> None:
     """It could not be delivered: staff must tell the partner."""
     await _keep_notices(batch, NoticeStatus.FAILED)
+
+
+@subscriptions.handles(NoticeOverdueV1)
+async def notice_overdue(batch: Batch[NoticeOverdueV1]) -> None:
+    """Partners should know something by now."""
+    await _keep_notices(batch, NoticeStatus.DUE)
 
 
 @subscriptions.handles(RunReversalRequestedV1)

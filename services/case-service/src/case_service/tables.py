@@ -170,6 +170,7 @@ notices: Final = Table(
     Column("status", Text, nullable=False),
     Column("due_on", Date),
     Column("changed_at", _INSTANT, nullable=False),
+    Column("overdue_since", _INSTANT),
 )
 """What partners must be told of cases, as partner-gateway says."""
 

@@ -56,9 +56,7 @@ async def list_cases(
     cursor: str | None,
 ) -> Page[CaseSummary]:
     """Return the cases that are asked for, the newest handover first."""
-    rows, following = await newest_cases(
-        connection, principal, wanted, case_columns(principal), limit, cursor
-    )
+    rows, following = await newest_cases(connection, principal, wanted, limit, cursor)
     return Page(items=[case_summary(row) for row in rows], next=following)
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    true,
     tuple_,
 )
 from sqlalchemy import (
@@ -138,15 +139,17 @@ def visible(principal: Principal, table: FromClause = cases) -> ColumnElement[bo
     return and_(own, table.c.studio_id.in_(sorted(principal.studio_ids)))
 
 
-def who(principal: Principal) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+def who(
+    principal: Principal, table: FromClause = members
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     """Return a member's name and membership number, as at the latest handover.
 
     They are null where that is one of a studio that the caller may not see (R63).
     """
-    is_seen = visible(principal, members)
+    is_seen = visible(principal, table)
     return (
-        sql_case((is_seen, members.c.name)).label("name"),
-        sql_case((is_seen, members.c.membership_number)).label("membership_number"),
+        sql_case((is_seen, table.c.name)).label("name"),
+        sql_case((is_seen, table.c.membership_number)).label("membership_number"),
     )
 
 
@@ -154,15 +157,13 @@ async def newest_cases(
     connection: AsyncConnection,
     principal: Principal,
     wanted: WantedCases,
-    columns: Iterable[ColumnElement[Any]],
     limit: int,
     cursor: str | None,
     *,
     once_for_each_member: bool = False,
 ) -> tuple[Sequence[Row[Any]], str | None]:
-    """Return a page of the cases that are asked for, and the cursor of the next page.
+    """Return a page of the cases that are asked for, with `who`, and the cursor of the next page.
 
-    `columns` are of cases and their members, with the day of the handover and the case.
     `once_for_each_member` leaves out cases of members who have a newer one that is asked for.
     Raises the 422 for a cursor that is none.
     """
@@ -171,7 +172,7 @@ async def newest_cases(
     one_of = selected.one_of()
     if patterns := search_patterns(wanted.search or ""):
         found = await _members_found(connection, principal, patterns)
-        held = and_(_hold(patterns), visible(principal, members))
+        held = and_(_hold(patterns, _holder), visible(principal, _holder))
         conditions.append(_of_members(found) if len(found) <= FEW else held)
         if len(found) <= FEW:
             conditions += [column.in_(values) for column, values in one_of]
@@ -181,7 +182,7 @@ async def newest_cases(
     if cursor is not None:
         conditions.append(_place(cases) < tuple_(*cursors.decode(cursor, [date, UUID])))
     await connection.execute(_READ_IN_ORDER)
-    statement = _merged(columns, conditions, one_of, limit + 1)
+    statement = _merged(principal, conditions, one_of, limit + 1)
     rows = (await connection.execute(statement)).all()
     if len(rows) <= limit:
         return rows, None
@@ -221,14 +222,13 @@ class _Selected:
     def is_newest_of_member(self) -> ScalarSelect[bool]:
         """Return whether a case is the newest that is asked for of its member.
 
-        Not a comparison with the newest one: PostgreSQL would expect hardly any, and look through
-        all members first. It asks for those whom a search finds only, for it is of the member.
+        It asks for those whom a search finds only, for it is of the member that was looked up.
         """
         other = cases.alias("other")
         return (
             select(other.c.case_id == cases.c.case_id)
             .where(
-                other.c.member_id == members.c.member_id,
+                other.c.member_id == _holder.c.member_id,
                 *self.conditions(other),
                 *(column.in_(values) for column, values in self.one_of(other)),
             )
@@ -239,7 +239,7 @@ class _Selected:
 
 
 def _merged(
-    columns: Iterable[ColumnElement[Any]],
+    principal: Principal,
     conditions: list[ColumnElement[bool]],
     one_of: list[tuple[ColumnElement[Any], list[Any]]],
     limit: int,
@@ -248,9 +248,9 @@ def _merged(
     chosen = [each_of(values, column) for column, values in one_of]
     same = [column == each.c.value for (column, _), each in zip(one_of, chosen, strict=True)]
     newest = (
-        select(*columns)
+        select(*cases.c, *who(principal, _holder))
         .select_from(cases)
-        .join(members, _same_member)
+        .join(_holder, true())
         .where(*conditions, *same)
         .order_by(*_newest_first(cases))
         .limit(limit)
@@ -290,12 +290,17 @@ def _of_members(member_ids: Sequence[UUID]) -> ColumnElement[bool]:
     return cases.c.member_id == any_(chosen)
 
 
-def _hold(patterns: Iterable[str], table: FromClause = members) -> ColumnElement[bool]:
+def _hold(patterns: Iterable[str], table: FromClause) -> ColumnElement[bool]:
     return and_(*(func.strpos(table.c.search_text, pattern) > 0 for pattern in patterns))
 
 
-_same_member: Final = and_(
-    members.c.tenant_id == cases.c.tenant_id, members.c.member_id == cases.c.member_id
+# The offset makes it a lookup for each case, one after the other: PostgreSQL, which expects a small
+# tenant, would else look through all members first, and sort what it finds.
+_holder: Final = (
+    select(members)
+    .where(members.c.tenant_id == cases.c.tenant_id, members.c.member_id == cases.c.member_id)
+    .offset(0)
+    .lateral("holder")
 )
 
 

@@ -153,6 +153,8 @@ class NoticeOfCase(View):
     status: NoticeStatus
     due_on: date | None
     """The day until which the partner must know; null when that was not heard yet."""
+    overdue_since: datetime | None
+    """When that day had passed and the partner was not known to know; null when it knew."""
     changed_at: datetime
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.cases.queries import case_columns, case_summary
+from case_service.cases.queries import case_summary
 from case_service.cases.selection import WantedCases, newest_cases, visible
 from case_service.files.views import File, FileSummary, FileTotals
 from case_service.tables import cases
@@ -64,9 +64,7 @@ async def find_file(
     if not totals:
         return None
     wanted = WantedCases(partner_id=partner_id, file_number=file_number)
-    rows, following = await newest_cases(
-        connection, principal, wanted, case_columns(principal), limit, cursor
-    )
+    rows, following = await newest_cases(connection, principal, wanted, limit, cursor)
     return File(
         partner_id=partner_id,
         file_number=file_number,

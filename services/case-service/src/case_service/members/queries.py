@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.cases.selection import WantedCases, each_of, newest_cases, visible, who
+from case_service.cases.selection import WantedCases, each_of, newest_cases, visible
 from case_service.members.views import MemberCase, MemberInCollection
-from case_service.tables import cases, members
+from case_service.tables import cases
 from contracts import Money
 from kit.auth import Principal
 from kit.cursors import Page
@@ -28,10 +28,6 @@ async def list_members(
         connection,
         principal,
         wanted,
-        [
-            *(members.c.member_id, cases.c.studio_id, *who(principal)),
-            *(cases.c.collection_date, cases.c.case_id),
-        ],
         limit,
         cursor,
         once_for_each_member=True,
