@@ -30,7 +30,13 @@ from contracts.membership import (
     StudioSnapshotV1,
 )
 from contracts.money import CURRENCIES, Amount, Currency, Money
-from contracts.notice import NoticeAcknowledgedV1, NoticeDueV1, NoticeFailedV1, NoticeSentV1
+from contracts.notice import (
+    NoticeAcknowledgedV1,
+    NoticeDueV1,
+    NoticeFailedV1,
+    NoticeOverdueV1,
+    NoticeSentV1,
+)
 from contracts.partner import PartnerSnapshotV1
 from contracts.parts import MAX_CLAIMS, Address, BankAccount, Mandate, ServicePeriod
 from contracts.receivables import ClaimSnapshotV1
@@ -89,6 +95,7 @@ EVENTS: dict[str, type[Event]] = {
         NoticeSentV1,
         NoticeAcknowledgedV1,
         NoticeFailedV1,
+        NoticeOverdueV1,
         ExportCompletedV1,
     )
 }
@@ -159,6 +166,7 @@ __all__ = [
     "NoticeAcknowledgedV1",
     "NoticeDueV1",
     "NoticeFailedV1",
+    "NoticeOverdueV1",
     "NoticeSentV1",
     "OpenClaim",
     "PartnerSnapshotV1",

@@ -65,3 +65,15 @@ class NoticeFailedV1(NoticeEvent):
 
     reason_code: Code
     """Why, as a word of an open list."""
+
+
+class NoticeOverdueV1(NoticeEvent):
+    """The day has passed by which the partner should know, and it is not known to know.
+
+    It is told once for each notice. What becomes of the notice is told as if it were in time.
+    """
+
+    TYPE = "notice.overdue.v1"
+
+    due_on: Day
+    """Day by which the partner should have known, in the tenant's time zone."""
