@@ -21,59 +21,8 @@ from kit.ids import new_id
 from partner_gateway.callbacks.api import MAX_BODY_BYTES
 from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.standard_webhooks import sign
+from tests.partner_gateway.saying import NOWHERE, euros, hold, said, send, statuses, translate
 from tests.partner_gateway.world import Gateway, Partner, handed_over
-
-NOWHERE = "http://127.0.0.1:9"
-
-
-def said(type_: str, **data: Any) -> bytes:
-    """Return the body of a callback."""
-    return json.dumps({"type": type_, "timestamp": "2026-03-02T10:00:00Z", "data": data}).encode()
-
-
-def euros(amount: str) -> dict[str, str]:
-    """Return an amount as it travels."""
-    return {"amount": amount, "currency": "EUR"}
-
-
-async def hold(gateway: Gateway, partner: Partner, count: int = 1) -> list[Any]:
-    """Let a partner hold so many cases: their handover was sent, and nothing was answered."""
-    cases = handed_over(partner, count)
-    await gateway.receive(cases, partner.tenant_id)
-    await send(gateway, partner)
-    return cases
-
-
-async def send(gateway: Gateway, partner: Partner) -> None:
-    """Store the request with all cases that wait, as the sender does before it sends."""
-    request = {"request": new_id(), "partner": partner.partner_id, "tenant": partner.tenant_id}
-    await gateway.execute(
-        """
-        INSERT INTO deliveries (request_id, tenant_id, partner_id, kind, status, tries,
-                                next_try_at, created_at, correlation_id)
-        VALUES (:request, :tenant, :partner, 'HANDOVER', 'OPEN', 1, 'infinity', now(), 'c')
-        """,
-        **request,
-    )
-    await gateway.execute(
-        """
-        UPDATE cases SET request_id = :request
-        WHERE tenant_id = :tenant AND partner_id = :partner AND request_id IS NULL
-        """,
-        **request,
-    )
-
-
-async def translate(gateway: Gateway) -> None:
-    """Translate all that can be translated now."""
-    while await translate_callbacks(gateway.context):
-        pass
-
-
-async def statuses(gateway: Gateway) -> list[str]:
-    """Return what became of the callbacks, in the order in which they came."""
-    rows = await gateway.rows("SELECT status FROM callbacks ORDER BY callback_id")
-    return [row.status for row in rows]
 
 
 async def test_every_kind_of_callback_becomes_its_report(gateway: Gateway) -> None:
@@ -95,7 +44,7 @@ async def test_every_kind_of_callback_becomes_its_report(gateway: Gateway) -> No
     ):
         taken = await gateway.call_back(partner, body)
         assert taken.status_code == 202
-        assert taken.json() == {"received": True}
+        assert taken.json() == {"status": "RECEIVED"}
     await translate(gateway)
     reports = (await gateway.published())[1:]
     assert [type(report) for report in reports] == [
@@ -160,8 +109,10 @@ async def test_another_body_under_the_same_id_is_refused(gateway: Gateway) -> No
     refused = await gateway.call_back(partner, b'{"a": 2}', webhook_id="msg_1")
     assert refused.status_code == 422
     assert refused.json()["type"] == "urn:collection:problem:webhook-id-reused"
-    (row,) = await gateway.rows("SELECT body FROM callbacks")
-    assert row.body == b'{"a": 1}'
+    assert [row.body for row in await gateway.rows("SELECT body FROM callbacks ORDER BY 1")] == [
+        b'{"a": 1}',
+        b'{"a": 2}',
+    ]
     other = await gateway.set_up(NOWHERE)
     assert (await gateway.call_back(other, b"{}", webhook_id="msg_1")).status_code == 202
 
@@ -291,8 +242,11 @@ async def test_what_cannot_be_read_is_parked_with_the_reason(gateway: Gateway) -
         (said("case.accepted"), "unreadable: data.case_id: missing"),
         (said("case.accepted", case_id="Erika"), "unreadable: data.case_id: uuid_parsing"),
     ]
-    for body, _ in expected:
-        assert (await gateway.call_back(partner, body)).status_code == 202
+    for body, reason in expected:
+        answer = await gateway.call_back(partner, body)
+        assert answer.status_code == 202
+        told = reason.removeprefix("unreadable: ")
+        assert answer.json() == {"status": "PARKED", "reason": told}
     await translate(gateway)
     rows = await gateway.rows("SELECT status, reason, body FROM callbacks ORDER BY callback_id")
     assert [(row.body, row.reason) for row in rows] == expected

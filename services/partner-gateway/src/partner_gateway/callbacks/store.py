@@ -1,7 +1,8 @@
 """All SQL about callbacks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,20 +12,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.trace import Cause
 from partner_gateway.adapters import Api
+from partner_gateway.callbacks.callback import Status
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What a partner said, as it came and with its signature checked."""
+    """What a partner said, as it came; that it was the partner has been checked."""
 
     callback_id: UUID
     partner_id: UUID
     webhook_id: str
-    webhook_timestamp: str
-    webhook_signature: str
+    """The partner's own id of it; another body under the same one is refused."""
     body: bytes
     received_at: datetime
     cause: Cause
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: Status = Status.RECEIVED
+    reason: str | None = None
+    """Why it waits for staff; names fields, never values."""
+    told: str | None = None
+    """Why it is parked, as the partner was told; None: the partner was told that it is received."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """What a partner was told when it used a webhook id first."""
+
+    body_sha256: bytes
+    told: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,58 +61,133 @@ class Speaker:
     api: Api
 
 
+# Sorted, so that two instances that are told the same at once do not wait for each other.
 _INSERT = text(
     """
-    INSERT INTO callbacks (callback_id, tenant_id, partner_id, webhook_id, webhook_timestamp,
-                           webhook_signature, body, received_at, status, correlation_id,
+    INSERT INTO callbacks (callback_id, tenant_id, partner_id, webhook_id, headers, body,
+                           received_at, status, reason, told, handled_at, correlation_id,
                            traceparent)
-    VALUES (:callback_id, :tenant_id, :partner_id, :webhook_id, :webhook_timestamp,
-            :webhook_signature, :body, :received_at, 'RECEIVED', :correlation_id, :traceparent)
+    SELECT callback_id, tenant_id, partner_id, webhook_id, CAST(headers AS jsonb), body,
+           received_at, status, reason, told,
+           CASE WHEN status <> 'RECEIVED' THEN received_at END, correlation_id, traceparent
+    FROM unnest(CAST(:callback_ids AS uuid[]), CAST(:tenant_ids AS uuid[]),
+                CAST(:partner_ids AS uuid[]), CAST(:webhook_ids AS text[]),
+                CAST(:headers AS text[]), CAST(:bodies AS bytea[]),
+                CAST(:received_at AS timestamptz[]), CAST(:statuses AS text[]),
+                CAST(:reasons AS text[]), CAST(:told AS text[]),
+                CAST(:correlation_ids AS text[]), CAST(:traceparents AS text[]))
+         AS new (callback_id, tenant_id, partner_id, webhook_id, headers, body, received_at,
+                 status, reason, told, correlation_id, traceparent)
+    ORDER BY tenant_id, partner_id, webhook_id, callback_id
     ON CONFLICT (tenant_id, partner_id, webhook_id) DO NOTHING
+    RETURNING callback_id
     """
 )
-_BODY = text(
+_FIRST_ANSWERS = text(
     """
-    SELECT body FROM callbacks
-    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND webhook_id = :webhook_id
+    SELECT again.callback_id, coalesce(body_sha256, sha256(body)) AS body_sha256, told
+    FROM unnest(CAST(:callback_ids AS uuid[]), CAST(:tenant_ids AS uuid[]),
+                CAST(:partner_ids AS uuid[]), CAST(:webhook_ids AS text[]))
+         AS again (callback_id, tenant_id, partner_id, webhook_id)
+    JOIN callbacks USING (tenant_id, partner_id, webhook_id)
+    """
+)
+# The partner's row is the lock under which its callbacks keep their order. Who has waited longest
+# is first, so that no partner holds up the others by saying much.
+_LOCK_PARTNER_WITH_DUE = text(
+    """
+    SELECT tenant_id, partner_id, api
+    FROM partners CROSS JOIN LATERAL (
+        SELECT callback_id FROM callbacks
+        WHERE status = 'RECEIVED' AND callbacks.tenant_id = partners.tenant_id
+          AND callbacks.partner_id = partners.partner_id
+        ORDER BY callback_id
+        LIMIT 1
+    ) AS oldest
+    ORDER BY oldest.callback_id
+    LIMIT 1
+    FOR NO KEY UPDATE OF partners SKIP LOCKED
+    """
+)
+_DUE = text(
+    """
+    SELECT callback_id, tenant_id, partner_id, webhook_id, body, received_at, correlation_id,
+           traceparent
+    FROM callbacks
+    WHERE status = 'RECEIVED' AND tenant_id = :tenant_id AND partner_id = :partner_id
+    ORDER BY callback_id
+    LIMIT :limit
+    """
+)
+_WAITED_FOR = text(
+    """
+    SELECT DISTINCT waits_for FROM callbacks
+    WHERE status = 'WAITING' AND tenant_id = :tenant_id AND partner_id = :partner_id
+      AND waits_for = ANY (CAST(:ids AS uuid[]))
     """
 )
 # A callback waits for a case, or a run, to be given to whoever; to whom is judged afterwards.
-_IS_DUE = """
-    (callbacks.status = 'RECEIVED'
-     OR callbacks.status = 'WAITING' AND EXISTS (
-         SELECT FROM cases
-         WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
-           AND cases.case_id = callbacks.waits_for
-         UNION ALL
-         SELECT FROM cases
-         WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
-           AND cases.run_id = callbacks.waits_for))
+_IS_OVER = """
+    callbacks.status = 'WAITING' AND (
+        EXISTS (
+            SELECT FROM cases
+            WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
+              AND cases.case_id = callbacks.waits_for)
+        OR EXISTS (
+            SELECT FROM cases
+            WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
+              AND cases.run_id = callbacks.waits_for))
 """
-# The partner's row is the lock under which its callbacks keep their order.
-_LOCK_PARTNER_WITH_DUE = text(
+_LOCK_PARTNERS_WHOSE_WAIT_IS_OVER = text(
     f"""
-    SELECT tenant_id, partner_id, api FROM partners
-    WHERE EXISTS (
-        SELECT FROM callbacks
-        WHERE callbacks.tenant_id = partners.tenant_id
-          AND callbacks.partner_id = partners.partner_id
-          AND callbacks.status IN ('RECEIVED', 'WAITING') AND {_IS_DUE})
+    SELECT tenant_id, partner_id FROM partners
+    WHERE (tenant_id, partner_id) IN (
+        SELECT tenant_id, partner_id FROM callbacks WHERE {_IS_OVER})
     ORDER BY partner_id
-    LIMIT 1
-    FOR NO KEY UPDATE SKIP LOCKED
+    FOR NO KEY UPDATE
     """  # noqa: S608 - constants
 )
-_DUE = text(
+_RELEASE = text(
     f"""
-    SELECT callback_id, tenant_id, partner_id, webhook_id, webhook_timestamp, webhook_signature,
-           body, received_at, correlation_id, traceparent
-    FROM callbacks
-    WHERE tenant_id = :tenant_id AND partner_id = :partner_id
-      AND status IN ('RECEIVED', 'WAITING') AND {_IS_DUE}
-    ORDER BY callback_id
-    LIMIT :limit
+    UPDATE callbacks SET status = 'RECEIVED', waits_for = NULL
+    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:partner_ids AS uuid[]))
+         AS locked (tenant_id, partner_id)
+    WHERE callbacks.tenant_id = locked.tenant_id AND callbacks.partner_id = locked.partner_id
+      AND {_IS_OVER}
     """  # noqa: S608 - constants
+)
+_LOCK_CALLBACK = text(
+    """
+    SELECT status FROM callbacks
+    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND callback_id = :callback_id
+    FOR UPDATE
+    """
+)
+_SETTLE = text(
+    """
+    WITH decision AS (
+        INSERT INTO callback_decisions (tenant_id, partner_id, callback_id, decision, decided_at,
+                                        decided_by, comment)
+        VALUES (:tenant_id, :partner_id, :callback_id,
+                CASE :status WHEN 'RECEIVED' THEN 'RETRIED' ELSE 'DISMISSED' END, :now,
+                :decided_by, :comment)
+    )
+    UPDATE callbacks SET status = :status, handled_at = :now
+    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND callback_id = :callback_id
+    """
+)
+# What cannot be forgotten has not acted.
+_FORGET_BODIES = text(
+    """
+    UPDATE callbacks SET body_sha256 = sha256(body), body = NULL, headers = NULL
+    WHERE callback_id IN (
+        SELECT callback_id FROM callbacks
+        WHERE body IS NOT NULL AND received_at < :kept_since
+          AND status IN ('TRANSLATED', 'DISMISSED')
+        ORDER BY received_at
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED)
+    """
 )
 _HELD_CASES = text(
     """
@@ -125,30 +215,36 @@ _MARK = text(
 )
 
 
-async def insert_callback(connection: AsyncConnection, callback: Callback) -> bool:
-    """Store a callback; False when this partner has used its webhook id before."""
+async def insert_callbacks(connection: AsyncConnection, callbacks: Sequence[Callback]) -> set[UUID]:
+    """Store callbacks; return the ids of the new ones.
+
+    Left out is what came under a webhook id that the partner has used before, be it in the same
+    call: of those the oldest is stored.
+    """
+    if not callbacks:
+        return set()
     parameters = {
-        "callback_id": callback.callback_id,
-        "tenant_id": callback.cause.tenant_id,
-        "partner_id": callback.partner_id,
-        "webhook_id": callback.webhook_id,
-        "webhook_timestamp": callback.webhook_timestamp,
-        "webhook_signature": callback.webhook_signature,
-        "body": callback.body,
-        "received_at": callback.received_at,
-        "correlation_id": callback.cause.correlation_id,
-        "traceparent": callback.cause.traceparent,
+        **_webhook_ids(callbacks),
+        "headers": [json.dumps(dict(callback.headers)) for callback in callbacks],
+        "bodies": [callback.body for callback in callbacks],
+        "received_at": [callback.received_at for callback in callbacks],
+        "statuses": [callback.status for callback in callbacks],
+        "reasons": [callback.reason for callback in callbacks],
+        "told": [callback.told for callback in callbacks],
+        "correlation_ids": [callback.cause.correlation_id for callback in callbacks],
+        "traceparents": [callback.cause.traceparent for callback in callbacks],
     }
-    return (await connection.execute(_INSERT, parameters)).rowcount == 1
+    return set((await connection.execute(_INSERT, parameters)).scalars())
 
 
-async def body_of_callback(
-    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID, webhook_id: str
-) -> bytes | None:
-    """Return the body that came under a webhook id first."""
-    parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "webhook_id": webhook_id}
-    body: bytes | None = await connection.scalar(_BODY, parameters)
-    return body
+async def first_answers(
+    connection: AsyncConnection, callbacks: Sequence[Callback]
+) -> dict[UUID, FirstAnswer]:
+    """Return what was answered to those that came first under the webhook ids, by callback id."""
+    if not callbacks:
+        return {}
+    rows = await connection.execute(_FIRST_ANSWERS, _webhook_ids(callbacks))
+    return {row.callback_id: FirstAnswer(row.body_sha256, row.told) for row in rows}
 
 
 async def lock_partner_with_due_callbacks(
@@ -168,6 +264,72 @@ async def due_callbacks(
     """Return what a partner said that can be looked at now, in the order in which it came."""
     parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "limit": limit}
     return [_callback(row) for row in await connection.execute(_DUE, parameters)]
+
+
+async def waited_for(
+    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID, ids: Sequence[UUID]
+) -> set[UUID]:
+    """Return those cases and runs of `ids` for which something that the partner said waits.
+
+    What it says of them later must wait behind that, or it would act first.
+    """
+    parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "ids": ids}
+    return set((await connection.execute(_WAITED_FOR, parameters)).scalars())
+
+
+async def release_callbacks(connection: AsyncConnection) -> int:
+    """Let callbacks be looked at again whose case or run was sent by now; return how many.
+
+    Looks at all tenants. Holds the partners, so that nothing is translated meanwhile that one of
+    them said later. Reads each waiting callback once, however many of them are released.
+    """
+    locked = (await connection.execute(_LOCK_PARTNERS_WHOSE_WAIT_IS_OVER)).all()
+    if not locked:
+        return 0
+    parameters = {
+        "tenant_ids": [row.tenant_id for row in locked],
+        "partner_ids": [row.partner_id for row in locked],
+    }
+    return (await connection.execute(_RELEASE, parameters)).rowcount
+
+
+async def lock_callback(
+    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID, callback_id: UUID
+) -> Status | None:
+    """Return what became of a callback and keep it so until the transaction ends."""
+    parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "callback_id": callback_id}
+    status = await connection.scalar(_LOCK_CALLBACK, parameters)
+    return None if status is None else Status(status)
+
+
+async def settle_callback(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    partner_id: UUID,
+    callback_id: UUID,
+    *,
+    status: Status,
+    decided_by: str,
+    comment: str | None,
+    now: datetime,
+) -> None:
+    """Store what staff decided on a callback that the caller holds, and who did."""
+    parameters = {
+        "tenant_id": tenant_id,
+        "partner_id": partner_id,
+        "callback_id": callback_id,
+        "status": status,
+        "decided_by": decided_by,
+        "comment": comment,
+        "now": now,
+    }
+    await connection.execute(_SETTLE, parameters)
+
+
+async def forget_bodies(connection: AsyncConnection, kept_since: datetime, limit: int) -> int:
+    """Forget bodies and headers of what came before and has acted; return of how many."""
+    parameters = {"kept_since": kept_since, "limit": limit}
+    return (await connection.execute(_FORGET_BODIES, parameters)).rowcount
 
 
 async def held_cases(
@@ -209,6 +371,15 @@ async def mark_callbacks(
             "now": now,
         },
     )
+
+
+def _webhook_ids(callbacks: Sequence[Callback]) -> dict[str, Any]:
+    return {
+        "callback_ids": [callback.callback_id for callback in callbacks],
+        "tenant_ids": [callback.cause.tenant_id for callback in callbacks],
+        "partner_ids": [callback.partner_id for callback in callbacks],
+        "webhook_ids": [callback.webhook_id for callback in callbacks],
+    }
 
 
 def _callback(row: Any) -> Callback:
