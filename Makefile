@@ -5,6 +5,8 @@ PYTHON ?= python3
 MEMBERS ?= 1000
 RUNS ?= 1000
 SEED ?= 0
+PORT ?= 8010
+SCENARIO ?=
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -13,7 +15,7 @@ SERVICES := $(notdir $(sort $(wildcard services/*)))
 TYPED := $(MEMBER_PACKAGES:%=%/src) docs tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check prove bench format lock openapi test-containers
+.PHONY: help demo up simulator test check prove bench format lock openapi test-containers
 .DELETE_ON_ERROR:
 
 help: ## Lists the targets.
@@ -24,6 +26,9 @@ demo: $(READY) ## Starts everything, tells one story and checks each step (MEMBE
 
 up: $(READY) ## Starts everything with seeded data, until Ctrl-C (MEMBERS=1000).
 	@$(BIN)/local-stack up --members $(MEMBERS)
+
+simulator: $(READY) ## Runs the partner simulator alone (PORT=8010, SCENARIO=file), until Ctrl-C.
+	@$(BIN)/partner-simulator --port $(PORT) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 test: check ## Everything that has to hold: style, types, borders, contracts, tests.
 	$(BIN)/pytest --numprocesses 2 -m "not idle"

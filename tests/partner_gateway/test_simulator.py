@@ -14,7 +14,8 @@ from kit.ids import new_id
 from local_stack.ports import free_port
 from partner_gateway.standard_webhooks import new_secret, sign
 from partner_simulator.agency import Agency
-from partner_simulator.behaviour import Behaviour, Handover
+from partner_simulator.behaviour import Behaviour
+from partner_simulator.partner_api import Handover
 from tests.partner_gateway.test_deliveries import always, listening
 from tests.partner_gateway.world import Partner, Simulator, handed_over, until
 

@@ -7,55 +7,20 @@ goes the same way again, also after a restart.
 import hashlib
 import random
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import ROUND_DOWN, Decimal
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from partner_simulator.behaviour import Behaviour, HandedOverCase, Handover, NewPayment, Notice
-
-_REASONS = ("DEBTOR_UNKNOWN", "CLAIM_TOO_SMALL", "INSOLVENT", "ABROAD")
-
-Callback = dict[str, Any]
+from partner_simulator.behaviour import Behaviour, NewPayment
+from partner_simulator.callbacks import Callback, Message
+from partner_simulator.case import Case
+from partner_simulator.journal import Journal
+from partner_simulator.partner_api import HandedOverCase, Handover, Notice
+from partner_simulator.steps import Of, Subject
 
 
 class UnknownCaseError(Exception):
     """The agency was never given this case."""
-
-
-@dataclass
-class Case:
-    """A case as the agency keeps it."""
-
-    case_id: UUID
-    run_id: UUID
-    total: Decimal
-    currency: str
-    status: Literal["ACCEPTED", "REJECTED"]
-    file_number: str | None
-    reason_code: str | None
-    open: Decimal
-    """What is still to be collected, as far as notices told."""
-    stopped: bool = False
-    payments: list[str] = field(default_factory=list)
-    """References of the payments reported so far."""
-    notices: list[Notice] = field(default_factory=list)
-    """What the agency was told about the case, in the order in which it came."""
-
-    def result(self) -> dict[str, Any]:
-        """Answer for this case within the answer to a handover."""
-        if self.status == "ACCEPTED":
-            return {
-                "case_id": str(self.case_id),
-                "status": "ACCEPTED",
-                "file_number": self.file_number,
-            }
-        return {
-            "case_id": str(self.case_id),
-            "status": "REJECTED",
-            "reason_code": self.reason_code,
-        }
 
 
 class Agency:
@@ -63,10 +28,16 @@ class Agency:
 
     def __init__(self, behaviour: Behaviour, seed: int) -> None:
         self.behaviour = behaviour
+        self.seed = seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but how to behave."""
         self.cases: dict[UUID, Case] = {}
         self.counts: Counter[str] = Counter()
-        self._seed = seed
+        self.journal = Journal()
         self._requests: dict[UUID, tuple[bytes, int, dict[str, Any]]] = {}
+        self._to_say: list[list[Message]] = []
 
     def earlier_answer(self, request_id: UUID, body: bytes) -> tuple[int, dict[str, Any]] | None:
         """Return how a request was answered before; None for a new one.
@@ -89,39 +60,37 @@ class Agency:
         self._requests[request_id] = (hashlib.sha256(body).digest(), status, answer)
 
     def take(self, handover: Handover) -> list[Case]:
-        """Take the cases in; each is accepted or rejected there and then."""
-        cases = [self._decide(item, handover.run.run_id) for item in handover.items]
-        self.cases.update((case.case_id, case) for case in cases)
-        self.counts.update(case.status.lower() for case in cases)
+        """Take the cases in, and do with each what the behaviour says."""
+        cases = [self._open(item, handover.run.run_id) for item in handover.items]
+        for number, case in enumerate(cases, 1):
+            self.counts["cases"] += 1
+            self._play(case, number, self.counts["cases"])
         return cases
 
-    def pay_at_once(self, case: Case) -> Callback | None:
-        """Report the payment that the behaviour asks for, if any."""
-        share = case.total * self.behaviour.pay_percent / 100
-        amount = share.quantize(Decimal("0.01"), ROUND_DOWN)
-        if case.status != "ACCEPTED" or not amount:
-            return None
-        return self.pay(NewPayment(case_id=case.case_id, amount=amount))
+    def catch_up(self) -> int:
+        """Do with the undecided cases what the behaviour says now; return how many they were."""
+        undecided = [case for case in self.cases.values() if case.status == "UNDECIDED"]
+        for number, case in enumerate(undecided, 1):
+            self._play(case, number, number, late=True)
+        return len(undecided)
+
+    def to_say(self) -> list[list[Message]]:
+        """Take out what is to be called back: of each case, what must arrive in this order."""
+        said, self._to_say = self._to_say, []
+        return said
 
     def pay(self, payment: NewPayment) -> Callback:
         """Report a payment; raises `UnknownCaseError`."""
         case = self.cases.get(payment.case_id)
         if case is None:
             raise UnknownCaseError
-        reference = payment.partner_reference or f"{case.case_id}-{len(case.payments) + 1}"
-        case.payments.append(reference)
         self.counts["payments"] += 1
-        currency = payment.currency or case.currency
-        return callback(
-            "payment.received",
-            {
-                "case_id": str(case.case_id),
-                "run_id": str(case.run_id),
-                "partner_reference": reference,
-                "amount": {"amount": f"{payment.amount:.2f}", "currency": currency},
-                "own_fees": {"amount": f"{payment.own_fees:.2f}", "currency": currency},
-                "paid_on": (payment.paid_on or _today()).isoformat(),
-            },
+        return case.pay(
+            payment.amount,
+            payment.own_fees,
+            currency=payment.currency,
+            paid_on=payment.paid_on,
+            reference=payment.partner_reference,
         )
 
     def take_note(self, notice: Notice) -> bool:
@@ -136,36 +105,25 @@ class Agency:
         self.counts["notices"] += 1
         return True
 
-    def _decide(self, item: HandedOverCase, run_id: UUID) -> Case:
-        self.counts["cases"] += 1
-        every = self.behaviour.reject_every
-        rejected = bool(every) and self.counts["cases"] % every == 0
-        chance = random.Random(f"{self._seed}:{item.case_id}")
-        file_number = f"AZ-{chance.randrange(10**12):012d}"
+    def _open(self, item: HandedOverCase, run_id: UUID) -> Case:
+        """Open a case anew, even if there is one: whoever takes a request twice acts twice."""
+        times = "" if item.case_id not in self.cases else ":again"
         total = sum((claim.to_collect.amount for claim in item.claims), Decimal(0))
-        return Case(
+        case = self.cases[item.case_id] = Case(
             case_id=item.case_id,
             run_id=run_id,
             total=total,
             open=total,
             currency=item.claims[0].to_collect.currency,
-            status="REJECTED" if rejected else "ACCEPTED",
-            file_number=None if rejected else file_number,
-            reason_code=chance.choice(_REASONS) if rejected else None,
+            chance=random.Random(f"{self.seed}:{item.case_id}{times}"),
         )
+        return case
 
-
-def answer_callback(case: Case) -> Callback:
-    """Accept or reject a case by callback."""
-    result = case.result()
-    status = result.pop("status")
-    return callback(f"case.{status.lower()}", {"run_id": str(case.run_id), **result})
-
-
-def callback(type_: str, data: dict[str, Any]) -> Callback:
-    """Make the body of a callback."""
-    return {"type": type_, "timestamp": datetime.now(UTC).isoformat(), "data": data}
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
+    def _play(self, case: Case, number: int, count: int, *, late: bool = False) -> None:
+        """Play the steps of a case; `number` is that on its page, `count` that of all cases."""
+        subject = Subject(Of.CASE, str(case.case_id), number, count)
+        payments = len(case.payments)
+        if messages := case.play(self.behaviour.case_steps(subject, self.seed), late=late):
+            self._to_say.append(messages)
+        self.counts["payments"] += len(case.payments) - payments
+        self.counts[case.status.lower()] += 1

@@ -1,13 +1,17 @@
-"""How the simulated partner behaves, and the bodies it takes."""
+"""How the simulated partner behaves: what `POST /behaviour` and a scenario file can say."""
 
 import base64
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from functools import cached_property
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field
+
+from partner_simulator import steps
+from partner_simulator.steps import CaseStep, Of, Options, RequestStep, Rule, Subject
 
 
 def _is_secret(secret: str) -> str:
@@ -17,7 +21,7 @@ def _is_secret(secret: str) -> str:
 
 
 class Answer(StrEnum):
-    """How a handover is answered."""
+    """How a handover is answered where no rule says otherwise."""
 
     CALLBACK = "CALLBACK"
     """202 at once; each case is accepted or rejected by callback."""
@@ -29,17 +33,19 @@ class Answer(StrEnum):
     """503, and nothing is taken; of notices neither."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+class Behaviour(Options):
+    """What can be changed while the simulator runs.
 
-
-class Behaviour(_Settings):
-    """What can be changed while the simulator runs, with `POST /behaviour`."""
+    `rules` say anything; the fields from `answer` on are short for what is wanted most, and count
+    for what no rule is about.
+    """
 
     callback_url: str | None = None
     """Where callbacks go: `…/v1/partners/{partner_id}/callbacks` of the gateway."""
     secret: Annotated[str, AfterValidator(_is_secret)] | None = Field(default=None, repr=False)
     """The secret of the partner, `whsec_…`; until it is known every request is a 401."""
+    rules: list[Rule] = Field(default_factory=list)
+    """What happens to requests and cases; the first that fits counts."""
     answer: Answer = Answer.CALLBACK
     reject_every: int = Field(default=0, ge=0)
     """Each so-manieth case is refused; 0: none."""
@@ -50,12 +56,47 @@ class Behaviour(_Settings):
     acknowledge_notices: bool = True
     """Whether notices are acknowledged, or only taken."""
 
+    def request_steps(self, subject: Subject, seed: int) -> list[RequestStep]:
+        """Return what happens to a request."""
+        return [step for step in self._steps(subject, seed) if isinstance(step, RequestStep)]
 
-class BehaviourChange(_Settings):
+    def case_steps(self, subject: Subject, seed: int) -> list[CaseStep]:
+        """Return what happens to a case."""
+        return [step for step in self._steps(subject, seed) if isinstance(step, CaseStep)]
+
+    def _steps(self, subject: Subject, seed: int) -> list[RequestStep | CaseStep]:
+        return next(rule for rule in self._all_rules if rule.fits(subject, seed)).steps
+
+    @cached_property
+    def _all_rules(self) -> list[Rule]:
+        """Return the rules, and those that the other fields stand for; one always fits."""
+        rules = [*self.rules]
+        if self.answer is Answer.UNAVAILABLE:
+            rules += [Rule(of=of, steps=[_UNAVAILABLE]) for of in (Of.HANDOVER, Of.NOTICE)]
+        if not self.acknowledge_notices:
+            rules.append(Rule(of=Of.NOTICE, steps=[steps.Look(), steps.Answer()]))
+        for of in (Of.HANDOVER, Of.NOTICE):
+            rules.append(Rule(of=of, steps=[steps.Take(), steps.Answer()]))
+        if self.answer is Answer.SILENT:
+            rules.append(Rule(of=Of.CASE, steps=[]))
+        by: Final = "ANSWER" if self.answer is Answer.ACCEPT_NOW else "CALLBACK"
+        if self.reject_every:
+            refuse = steps.Refuse(by=by)
+            rules.append(Rule(of=Of.CASE, every=self.reject_every, steps=[refuse]))
+        paid = [steps.Pay(percent=Decimal(self.pay_percent))] if self.pay_percent else []
+        rules.append(Rule(of=Of.CASE, steps=[steps.Accept(by=by), *paid]))
+        return rules
+
+
+_UNAVAILABLE: Final = steps.Answer(status=503, content={"detail": "closed"})
+
+
+class BehaviourChange(Options):
     """The fields of `Behaviour` that are to change."""
 
     callback_url: str | None = None
     secret: Annotated[str, AfterValidator(_is_secret)] | None = Field(default=None, repr=False)
+    rules: list[Rule] | None = None
     answer: Answer | None = None
     reject_every: int | None = Field(default=None, ge=0)
     pay_percent: int | None = Field(default=None, ge=0, le=100)
@@ -66,7 +107,7 @@ class BehaviourChange(_Settings):
 Amount = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 
 
-class NewPayment(_Settings):
+class NewPayment(Options):
     """A payment of a debtor, for `POST /payments`."""
 
     case_id: UUID
@@ -81,74 +122,8 @@ class NewPayment(_Settings):
     """Default: a new one, made of the case and a count."""
 
 
-class NewCallback(_Settings):
+class NewCallback(Options):
     """Any callback, for `POST /callbacks`: corrections, closures, whole runs, nonsense."""
 
     type: str
     data: dict[str, Any]
-
-
-class Money(BaseModel):
-    """An amount and its currency."""
-
-    amount: Decimal
-    currency: str
-
-
-class HandedOverClaim(BaseModel):
-    """What the simulator looks at in a claim."""
-
-    to_collect: Money
-
-
-class HandedOverCase(BaseModel):
-    """What the simulator looks at in a case."""
-
-    case_id: UUID
-    claims: list[HandedOverClaim] = Field(min_length=1)
-
-
-class Handover(BaseModel):
-    """`POST /v1/handovers`, as far as the simulator looks at it."""
-
-    class Run(BaseModel):
-        """The run that the cases belong to."""
-
-        run_id: UUID
-
-    request_id: UUID
-    run: Run
-    items: list[HandedOverCase] = Field(min_length=1, max_length=200)
-
-
-class ClaimChange(BaseModel):
-    """What a notice says of a claim."""
-
-    claim_id: UUID
-    snapshot_sequence: int
-    amount: Money
-    paid_directly: Money
-    cancelled: bool
-    paid: Money | None = None
-    open_before: Money
-    open: Money
-    case_open: Money
-
-
-class Notice(BaseModel):
-    """`POST /v1/notices`; a kind that is not known is taken note of, and changes nothing."""
-
-    request_id: UUID
-    notice_id: UUID
-    kind: str
-    case_id: UUID
-    claim_change: ClaimChange | None = None
-
-    @model_validator(mode="after")
-    def _says_what_changed(self) -> Self:
-        change = self.claim_change
-        if self.kind in {"STUDIO_PAYMENT", "CLAIM_CHANGED"} and change is None:
-            raise ValueError("claim_change is missing")
-        if self.kind == "STUDIO_PAYMENT" and (change is None or change.paid is None):
-            raise ValueError("paid is missing")
-        return self
