@@ -9,6 +9,7 @@ from partner_gateway.callbacks import translate_callbacks
 from partner_gateway.deliveries import api as deliveries_api
 from partner_gateway.deliveries import deliver
 from partner_gateway.notices import api as notices_api
+from partner_gateway.notices import mark_overdue
 from partner_gateway.partners import api as partners_api
 from partner_gateway.settings import Settings
 from partner_gateway.subscribers import subscriptions
@@ -26,6 +27,7 @@ service = Service(
     workers=[
         Worker(deliver.WORKER, deliver.Deliverer().work, interval=1),
         Worker(translate_callbacks.WORKER, translate_callbacks.translate_callbacks, interval=1),
+        Worker(mark_overdue.WORKER, mark_overdue.mark_overdue, interval=5),
     ],
     migrations="partner_gateway.migrations",
 )

@@ -29,6 +29,9 @@ class Settings(ServiceSettings):
     )
     """Pauses after the first, second … failed try, separated by commas; the last one repeats."""
 
+    notice_days: int = Field(default=3, ge=0, le=365)
+    """Days, with Sundays and holidays, after which a partner should know what it must be told."""
+
     @field_validator("encryption_keys")
     @classmethod
     def _are_keys(cls, keys: SecretStr) -> SecretStr:

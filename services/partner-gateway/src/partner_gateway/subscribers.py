@@ -1,5 +1,6 @@
 """Events in: what goes to partners, and what ends at them."""
 
+from datetime import date, timedelta
 from typing import Final, TypeVar
 
 from contracts import (
@@ -10,12 +11,14 @@ from contracts import (
     MemberHandedOverV1,
 )
 from kit.clock import today
+from kit.context import Context
 from kit.subscriptions import Batch, Subscriptions
 from partner_gateway.cases.keep_cases import keep_cases
 from partner_gateway.cases.keep_file_numbers import keep_file_numbers
 from partner_gateway.deliveries import deliver
 from partner_gateway.notices.keep_changes import keep_changes
 from partner_gateway.notices.stop_cases import stop_cases
+from partner_gateway.settings import Settings
 
 subscriptions = Subscriptions()
 
@@ -42,8 +45,8 @@ async def on_file_number_set(batch: Batch[CaseFileNumberSetV1]) -> None:
 @subscriptions.handles(CaseClaimChangedV1)
 async def on_claim_changed(batch: Batch[CaseClaimChangedV1]) -> None:
     """Tell partners what was paid at the studio, and how claims changed."""
-    due_on = today(batch.context.settings.time_zone)
-    for message in await keep_changes(batch.connection, batch.messages, due_on):
+    unknown = await keep_changes(batch.connection, batch.messages, _due_on(batch.context))
+    for message in unknown:
         batch.reject(message, _UNKNOWN_PARTNER)
     batch.wake(deliver.WORKER)
 
@@ -61,7 +64,12 @@ async def on_case_cancelled(batch: Batch[CaseCancelledV1]) -> None:
 
 
 async def _stop(batch: Batch[_Ended]) -> None:
-    due_on = today(batch.context.settings.time_zone)
-    for message in await stop_cases(batch.connection, batch.messages, due_on):
+    unknown = await stop_cases(batch.connection, batch.messages, _due_on(batch.context))
+    for message in unknown:
         batch.reject(message, _UNKNOWN_PARTNER)
     batch.wake(deliver.WORKER)
+
+
+def _due_on(context: Context[Settings]) -> date:
+    """Return the day by which a partner should know what it must be told from now on."""
+    return today(context.settings.time_zone) + timedelta(days=context.settings.notice_days)

@@ -78,7 +78,7 @@ async def record_outcome(
     if not first:
         return
     if isinstance(delivery.content, Notice):
-        outgoing = await follow_delivery(connection, delivery, outcome.verdict, time)
+        outgoing = await follow_delivery(connection, delivery, outcome.verdict, None, time)
     elif outcome.verdict is Verdict.ANSWERED:
         outgoing = await _reports(connection, delivery, outcome, time)
     else:

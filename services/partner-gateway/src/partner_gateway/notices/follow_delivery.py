@@ -12,19 +12,28 @@ from partner_gateway.notices.notice import Status
 
 
 async def follow_delivery(
-    connection: AsyncConnection, delivery: Delivery, verdict: Verdict, time: datetime
+    connection: AsyncConnection,
+    delivery: Delivery,
+    verdict: Verdict,
+    refusal: str | None,
+    time: datetime,
 ) -> list[tuple[Event, Cause]]:
-    """Store what a try came to and return what to publish: that it was made, and how it ended."""
+    """Store what a try came to and return what to publish: that it was made, and how it ended.
+
+    `refusal`: why the partner says that it refuses.
+    """
     notice = await store.lock_notice_of_delivery(
         connection, delivery.tenant_id, delivery.request_id
     )
     events = [notice.sent(time, delivery.tries)]
     match verdict:
         case Verdict.ANSWERED:
-            await store.acknowledge(connection, notice, "PARTNER", time)
+            await store.acknowledge(
+                connection, delivery.tenant_id, [notice.notice_id], "PARTNER", time
+            )
             events.append(notice.acknowledged(time, "PARTNER"))
         case Verdict.REFUSED:
-            await store.set_status(connection, notice, Status.FAILED)
+            await store.set_status(connection, notice, Status.FAILED, refusal)
             events.append(notice.failed(time, "REFUSED_BY_PARTNER"))
         case Verdict.TRY_AGAIN:
             await store.set_status(connection, notice, Status.SENT)

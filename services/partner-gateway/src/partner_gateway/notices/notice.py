@@ -4,7 +4,10 @@ A case has one STOP at most, and one notice for each change of each of its claim
 
 DUE ──> SENT ──> ACKNOWLEDGED
  │        └────> FAILED ──> ACKNOWLEDGED, when staff told the partner by hand
+ │                 └──────> SENT, when staff let the partner's API be told again
  └─────────────> ACKNOWLEDGED, at a partner by hand
+
+Whatever its status: it is overdue from the day after `due_on` until it is ACKNOWLEDGED.
 """
 
 from dataclasses import dataclass
@@ -18,12 +21,15 @@ from contracts import (
     NoticeAcknowledgedV1,
     NoticeDueV1,
     NoticeFailedV1,
+    NoticeOverdueV1,
     NoticeSentV1,
 )
 from kit.trace import Cause
 from partner_gateway.notices.claim_change import ClaimChange
 
 Kind = Literal["STOP", "STUDIO_PAYMENT", "CLAIM_CHANGED"]
+StopReason = Literal["CASE_CANCELLED", "RUN_REVERSED"]
+"""Why a partner must stop: the case alone was taken back, or the whole run that it came with."""
 
 
 class Status(StrEnum):
@@ -53,6 +59,8 @@ class CaseNotice:
     cause: Cause
     claim_change: ClaimChange | None = None
     """What a new notice says of a claim; None for a STOP."""
+    reason: StopReason | None = None
+    """What a new STOP says; None for another kind."""
 
     @property
     def is_ticked_off_by_staff(self) -> bool:
@@ -74,6 +82,10 @@ class CaseNotice:
     def failed(self, occurred_at: datetime, reason_code: str) -> Event:
         """Say that the partner's API refuses it for good."""
         return NoticeFailedV1(**self._about(occurred_at), reason_code=reason_code)
+
+    def overdue(self, occurred_at: datetime) -> Event:
+        """Say that the day has passed by which the partner should know."""
+        return NoticeOverdueV1(**self._about(occurred_at), due_on=self.due_on)
 
     def _about(self, occurred_at: datetime) -> dict[str, Any]:
         return {

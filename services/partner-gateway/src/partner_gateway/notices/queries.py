@@ -1,7 +1,9 @@
 """What the API shows of notices."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal
 from partner_gateway.notices.claim_change import ClaimChange
-from partner_gateway.notices.notice import Kind, Status
+from partner_gateway.notices.notice import Kind, Status, StopReason
 
 
 class NoticeView(BaseModel):
@@ -23,16 +25,31 @@ class NoticeView(BaseModel):
     partner_id: UUID
     partner_name: str
     case_id: UUID
+    file_number: str | None
+    """The partner's number of the case; null when it has none."""
     run_id: UUID
+    run_booking_number: str | None
+    """Readable number of the run; null when it is not known."""
     member_id: UUID
+    booking_number: int | None
+    """Number of the member within the run; null when it is not known."""
     studio_id: UUID
     kind: Kind
     """STOP: nothing may be collected any more. STUDIO_PAYMENT: something was paid at the studio.
     CLAIM_CHANGED: a claim was corrected, cancelled, or a payment at the studio taken back."""
+    reason: StopReason | None
+    """Why the partner must stop; null for another kind, and where it was not kept."""
     claim_change: ClaimChange | None
     """What the partner must know of the claim; null for STOP."""
+    voucher_id: UUID | None
+    """Id of that claim within the handover; null when it is not known."""
     status: Status
+    """DUE: not told yet. SENT: the partner's API was told, and has not acknowledged it.
+    ACKNOWLEDGED: the partner knows. FAILED: its API refused it, see `last_error`."""
     due_on: date
+    """The day by which the partner should know."""
+    overdue_since: datetime | None
+    """When that day was found to have passed without the partner's knowing; null when it knew."""
     by_hand: bool
     """Whether it is on staff to tell the partner; tick it off with `POST …/done`."""
     created_at: datetime
@@ -41,74 +58,127 @@ class NoticeView(BaseModel):
     next_try_at: datetime | None
     """When it is told again; null when it is not."""
     last_error: str | None
+    """Why the last try failed, or how the partner's API refused it, as in HTTP 404."""
+    refusal: str | None
+    """Why its API says that it refused it; null when it did not say."""
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     """PARTNER or STAFF."""
     done_by: str | None
+    """Who of staff ticked it off: subject of the token."""
+    told_to: str | None
+    """Who at the partner was told by staff."""
     comment: str | None
 
 
-_SELECT = """
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which notices are asked for: those that have all of these; None: whatever it is."""
+
+    status: Status | None = None
+    kind: Kind | None = None
+    partner_id: UUID | None = None
+    case_id: UUID | None = None
+    run_id: UUID | None = None
+    overdue: bool | None = None
+    by_hand: bool | None = None
+
+
+# In the words of the partial indexes.
+_IS_OVERDUE: Final = "(overdue_since IS NOT NULL AND notices.status <> 'ACKNOWLEDGED')"
+_IS_DUTY: Final = (
+    "(notices.status = 'FAILED' OR notices.status = 'DUE' AND notices.request_id IS NULL)"
+)
+_IS_BY_HAND: Final = "(notices.request_id IS NULL OR notices.status = 'FAILED')"
+_SELECT = f"""
     SELECT notices.notice_id, notices.partner_id, partners.name AS partner_name, notices.case_id,
-           notices.run_id, notices.member_id, notices.studio_id, notices.kind, claim_change,
-           notices.status, notices.due_on,
-           notices.request_id IS NULL OR notices.status = 'FAILED' AS by_hand,
+           file_number, notices.run_id, run_booking_number, notices.member_id, booking_number,
+           notices.studio_id, notices.kind, notices.reason, claim_change,
+           CAST(voucher_ids ->> CAST(claim_changes.claim_id AS text) AS uuid) AS voucher_id,
+           notices.status, notices.due_on, overdue_since, {_IS_BY_HAND} AS by_hand,
            notices.created_at, coalesce(deliveries.tries, 0) AS tries,
            CASE WHEN deliveries.status = 'OPEN' THEN next_try_at END AS next_try_at,
-           last_error, acknowledged_at, acknowledged_by, done_by, comment
+           last_error, notices.refusal, acknowledged_at, acknowledged_by, done_by, told_to, comment
     FROM notices
     JOIN partners ON partners.tenant_id = notices.tenant_id
                  AND partners.partner_id = notices.partner_id
+    LEFT JOIN cases ON cases.tenant_id = notices.tenant_id
+                   AND cases.case_id = notices.case_id
     LEFT JOIN deliveries ON deliveries.tenant_id = notices.tenant_id
                         AND deliveries.request_id = notices.request_id
     LEFT JOIN claim_changes ON claim_changes.tenant_id = notices.tenant_id
                            AND claim_changes.notice_id = notices.notice_id
     WHERE notices.tenant_id = :tenant_id
       AND (CAST(:studio_ids AS uuid[]) IS NULL OR notices.studio_id = ANY (:studio_ids))
-"""
-_ONE = text(f"{_SELECT} AND notices.notice_id = :notice_id").columns(claim_change=JSONB)
-_MANY = text(
-    f"""
-    {_SELECT}
-      AND (CAST(:status AS text) IS NULL OR notices.status = :status)
-      AND (CAST(:partner_id AS uuid) IS NULL OR notices.partner_id = :partner_id)
-      AND (CAST(:case_id AS uuid) IS NULL OR notices.case_id = :case_id)
-      AND (CAST(:after AS uuid) IS NULL OR notices.notice_id > :after)
-    ORDER BY notices.notice_id
-    LIMIT :limit
-    """
-).columns(claim_change=JSONB)
+"""  # noqa: S608 - constants
+_CONDITIONS: Final = {
+    "status": "notices.status = :status",
+    "kind": "notices.kind = :kind",
+    "partner_id": "notices.partner_id = :partner_id",
+    "case_id": "notices.case_id = :case_id",
+    "run_id": "notices.run_id = :run_id",
+    "after": "notices.notice_id > :after",
+}
+_NAMED = text(f"{_SELECT} AND notices.notice_id = ANY (CAST(:notice_ids AS uuid[]))").columns(
+    claim_change=JSONB
+)
 
 
-async def find_notice(
-    connection: AsyncConnection, principal: Principal, notice_id: UUID
-) -> NoticeView | None:
-    """Return a notice that the caller may see."""
-    parameters = {**_seen_by(principal), "notice_id": notice_id}
-    row = (await connection.execute(_ONE, parameters)).one_or_none()
-    return None if row is None else NoticeView.model_validate(row)
+async def find_notices(
+    connection: AsyncConnection, principal: Principal, notice_ids: Sequence[UUID]
+) -> dict[UUID, NoticeView]:
+    """Return those of the notices that the caller may see, by their id."""
+    parameters = {**_seen_by(principal), "notice_ids": notice_ids}
+    rows = await connection.execute(_NAMED, parameters)
+    return {row.notice_id: NoticeView.model_validate(row) for row in rows}
 
 
 async def list_notices(
     connection: AsyncConnection,
     principal: Principal,
+    wanted: Wanted,
     *,
-    status: Status | None,
-    partner_id: UUID | None,
-    case_id: UUID | None,
     after: UUID | None,
     limit: int,
-) -> Sequence[NoticeView]:
+) -> list[NoticeView]:
     """Return the notices behind `after` that the caller may see, oldest first."""
-    parameters = {
-        **_seen_by(principal),
-        "status": status,
-        "partner_id": partner_id,
-        "case_id": case_id,
-        "after": after,
-        "limit": limit,
-    }
-    rows = await connection.execute(_MANY, parameters)
+    given = {name: value for name, value in asdict(wanted).items() if value is not None}
+    conditions = []
+    for name, condition in (("overdue", _IS_OVERDUE), ("by_hand", _IS_BY_HAND)):
+        if name in given:
+            conditions.append(condition if given.pop(name) else f"NOT {condition}")
+    if after is not None:
+        given["after"] = after
+    conditions += [_CONDITIONS[name] for name in given]
+    return await _list(connection, principal, conditions, given, limit)
+
+
+async def list_duties(
+    connection: AsyncConnection, principal: Principal, partner_id: UUID, limit: int
+) -> list[NoticeView]:
+    """Return what staff must tell a partner and have not, as far as they may see it; oldest first.
+
+    At a partner with an API these are the notices that it refused.
+    """
+    conditions = [_IS_DUTY, _CONDITIONS["partner_id"]]
+    return await _list(connection, principal, conditions, {"partner_id": partner_id}, limit)
+
+
+async def _list(
+    connection: AsyncConnection,
+    principal: Principal,
+    conditions: Sequence[str],
+    parameters: dict[str, Any],
+    limit: int,
+) -> list[NoticeView]:
+    """Return the first notices for which the conditions, which are constants, hold.
+
+    Only the conditions that are asked for stand in the query: so each list finds its index.
+    """
+    query = text(
+        f"{' AND '.join((_SELECT, *conditions))} ORDER BY notices.notice_id LIMIT :limit"
+    ).columns(claim_change=JSONB)
+    rows = await connection.execute(query, {**_seen_by(principal), **parameters, "limit": limit})
     return [NoticeView.model_validate(row) for row in rows]
 
 

@@ -11,9 +11,9 @@ from contracts import CaseCancelledV1, CaseClosedV1
 from kit.clock import now
 from kit.ids import new_id
 from kit.messages import Message
+from partner_gateway.cases.store import Ended, end_cases
 from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
-from partner_gateway.notices.store import Ended
 from partner_gateway.notices.tell import tell
 from partner_gateway.partners.partner import Channel
 from partner_gateway.partners.store import channels
@@ -42,7 +42,7 @@ async def stop_cases(
 
     # One end for each case: the same row cannot be written twice by one statement.
     ends = {_case(message): message for message in messages if channel(message) is not None}
-    sent = await store.end_cases(connection, list(ends.values())) if ends else set()
+    sent = await end_cases(connection, list(ends.values())) if ends else set()
     notices: list[CaseNotice] = await store.take_changes(connection, sent)
     notices += [
         _stop(message, due_on, is_api=channel(message) is Channel.API)
@@ -75,4 +75,5 @@ def _stop(message: Ended, due_on: date, *, is_api: bool) -> CaseNotice:
         due_on=due_on,
         request_id=new_id() if is_api else None,
         cause=message.cause,
+        reason="RUN_REVERSED" if isinstance(event, CaseClosedV1) else "CASE_CANCELLED",
     )

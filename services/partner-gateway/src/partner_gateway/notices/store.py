@@ -1,7 +1,7 @@
-"""All SQL that changes notices and what they say, and marks cases as ended."""
+"""All SQL that changes notices and what they say."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,46 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import CaseCancelledV1, CaseClosedV1
 from kit.ids import new_id
-from kit.messages import Message
 from kit.trace import Cause
 from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.notices.notice import CaseNotice, Status
 
-Ended = Message[CaseClosedV1] | Message[CaseCancelledV1]
-
-# One row per case is where its handover and its end meet, in whatever order they come: the row's
-# lock decides who was first. An item that was never sent is forgotten, one that was is kept until
-# its page is answered, for the page must stay the same. Changes that wait for a page that never
-# comes are forgotten, too.
-_END_CASES = text(
-    """
-    WITH ended AS (
-        INSERT INTO cases (tenant_id, case_id, partner_id, run_id, member_id, ended_at,
-                           correlation_id, traceparent)
-        SELECT tenant_id, case_id, partner_id, run_id, member_id, ended_at, correlation_id,
-               traceparent
-        FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]),
-                    CAST(:partner_ids AS uuid[]), CAST(:run_ids AS uuid[]),
-                    CAST(:member_ids AS uuid[]), CAST(:ended_at AS timestamptz[]),
-                    CAST(:correlation_ids AS text[]), CAST(:traceparents AS text[]))
-             AS told (tenant_id, case_id, partner_id, run_id, member_id, ended_at,
-                      correlation_id, traceparent)
-        ORDER BY tenant_id, case_id
-        ON CONFLICT (tenant_id, case_id) DO UPDATE
-        SET ended_at = coalesce(cases.ended_at, excluded.ended_at),
-            item = CASE WHEN cases.request_id IS NULL THEN NULL ELSE cases.item END
-        RETURNING tenant_id, case_id, request_id
-    ), forgotten AS (
-        DELETE FROM claim_changes USING ended
-        WHERE claim_changes.tenant_id = ended.tenant_id
-          AND claim_changes.case_id = ended.case_id
-          AND NOT told AND ended.request_id IS NULL
-    )
-    SELECT tenant_id, case_id, request_id FROM ended
-    """
-)
 _INSERT_CHANGES = text(
     """
     INSERT INTO claim_changes (notice_id, tenant_id, partner_id, case_id, run_id, member_id,
@@ -102,16 +67,17 @@ _TAKE_CHANGES = text(
 _INSERT_NOTICES = text(
     """
     INSERT INTO notices (notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id,
-                         kind, status, due_on, created_at, correlation_id, traceparent)
+                         kind, reason, status, due_on, created_at, correlation_id, traceparent)
     SELECT new.notice_id, new.tenant_id, new.partner_id, new.case_id, new.run_id, new.member_id,
-           new.studio_id, new.kind, 'DUE', new.due_on, :now, new.correlation_id, new.traceparent
+           new.studio_id, new.kind, new.reason, 'DUE', new.due_on, :now, new.correlation_id,
+           new.traceparent
     FROM unnest(CAST(:notice_ids AS uuid[]), CAST(:tenant_ids AS uuid[]),
                 CAST(:partner_ids AS uuid[]), CAST(:case_ids AS uuid[]), CAST(:run_ids AS uuid[]),
                 CAST(:member_ids AS uuid[]), CAST(:studio_ids AS uuid[]), CAST(:kinds AS text[]),
-                CAST(:due_on AS date[]), CAST(:correlation_ids AS text[]),
-                CAST(:traceparents AS text[]))
+                CAST(:reasons AS text[]), CAST(:due_on AS date[]),
+                CAST(:correlation_ids AS text[]), CAST(:traceparents AS text[]))
          AS new (notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id, kind,
-                 due_on, correlation_id, traceparent)
+                 reason, due_on, correlation_id, traceparent)
     ON CONFLICT (tenant_id, case_id) WHERE kind = 'STOP' DO NOTHING
     RETURNING notice_id
     """
@@ -155,54 +121,58 @@ _NAME_DELIVERIES = text(
     WHERE notices.tenant_id = new.tenant_id AND notices.notice_id = new.notice_id
     """
 )
-_LOCK = """
-    SELECT notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id, kind, status,
-           due_on, request_id, correlation_id, traceparent
-    FROM notices
-    WHERE tenant_id = :tenant_id AND {condition}
+_COLUMNS = """notices.notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id, kind,
+              status, due_on, request_id, correlation_id, traceparent"""
+_LOCK = text(
+    f"""
+    SELECT {_COLUMNS} FROM notices
+    WHERE tenant_id = :tenant_id AND notice_id = ANY (CAST(:notice_ids AS uuid[]))
+    ORDER BY notice_id
     FOR UPDATE
-"""
-_LOCK_ONE = text(_LOCK.format(condition="notice_id = :notice_id"))
-_LOCK_OF_DELIVERY = text(_LOCK.format(condition="request_id = :request_id"))
+    """  # noqa: S608 - constants
+)
+_LOCK_OF_DELIVERY = text(
+    f"""
+    SELECT {_COLUMNS} FROM notices
+    WHERE tenant_id = :tenant_id AND request_id = :request_id
+    FOR UPDATE
+    """  # noqa: S608 - constants
+)
 _SET_STATUS = text(
     """
-    UPDATE notices SET status = :status
+    UPDATE notices SET status = :status, refusal = :refusal
     WHERE tenant_id = :tenant_id AND notice_id = :notice_id
+    """
+)
+_REOPEN = text(
+    """
+    UPDATE notices SET status = 'SENT', refusal = NULL
+    WHERE tenant_id = :tenant_id AND request_id = :request_id AND status = 'FAILED'
     """
 )
 _ACKNOWLEDGE = text(
     """
     UPDATE notices
     SET status = 'ACKNOWLEDGED', acknowledged_at = :now, acknowledged_by = :acknowledged_by,
-        done_by = :done_by, comment = :comment
-    WHERE tenant_id = :tenant_id AND notice_id = :notice_id
+        done_by = :done_by, told_to = :told_to, comment = :comment
+    WHERE tenant_id = :tenant_id AND notice_id = ANY (CAST(:notice_ids AS uuid[]))
     """
 )
-
-
-async def end_cases(
-    connection: AsyncConnection, messages: Sequence[Ended]
-) -> set[tuple[UUID, UUID]]:
-    """Mark cases as ended, known or not; return tenant and case of those that were sent before.
-
-    Sent means that a request with the case was stored to be sent: the partner may have it. What
-    was not sent by now never is, and the changes that wait for that are forgotten. The cases stay
-    locked until the transaction ends.
-    """
-    rows = await connection.execute(
-        _END_CASES,
-        {
-            "tenant_ids": [message.tenant_id for message in messages],
-            "case_ids": [message.event.case_id for message in messages],
-            "partner_ids": [message.event.partner_id for message in messages],
-            "run_ids": [message.event.run_id for message in messages],
-            "member_ids": [message.event.member_id for message in messages],
-            "ended_at": [message.event.occurred_at for message in messages],
-            "correlation_ids": [message.correlation_id for message in messages],
-            "traceparents": [message.traceparent for message in messages],
-        },
+_MARK_OVERDUE = text(
+    f"""
+    WITH late AS (
+        SELECT notice_id FROM notices
+        WHERE due_on < :today AND overdue_since IS NULL AND status <> 'ACKNOWLEDGED'
+        ORDER BY due_on
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
     )
-    return {(row.tenant_id, row.case_id) for row in rows if row.request_id is not None}
+    UPDATE notices SET overdue_since = :now
+    FROM late
+    WHERE notices.notice_id = late.notice_id
+    RETURNING {_COLUMNS}
+    """  # noqa: S608 - constants
+)
 
 
 async def insert_changes(
@@ -260,7 +230,12 @@ async def insert_notices(
         return set()
     rows = await connection.execute(
         _INSERT_NOTICES,
-        {**_columns(notices), "kinds": [notice.kind for notice in notices], "now": now},
+        {
+            **_columns(notices),
+            "kinds": [notice.kind for notice in notices],
+            "reasons": [notice.reason for notice in notices],
+            "now": now,
+        },
     )
     new = {row.notice_id for row in rows}
     sent = [
@@ -277,13 +252,12 @@ async def insert_notices(
     return new
 
 
-async def lock_notice(
-    connection: AsyncConnection, tenant_id: UUID, notice_id: UUID
-) -> CaseNotice | None:
-    """Return a tenant's notice and keep others from changing it."""
-    parameters = {"tenant_id": tenant_id, "notice_id": notice_id}
-    row = (await connection.execute(_LOCK_ONE, parameters)).one_or_none()
-    return None if row is None else _notice(row)
+async def lock_notices(
+    connection: AsyncConnection, tenant_id: UUID, notice_ids: Sequence[UUID]
+) -> list[CaseNotice]:
+    """Return those of the notices that the tenant has, and keep others from changing them."""
+    parameters = {"tenant_id": tenant_id, "notice_ids": notice_ids}
+    return [_notice(row) for row in await connection.execute(_LOCK, parameters)]
 
 
 async def lock_notice_of_delivery(
@@ -294,34 +268,58 @@ async def lock_notice_of_delivery(
     return _notice((await connection.execute(_LOCK_OF_DELIVERY, parameters)).one())
 
 
-async def set_status(connection: AsyncConnection, notice: CaseNotice, status: Status) -> None:
-    """Store that a notice was sent, or failed."""
+async def set_status(
+    connection: AsyncConnection, notice: CaseNotice, status: Status, refusal: str | None = None
+) -> None:
+    """Store that a notice was sent, or failed, and why the partner says that it refuses it."""
     parameters = {
         "tenant_id": notice.cause.tenant_id,
         "notice_id": notice.notice_id,
         "status": status,
+        "refusal": refusal,
     }
     await connection.execute(_SET_STATUS, parameters)
 
 
+async def reopen(connection: AsyncConnection, tenant_id: UUID, request_id: UUID) -> bool:
+    """Store that what a delivery tells is sent again; False when the notice had not failed."""
+    parameters = {"tenant_id": tenant_id, "request_id": request_id}
+    return (await connection.execute(_REOPEN, parameters)).rowcount == 1
+
+
 async def acknowledge(
     connection: AsyncConnection,
-    notice: CaseNotice,
+    tenant_id: UUID,
+    notice_ids: Sequence[UUID],
     acknowledged_by: str,
     now: datetime,
     done_by: str | None = None,
+    told_to: str | None = None,
     comment: str | None = None,
 ) -> None:
-    """Store that the partner knows, and who of staff says so."""
+    """Store that the partner knows, and who of staff told whom there."""
     parameters = {
-        "tenant_id": notice.cause.tenant_id,
-        "notice_id": notice.notice_id,
+        "tenant_id": tenant_id,
+        "notice_ids": notice_ids,
         "acknowledged_by": acknowledged_by,
         "done_by": done_by,
+        "told_to": told_to,
         "comment": comment,
         "now": now,
     }
     await connection.execute(_ACKNOWLEDGE, parameters)
+
+
+async def mark_overdue(
+    connection: AsyncConnection, today: date, now: datetime, limit: int
+) -> list[CaseNotice]:
+    """Mark notices whose day is over, each once; return them, most overdue first.
+
+    Looks at all tenants: this is work, not somebody's question.
+    """
+    parameters = {"today": today, "now": now, "limit": limit}
+    rows = await connection.execute(_MARK_OVERDUE, parameters)
+    return sorted(map(_notice, rows), key=lambda notice: (notice.due_on, notice.notice_id))
 
 
 def _columns(notices: Sequence[CaseNotice]) -> dict[str, Any]:
