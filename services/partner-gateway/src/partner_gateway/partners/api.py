@@ -10,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit import idempotency
 from kit.auth import Principal, requires
 from kit.cursors import Cursor, Limit, Page, decode, encode
-from kit.http import Body, CurrentContext, cause_of, check_if_match, etag
+from kit.http import CurrentContext, cause_of, check_if_match, etag
 from kit.problems import not_found
 from partner_gateway.addresses import check_base_url
+from partner_gateway.deliveries.deliver import WORKER
 from partner_gateway.partners import queries, store
 from partner_gateway.partners.change_partner import PartnerChange, change_partner
 from partner_gateway.partners.create_partner import NewPartner, create_partner
-from partner_gateway.partners.create_secret import create_secret
+from partner_gateway.partners.create_secret import SecretOrder, create_secret
+from partner_gateway.partners.end_secret import end_secret
 from partner_gateway.partners.partner import Partner
 from partner_gateway.partners.queries import PartnerView, SecretView
 
@@ -100,31 +102,51 @@ async def patch_partner(
             principal.subject,
         )
         view = await _view(connection, changed)
+    context.wake(WORKER)  # it may be resumed, or reached in another way
     response.headers["ETag"] = etag(changed.sequence)
     return view
 
 
 @router.post("/{partner_id}/secrets", status_code=201, response_model=NewSecret)
 async def post_secret(
-    request: Request, context: CurrentContext, principal: Administrator, partner_id: UUID
+    request: Request,
+    context: CurrentContext,
+    principal: Administrator,
+    partner_id: UUID,
+    body: SecretOrder | None = None,
 ) -> Response:
-    """Make a secret; its text is in this answer only, and not even in its repetition."""
+    """Make a secret; its text is in this answer only, and not even in its repetition.
+
+    Older secrets stay valid, until `others_end_at` if that is given: so the partner has time to
+    change to the new one, and nothing is lost meanwhile.
+    """
+    order = body or SecretOrder()
     shown: NewSecret | None = None
 
     async def verb(connection: AsyncConnection) -> NewSecret:
         nonlocal shown
         partner = await _locked(connection, principal, partner_id)
         view, secret = await create_secret(
-            connection, partner, context.settings.seal, principal.subject
+            connection, partner, order, context.settings.seal, principal.subject
         )
         shown = NewSecret(**view.model_dump(), secret=secret)
         # What is returned is kept for repetitions, in the clear: so without the text.
         return NewSecret(**view.model_dump(), secret=None)
 
-    answer = await idempotency.once(context, principal, request, Body(), verb)
+    answer = await idempotency.once(context, principal, request, order, verb)
     if shown is None:
         return answer
     return JSONResponse(shown.model_dump(mode="json"), answer.status_code)
+
+
+@router.delete("/{partner_id}/secrets/{secret_id}", status_code=204)
+async def delete_secret(
+    context: CurrentContext, principal: Administrator, partner_id: UUID, secret_id: UUID
+) -> None:
+    """End a secret at once and for good; one that has ended already is answered in the same way."""
+    async with context.database.begin() as connection:
+        partner = await _locked(connection, principal, partner_id)
+        await end_secret(connection, partner, secret_id, principal.subject)
 
 
 async def _locked(connection: AsyncConnection, principal: Principal, partner_id: UUID) -> Partner:

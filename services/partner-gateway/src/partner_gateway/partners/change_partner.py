@@ -1,4 +1,4 @@
-"""Change how a partner is called, reached, or whether it is paused."""
+"""Change how a partner is called and reached, and whether it is paused (R50)."""
 
 from dataclasses import replace
 from typing import Self
@@ -12,6 +12,7 @@ from kit.http import Body
 from kit.problems import unprocessable
 from kit.trace import Cause
 from partner_gateway.partners import store
+from partner_gateway.partners.contact import Contact
 from partner_gateway.partners.partner import (
     ApiToken,
     BaseUrl,
@@ -30,7 +31,8 @@ class PartnerChange(Body):
     name: PartnerName | None = None
     """How staff know it."""
     status: Status | None = None
-    """PAUSED: no new run may go to it; what it holds goes on."""
+    """PAUSED: no new run may go to it, and nothing is sent to it or asked of it until it is ACTIVE
+    again. What it calls back is taken all the same."""
     base_url: BaseUrl | None = None
     """Where the partner's API is."""
     api_token: ApiToken | None = Field(default=None, repr=False)
@@ -41,6 +43,8 @@ class PartnerChange(Body):
     In the [syntax of RE2](https://github.com/google/re2/wiki/Syntax): without look-around and
     back-references.
     """
+    contact: Contact | None = Field(default=None, repr=False)
+    """Whom staff reach at the partner; takes the place of what was there, as a whole."""
 
     @model_validator(mode="after")
     def _required_stays(self) -> Self:
@@ -59,12 +63,13 @@ async def change_partner(
     changed_by: str,
 ) -> Partner:
     """Store the change of a partner whose row the caller holds, and publish its next snapshot."""
-    wanted = change.model_dump(exclude_unset=True)
+    wanted = {name: getattr(change, name) for name in change.model_fields_set}
     if partner.channel is Channel.BY_HAND and wanted.keys() & {"base_url", "api_token"}:
         raise unprocessable("base_url", "A partner by hand has no API")
     if "api_token" in wanted:
         token = wanted.pop("api_token")
         wanted["sealed_api_token"] = None if token is None else seal.close(token)
+        wanted["api_token_key_id"] = None if token is None else seal.key_id
     changed = replace(
         partner,
         **wanted,

@@ -12,6 +12,7 @@ from kit.ids import new_id
 from kit.trace import Cause
 from partner_gateway.adapters import Api
 from partner_gateway.partners import store
+from partner_gateway.partners.contact import Contact
 from partner_gateway.partners.partner import (
     ApiToken,
     BaseUrl,
@@ -43,6 +44,8 @@ class NewPartner(Body):
     In the [syntax of RE2](https://github.com/google/re2/wiki/Syntax): without look-around and
     back-references.
     """
+    contact: Contact | None = Field(default=None, repr=False)
+    """Whom staff reach at the partner."""
 
     @model_validator(mode="after")
     def _api_is_reached_by_hand_is_not(self) -> Self:
@@ -72,7 +75,9 @@ async def create_partner(
         api=new.api,
         base_url=new.base_url,
         sealed_api_token=None if new.api_token is None else seal.close(new.api_token),
+        api_token_key_id=None if new.api_token is None else seal.key_id,
         file_number_pattern=new.file_number_pattern,
+        contact=new.contact,
         created_at=created_at,
         created_by=created_by,
         changed_at=created_at,

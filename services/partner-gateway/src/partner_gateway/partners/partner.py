@@ -1,6 +1,6 @@
 """A partner: whom members are handed over to, and how it is reached."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from contracts.partner import PartnerSnapshotV1
 from contracts.parts import Name
 from partner_gateway.adapters import Api
+from partner_gateway.partners.contact import Contact
 
 _QUIET: Final = re2.Options()
 _QUIET.log_errors = False  # they would go to the standard error, not as our log does
@@ -49,7 +50,8 @@ class Channel(StrEnum):
 
 
 class Status(StrEnum):
-    """PAUSED: no new run may go to it; what it holds goes on, for duties to it stay."""
+    """PAUSED: no new run may go to it, and nothing is sent to it or asked of it until it is ACTIVE
+    again. What it calls back is taken all the same."""
 
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"
@@ -71,7 +73,10 @@ class Partner:
     base_url: str | None
     """Set if, and only if, the partner has an API."""
     sealed_api_token: bytes | None
+    api_token_key_id: str | None
+    """Of the key that seals the token; None also where the release before wrote it."""
     file_number_pattern: str | None
+    contact: Contact | None = field(repr=False)
     created_at: datetime
     created_by: str
     changed_at: datetime

@@ -10,7 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from partner_gateway.adapters import Api
+from partner_gateway.partners.contact import Contact
 from partner_gateway.partners.partner import Channel, Status
+from partner_gateway.partners.store import IS_VALID
 
 
 class SecretView(BaseModel):
@@ -20,6 +22,9 @@ class SecretView(BaseModel):
 
     secret_id: UUID
     created_at: datetime
+    created_by: str
+    ends_at: datetime | None
+    """From then on nothing is signed with it, and nothing that it signed is taken; null: never."""
 
 
 class PartnerView(BaseModel):
@@ -37,8 +42,10 @@ class PartnerView(BaseModel):
     has_api_token: bool
     """Whether requests to the partner carry a bearer token."""
     file_number_pattern: str | None
+    contact: Contact | None
+    """Whom staff reach at the partner."""
     secrets: list[SecretView]
-    """What callbacks may be signed with; all of them are valid."""
+    """What callbacks may be signed with; all of them are valid. Ended ones are not shown."""
     sequence: int
     """Grows with each change; the ETag."""
     created_at: datetime
@@ -47,20 +54,22 @@ class PartnerView(BaseModel):
     changed_by: str
 
 
-_SELECT = """
-    SELECT partner_id, name, channel, status, base_url, file_number_pattern, sequence,
+_SELECT = f"""
+    SELECT partner_id, name, channel, status, base_url, file_number_pattern, contact, sequence,
            created_at, created_by, changed_at, changed_by,
            CASE WHEN channel = 'API' THEN api END AS api,
            sealed_api_token IS NOT NULL AS has_api_token,
            (SELECT coalesce(json_agg(json_build_object('secret_id', secret_id,
-                                                       'created_at', created_at)
+                                                       'created_at', secrets.created_at,
+                                                       'created_by', secrets.created_by,
+                                                       'ends_at', ends_at)
                                      ORDER BY secret_id), '[]')
             FROM secrets
             WHERE secrets.tenant_id = partners.tenant_id
-              AND secrets.partner_id = partners.partner_id) AS secrets
+              AND secrets.partner_id = partners.partner_id AND {IS_VALID}) AS secrets
     FROM partners
     WHERE tenant_id = :tenant_id
-"""
+"""  # noqa: S608 - a constant
 _ONE = text(f"{_SELECT} AND partner_id = :partner_id")
 _MANY = text(
     f"""
