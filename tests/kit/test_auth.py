@@ -29,6 +29,13 @@ async def things(reader: Annotated[Principal, requires("collection:read")]) -> d
     return {"subject": reader.subject}
 
 
+@router.get("/v1/more-things")
+async def more_things(
+    reader: Annotated[Principal, requires("collection:read", "partner:admin")],
+) -> dict[str, str]:
+    return {"subject": reader.subject}
+
+
 @pytest.fixture
 def app(verifier: TokenVerifier) -> FastAPI:
     app = build_app("auth", [router], no_lifespan)
@@ -273,6 +280,22 @@ async def test_without_the_role_it_is_403(app: FastAPI, issuer: Issuer) -> None:
         answer = await client.get("/v1/things", headers=issuer.bearer(roles=["collection:manage"]))
     assert answer.status_code == 403
     assert answer.json()["type"] == "urn:collection:problem:forbidden"
+    assert answer.json()["detail"] == "This needs the role collection:read."
+
+
+async def test_where_several_roles_do_each_of_them_is_enough(app: FastAPI, issuer: Issuer) -> None:
+    async def asked_with(*roles: str) -> Any:
+        headers = issuer.bearer(roles=list(roles))
+        return await client.get("/v1/more-things", headers=headers)
+
+    async with client_of(app) as client:
+        assert (await asked_with("collection:read")).is_success
+        assert (await asked_with("collection:manage", "partner:admin")).is_success
+        refused = await asked_with("collection:manage")
+    assert refused.status_code == 403
+    assert refused.json()["detail"] == (
+        "This needs one of the roles collection:read, partner:admin."
+    )
 
 
 def test_the_tenant_is_a_uuid_whatever_the_token_writes() -> None:

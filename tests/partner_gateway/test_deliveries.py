@@ -168,7 +168,7 @@ async def test_a_kill_at_any_step_doubles_nothing(
 
     with monkeypatch.context() as patched:
         target = {
-            "before the request": "partner_gateway.deliveries.deliver.post",
+            "before the request": "partner_gateway.deliveries.deliver.exchange",
             "after the answer": "partner_gateway.deliveries.deliver.record_outcome",
             "while storing": "kit.outbox.publish",
         }[fault]

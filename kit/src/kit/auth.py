@@ -147,15 +147,16 @@ class TokenVerifier:
         return self._background is None or self._background.done()
 
 
-def requires(role: str) -> Any:
-    """Return the dependency that lets only callers with `role` in.
+def requires(*roles: str) -> Any:
+    """Return the dependency that lets only callers in who have one of the roles.
 
     Use: `reader: Annotated[Principal, requires("collection:read")]`.
     """
+    needed = f"the role {roles[0]}" if len(roles) == 1 else f"one of the roles {', '.join(roles)}"
 
     async def check(principal: Annotated[Principal, Depends(_principal_of)]) -> Principal:
-        if role not in principal.roles:
-            raise problem(FORBIDDEN, f"This needs the role {role}.")
+        if principal.roles.isdisjoint(roles):
+            raise problem(FORBIDDEN, f"This needs {needed}.")
         return principal
 
     return Depends(check)

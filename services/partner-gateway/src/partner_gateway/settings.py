@@ -25,12 +25,18 @@ class Settings(ServiceSettings):
     """How long a whole exchange with a partner may take before its outcome counts as unknown."""
 
     retry_delays_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
-        default=(5, 300, 1800, 7200, 18_000, 36_000, 86_400), min_length=1
+        default=(5, 300, 1800, 7200, 18_000, 36_000), min_length=1
     )
     """Pauses after the first, second … failed try, separated by commas; the last one repeats."""
 
     notice_days: int = Field(default=3, ge=0, le=365)
     """Days, with Sundays and holidays, after which a partner should know what it must be told."""
+
+    callback_retention_days: int = Field(default=400, ge=1, le=36_500)
+    """Days after which the bodies of callbacks that have acted are forgotten: personal data."""
+
+    poll_interval_seconds: float = Field(default=300, ge=1, le=86_400)
+    """How often a partner is asked that does not call back."""
 
     @field_validator("encryption_keys")
     @classmethod

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
@@ -16,13 +17,15 @@ import structlog
 
 from kit.clock import now
 from kit.context import Context
-from kit.ids import new_id
 from partner_gateway import standard_webhooks
 from partner_gateway.adapters import ADAPTERS
-from partner_gateway.adapters.adapter import PAGE_SIZE, Adapter, HandoverPage, Request
+from partner_gateway.adapters.adapter import Adapter, HandoverPage, Request
 from partner_gateway.deliveries import store
+from partner_gateway.deliveries.claim_deliveries import claim_deliveries
 from partner_gateway.deliveries.delivery import Delivery
-from partner_gateway.deliveries.record_outcome import read_outcome, record_outcome
+from partner_gateway.deliveries.measure_deliveries import delivery_tries_total
+from partner_gateway.deliveries.outcome import read_outcome
+from partner_gateway.deliveries.record_outcome import record_outcome
 from partner_gateway.deliveries.store import Recipient, Route
 from partner_gateway.exchange import Client, NoReplyError, Reply, client, exchange
 from partner_gateway.notices.tell import tell_changes
@@ -31,9 +34,6 @@ from partner_gateway.settings import Settings
 
 WORKER: Final = "deliver"
 """The worker that does this."""
-
-AT_ONCE: Final = 4
-"""Requests that one partner gets at the same time at most."""
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _MARGIN: Final = timedelta(seconds=10)  # to store the outcome, before another may try
@@ -105,17 +105,20 @@ class Turn:
 
 
 async def _begin_turn(context: Context[Settings], recipient: Recipient) -> Turn | None:
-    """Take what is due, with a new page if cases wait; the tries are stored when this returns.
+    """Take what is sent next; the tries are stored when this returns.
 
-    Changes of claims follow their page: `tell_changes` says why.
+    What the partner must know of claims is noted also while nothing may be sent: it is due all
+    the same. It follows the page with its case: `tell_changes` says why.
     """
     time = now()
     unknown_until = time + timedelta(seconds=context.settings.partner_timeout_seconds) + _MARGIN
     async with context.database.begin() as connection:
-        await store.form_page(connection, recipient, new_id(), PAGE_SIZE, time)
         await tell_changes(connection, recipient.tenant_id, recipient.partner_id, time)
-        due = await store.claim(connection, recipient, AT_ONCE, time, unknown_until)
-        return Turn(await store.route(connection, recipient), due) if due else None
+        route = await store.route(connection, recipient)
+        if route is None:
+            return None
+        deliveries = await claim_deliveries(connection, recipient, time, unknown_until)
+        return Turn(route, deliveries) if deliveries else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +135,15 @@ class Sender:
         return ADAPTERS[self.route.api]
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Make one try and store what came of it."""
-        outcome = read_outcome(self.adapter, delivery, await self._send(delivery))
+        """Make one try and store what came of it; no connection is held while it is made."""
+        began = monotonic()
+        reply = await self._send(delivery)
+        took = timedelta(seconds=monotonic() - began)
+        outcome = read_outcome(self.adapter, delivery, reply)
         async with self.context.database.begin() as connection:
             delays = self.context.settings.retry_delays_seconds
-            await record_outcome(connection, delivery, outcome, delays)
+            await record_outcome(connection, delivery, outcome, took, delays)
+        delivery_tries_total.labels(outcome.verdict).inc()
         log.info(
             "delivery",
             partner_id=delivery.partner_id,

@@ -37,6 +37,8 @@ class Delivery:
     """With the one to be made now."""
     content: HandoverPage | Notice
     cause: Cause
+    is_probe: bool = False
+    """Whether it finds out if its partner, who did not answer lately, does so again."""
 
     @property
     def tenant_id(self) -> UUID:
@@ -61,22 +63,29 @@ def pause_after(
 ) -> timedelta:
     """Return how long to wait after the given number of tries, at least as long as was asked for.
 
-    `delays` are seconds after the first, second … try; the last one repeats. Up to a tenth is
-    added by chance, so that what failed together does not come back together.
+    `delays` are seconds after the first, second … try; the last one repeats.
     """
-    seconds = delays[min(tries, len(delays)) - 1] * (1 + chance.random() * _JITTER)
-    return min(max(timedelta(seconds=seconds), asked), LONGEST_PAUSE)
+    seconds = delays[min(tries, len(delays)) - 1]
+    return min(max(with_jitter(timedelta(seconds=seconds), chance), asked), LONGEST_PAUSE)
+
+
+def with_jitter(pause: timedelta, chance: random.Random) -> timedelta:
+    """Add up to a tenth by chance, so that what failed together does not come back together."""
+    return pause * (1 + chance.random() * _JITTER)
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta:
-    """Return the pause that a `Retry-After` header asks for; zero when there is no good one."""
+    """Return the pause that a `Retry-After` header asks for, up to `LONGEST_PAUSE`.
+
+    Zero when there is no header, or none that makes sense.
+    """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
-        return timedelta(seconds=min(int(text[:9]), int(LONGEST_PAUSE.total_seconds())))
+        return min(timedelta(seconds=int(text[:9])), LONGEST_PAUSE)
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return timedelta()
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(moment - now, timedelta())
+    return min(max(moment - now, timedelta()), LONGEST_PAUSE)

@@ -1,8 +1,8 @@
-"""All SQL about deliveries, and about the cases that go to partners with an API."""
+"""All SQL that changes deliveries, and finds out what is to be sent; `pages` has that of pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +14,9 @@ from kit.trace import Cause
 from partner_gateway.adapters import Api
 from partner_gateway.adapters.adapter import HandoverPage, Notice
 from partner_gateway.deliveries.delivery import Delivery
+from partner_gateway.deliveries.pages import IS_WAITING
 from partner_gateway.notices.claim_change import ClaimChange
+from partner_gateway.partners.store import IS_VALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +37,18 @@ class Route:
     sealed_secrets: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class PageCase:
-    """A case within a page."""
+TRIES_KEPT: Final = 50
+"""How many tries of a delivery are known one by one."""
 
-    case_id: UUID
-    run_id: UUID
-    member_id: UUID
-    cause: Cause
-
+_WHENEVER: Final = datetime.max.replace(tzinfo=UTC)  # for PostgreSQL: infinity
 
 # What is sent about a case keeps its order: the handover, without which the rest means nothing to
 # the partner, then the changes of its claims, then the STOP. But a STOP is not held up by a change
 # that the partner did not take when it was told first: that one may then come after it.
-_IS_DUE: Final = """
-    (deliveries.status = 'OPEN' AND deliveries.next_try_at <= :now
+_MAY_GO: Final = """
+    (deliveries.status = 'OPEN' AND deliveries.next_try_at <= {due_by}
+     AND coalesce(deliveries.under_way_until <= :now, true)
+     AND coalesce(deliveries.asked_until <= :now, true)
      AND NOT EXISTS (
          SELECT FROM deliveries before
          WHERE before.tenant_id = deliveries.tenant_id
@@ -66,83 +65,74 @@ _IS_DUE: Final = """
                  AND stop.kind = 'STOP' AND change.kind <> 'STOP'
                  AND failing.status = 'OPEN' AND failing.last_error IS NOT NULL)))
 """
-_IS_WAITING: Final = "(cases.request_id IS NULL AND cases.item IS NOT NULL)"
+# A partner whose circuit is open is sent anything, due or not, once its pause is over: a probe.
+_DUE_BY: Final = "CASE WHEN opened_at IS NULL THEN :now ELSE 'infinity' END"
 _RECIPIENTS = text(
     f"""
-    SELECT tenant_id, partner_id FROM partners
+    SELECT tenant_id, partner_id FROM partners LEFT JOIN circuits USING (tenant_id, partner_id)
     WHERE channel = 'API'
-      AND EXISTS (SELECT FROM secrets
-                  WHERE secrets.tenant_id = partners.tenant_id
-                    AND secrets.partner_id = partners.partner_id)
-      AND (EXISTS (SELECT FROM cases
-                   WHERE cases.tenant_id = partners.tenant_id
-                     AND cases.partner_id = partners.partner_id AND {_IS_WAITING})
-           OR EXISTS (SELECT FROM claim_changes JOIN cases USING (tenant_id, case_id)
-                      WHERE tenant_id = partners.tenant_id
-                        AND claim_changes.partner_id = partners.partner_id
-                        AND NOT told AND cases.request_id IS NOT NULL)
-           OR EXISTS (SELECT FROM deliveries
-                      WHERE deliveries.tenant_id = partners.tenant_id
-                        AND deliveries.partner_id = partners.partner_id AND {_IS_DUE}))
+      AND (EXISTS (SELECT FROM claim_changes JOIN cases USING (tenant_id, case_id)
+                   WHERE tenant_id = partners.tenant_id
+                     AND claim_changes.partner_id = partners.partner_id
+                     AND NOT told AND cases.request_id IS NOT NULL)
+           OR partners.status = 'ACTIVE'
+              AND EXISTS (SELECT FROM secrets
+                          WHERE secrets.tenant_id = partners.tenant_id
+                            AND secrets.partner_id = partners.partner_id AND {IS_VALID})
+              AND (opened_at IS NULL
+                   OR next_probe_at <= :now AND coalesce(probing_until <= :now, true))
+              AND (EXISTS (SELECT FROM cases
+                           WHERE cases.tenant_id = partners.tenant_id
+                             AND cases.partner_id = partners.partner_id AND {IS_WAITING})
+                   OR EXISTS (SELECT FROM deliveries
+                              WHERE deliveries.tenant_id = partners.tenant_id
+                                AND deliveries.partner_id = partners.partner_id
+                                AND {_MAY_GO.format(due_by=_DUE_BY)})))
     ORDER BY partner_id
     """  # noqa: S608 - constants
 )
 _ROUTE = text(
-    """
+    f"""
     SELECT api, base_url, sealed_api_token,
            (SELECT array_agg(sealed_secret ORDER BY secret_id) FROM secrets
             WHERE secrets.tenant_id = partners.tenant_id
-              AND secrets.partner_id = partners.partner_id) AS sealed_secrets
+              AND secrets.partner_id = partners.partner_id AND {IS_VALID}) AS sealed_secrets
     FROM partners
-    WHERE tenant_id = :tenant_id AND partner_id = :partner_id
-    """
-)
-_PAGE = text(
-    f"""
-    SELECT case_id, correlation_id, traceparent FROM cases
-    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND {_IS_WAITING}
-      AND run_id = (SELECT run_id FROM cases
-                    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND {_IS_WAITING}
-                    ORDER BY run_id LIMIT 1)
-    ORDER BY booking_number
-    LIMIT :limit
-    FOR UPDATE SKIP LOCKED
+    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND status = 'ACTIVE'
     """  # noqa: S608 - constants
-)
-_INSERT_PAGE = text(
-    """
-    INSERT INTO deliveries (request_id, tenant_id, partner_id, kind, status, tries, next_try_at,
-                            created_at, correlation_id, traceparent)
-    VALUES (:request_id, :tenant_id, :partner_id, 'HANDOVER', 'OPEN', 0, :now, :now,
-            :correlation_id, :traceparent)
-    """
-)
-_PUT_ON_PAGE = text(
-    """
-    UPDATE cases SET request_id = :request_id
-    WHERE tenant_id = :tenant_id AND case_id = ANY (CAST(:case_ids AS uuid[]))
-    """
 )
 _CLAIM = text(
     f"""
     WITH due AS (
         SELECT request_id FROM deliveries
-        WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND {_IS_DUE}
+        WHERE tenant_id = :tenant_id AND partner_id = :partner_id
+          AND {_MAY_GO.format(due_by=":due_by")}
         ORDER BY next_try_at, request_id
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE deliveries
+        SET tries = tries + 1, last_tried_at = :now, next_try_at = :unknown_until,
+            under_way_until = :unknown_until
+        FROM due
+        WHERE deliveries.tenant_id = :tenant_id AND deliveries.request_id = due.request_id
+        RETURNING deliveries.request_id, kind, deliveries.tries AS number, correlation_id,
+                  traceparent
+    ), noted AS (
+        INSERT INTO tries (tenant_id, request_id, number, tried_at)
+        SELECT :tenant_id, request_id, number, :now FROM claimed
+    ), forgotten AS (
+        DELETE FROM tries USING claimed
+        WHERE tries.tenant_id = :tenant_id AND tries.request_id = claimed.request_id
+          AND tries.number <= claimed.number - {TRIES_KEPT}
     )
-    UPDATE deliveries
-    SET tries = tries + 1, last_tried_at = :now, next_try_at = :unknown_until
-    FROM due
-    WHERE deliveries.tenant_id = :tenant_id AND deliveries.request_id = due.request_id
-    RETURNING deliveries.request_id, kind, tries, correlation_id, traceparent
+    SELECT request_id, kind, number, correlation_id, traceparent FROM claimed
     """  # noqa: S608 - constants
 )
 _ITEMS = text(
     """
     SELECT request_id, run_id, run_booking_number, collection_date,
-           array_agg(item ORDER BY booking_number) AS items
+           array_agg(item ORDER BY booking_number, case_id) AS items
     FROM cases
     WHERE tenant_id = :tenant_id AND request_id = ANY (CAST(:request_ids AS uuid[]))
     GROUP BY request_id, run_id, run_booking_number, collection_date
@@ -155,59 +145,83 @@ _NOTICES = text(
     WHERE tenant_id = :tenant_id AND notices.request_id = ANY (CAST(:request_ids AS uuid[]))
     """
 ).columns(claim_change=JSONB)
+_END_TRY = text(
+    """
+    UPDATE tries SET status = :status, error = :error, duration_ms = :duration_ms
+    WHERE tenant_id = :tenant_id AND request_id = :request_id AND number = :tries
+    """
+)
 _FINISH = text(
     """
     UPDATE deliveries
-    SET status = :status, finished_at = :now, last_error = :error
+    SET status = :status, finished_at = :now, last_error = :error, under_way_until = NULL
     WHERE tenant_id = :tenant_id AND request_id = :request_id AND status = 'OPEN'
     """
 )
 _POSTPONE = text(
     """
-    UPDATE deliveries SET next_try_at = :next_try_at, last_error = :error
+    UPDATE deliveries
+    SET next_try_at = :next_try_at, last_error = :error, under_way_until = NULL,
+        asked_until = :asked_until
     WHERE tenant_id = :tenant_id AND request_id = :request_id AND status = 'OPEN'
       AND tries = :tries
     """
 )
-_FORGET_ITEMS = text(
+_BRING_FORWARD = text(
     """
-    UPDATE cases SET item = NULL
+    WITH failing AS (
+        SELECT request_id FROM deliveries
+        WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND status = 'OPEN'
+          AND next_try_at > :now
+          AND coalesce(under_way_until <= :now, true) AND coalesce(asked_until <= :now, true)
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE deliveries SET next_try_at = :now
+    FROM failing
+    WHERE deliveries.tenant_id = :tenant_id AND deliveries.request_id = failing.request_id
+    """
+)
+_LOCK = text(
+    """
+    SELECT kind, status FROM deliveries
+    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND request_id = :request_id
+    FOR UPDATE
+    """
+)
+# Before all others: a probe takes the one whose time came first.
+_OPEN_AGAIN = text(
+    """
+    UPDATE deliveries
+    SET status = 'OPEN', finished_at = NULL, asked_until = NULL, retried_at = :now,
+        retried_by = :retried_by,
+        next_try_at = least(:now, (SELECT min(next_try_at) - interval '1 microsecond'
+                                   FROM deliveries
+                                   WHERE tenant_id = :tenant_id AND partner_id = :partner_id
+                                     AND status = 'OPEN'))
     WHERE tenant_id = :tenant_id AND request_id = :request_id
-    RETURNING case_id, run_id, member_id, correlation_id, traceparent
     """
 )
 
 
 async def recipients(connection: AsyncConnection, now: datetime) -> Sequence[Recipient]:
-    """Return the partners that are owed something now, of all tenants: this is work.
+    """Return the partners for which there is something to do now, of all tenants: this is work.
 
-    Whoever has no secret is left out: nothing can be signed for it yet.
+    Nothing is sent to who is paused or has no secret to sign with, nor to who did not answer
+    lately before it is time for a probe. But what they are to be told of claims is noted.
     """
     rows = await connection.execute(_RECIPIENTS, {"now": now})
     return [Recipient(**row._asdict()) for row in rows]
 
 
-async def route(connection: AsyncConnection, recipient: Recipient) -> Route:
-    """Return how to reach a partner that has a secret to sign with, as it is set up now."""
-    parameters = {"tenant_id": recipient.tenant_id, "partner_id": recipient.partner_id}
-    row = (await connection.execute(_ROUTE, parameters)).one()
+async def route(connection: AsyncConnection, recipient: Recipient) -> Route | None:
+    """Return how to reach a partner, as it is set up now; None while nothing may be sent to it.
+
+    That is: while it is paused, or has no secret to sign with.
+    """
+    row = (await connection.execute(_ROUTE, _partner(recipient))).one_or_none()
+    if row is None or row.sealed_secrets is None:
+        return None
     return Route(Api(row.api), row.base_url, row.sealed_api_token, row.sealed_secrets)
-
-
-async def form_page(
-    connection: AsyncConnection, recipient: Recipient, request_id: UUID, limit: int, now: datetime
-) -> bool:
-    """Put waiting cases of one run on a new page; False when none waits."""
-    owner = {"tenant_id": recipient.tenant_id, "partner_id": recipient.partner_id}
-    rows = (await connection.execute(_PAGE, {**owner, "limit": limit})).all()
-    if not rows:
-        return False
-    page = {**owner, "request_id": request_id}
-    cause = {"correlation_id": rows[0].correlation_id, "traceparent": rows[0].traceparent}
-    await connection.execute(_INSERT_PAGE, {**page, **cause, "now": now})
-    case_ids = [row.case_id for row in rows]
-    await connection.execute(_PUT_ON_PAGE, {**page, "case_ids": case_ids})
-    return True
 
 
 async def claim(
@@ -216,13 +230,21 @@ async def claim(
     limit: int,
     now: datetime,
     unknown_until: datetime,
+    *,
+    also_not_due: bool = False,
 ) -> Sequence[Delivery]:
-    """Take deliveries whose time has come, and count the try that is made next.
+    """Take what may be sent, that whose time came first, and count the try that is made next.
 
-    Until `unknown_until` nobody else takes them; if we die before, they are sent again then.
+    Until `unknown_until` nobody else takes it; if we die before, it is sent again then.
+    `also_not_due` takes what waits for its next try, too, unless the partner asked for the pause.
     """
-    owner = {"tenant_id": recipient.tenant_id, "partner_id": recipient.partner_id}
-    parameters = {**owner, "limit": limit, "now": now, "unknown_until": unknown_until}
+    parameters = {
+        **_partner(recipient),
+        "limit": limit,
+        "now": now,
+        "due_by": _WHENEVER if also_not_due else now,
+        "unknown_until": unknown_until,
+    }
     rows = (await connection.execute(_CLAIM, parameters)).all()
     request_ids = {
         kind: [row.request_id for row in rows if row.kind == kind]
@@ -236,7 +258,7 @@ async def claim(
         Delivery(
             row.request_id,
             recipient.partner_id,
-            row.tries,
+            row.number,
             contents[row.request_id],
             Cause(recipient.tenant_id, row.correlation_id, row.traceparent),
         )
@@ -244,47 +266,98 @@ async def claim(
     ]
 
 
+async def end_try(
+    connection: AsyncConnection,
+    delivery: Delivery,
+    status: int | None,
+    error: str | None,
+    took: timedelta,
+) -> None:
+    """Store what came of a try: the HTTP status if there is one, and what was wrong."""
+    parameters = {
+        **_delivery(delivery),
+        "tries": delivery.tries,
+        "status": status,
+        "error": error,
+        "duration_ms": took // timedelta(milliseconds=1),
+    }
+    await connection.execute(_END_TRY, parameters)
+
+
 async def finish(
     connection: AsyncConnection, delivery: Delivery, status: str, error: str | None, now: datetime
 ) -> bool:
     """End a delivery as DONE or STOPPED; False when it has ended before: it ends once."""
-    parameters = {
-        "tenant_id": delivery.tenant_id,
-        "request_id": delivery.request_id,
-        "status": status,
-        "error": error,
-        "now": now,
-    }
+    parameters = {**_delivery(delivery), "status": status, "error": error, "now": now}
     return (await connection.execute(_FINISH, parameters)).rowcount == 1
 
 
 async def postpone(
-    connection: AsyncConnection, delivery: Delivery, error: str | None, next_try_at: datetime
+    connection: AsyncConnection,
+    delivery: Delivery,
+    error: str | None,
+    next_try_at: datetime,
+    asked_until: datetime,
 ) -> bool:
-    """Store when the next try is, and why; False when a later try, or an answer, overtook this."""
+    """Store when the next try is, and why; False when a later try, or an answer, overtook this.
+
+    Before `asked_until` nothing makes it go out but a person.
+    """
     parameters = {
-        "tenant_id": delivery.tenant_id,
-        "request_id": delivery.request_id,
+        **_delivery(delivery),
         "tries": delivery.tries,
         "error": error,
         "next_try_at": next_try_at,
+        "asked_until": asked_until,
     }
     return (await connection.execute(_POSTPONE, parameters)).rowcount == 1
 
 
-async def forget_items(connection: AsyncConnection, delivery: Delivery) -> dict[UUID, PageCase]:
-    """Delete the personal data of a page that the partner has; return the page's cases by id."""
-    parameters = {"tenant_id": delivery.tenant_id, "request_id": delivery.request_id}
-    rows = await connection.execute(_FORGET_ITEMS, parameters)
-    return {
-        row.case_id: PageCase(
-            row.case_id,
-            row.run_id,
-            row.member_id,
-            Cause(delivery.tenant_id, row.correlation_id, row.traceparent),
-        )
-        for row in rows
+async def bring_forward(
+    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID, now: datetime
+) -> None:
+    """Let all that failed at a partner be due, except what the partner asked to have later.
+
+    What is under way, or held by somebody, stays as it is.
+    """
+    parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "now": now}
+    await connection.execute(_BRING_FORWARD, parameters)
+
+
+async def lock(
+    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID, request_id: UUID
+) -> tuple[str, str] | None:
+    """Return kind and status of a partner's delivery, and keep others from changing it."""
+    parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "request_id": request_id}
+    row = (await connection.execute(_LOCK, parameters)).one_or_none()
+    return None if row is None else (row.kind, row.status)
+
+
+async def open_again(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    partner_id: UUID,
+    request_id: UUID,
+    retried_by: str,
+    now: datetime,
+) -> None:
+    """Let a delivery be the next that goes to its partner; the caller holds its row."""
+    parameters = {
+        "tenant_id": tenant_id,
+        "partner_id": partner_id,
+        "request_id": request_id,
+        "retried_by": retried_by,
+        "now": now,
     }
+    await connection.execute(_OPEN_AGAIN, parameters)
+
+
+def _partner(recipient: Recipient) -> dict[str, UUID]:
+    return {"tenant_id": recipient.tenant_id, "partner_id": recipient.partner_id}
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {"tenant_id": delivery.tenant_id, "request_id": delivery.request_id}
 
 
 async def _pages(
