@@ -75,6 +75,7 @@ def make_world(tenant: Tenant) -> World:
     tenant.export_rows(run_id)
     waiting = tuple(studio_id for studio_id, _ in rest)
     preview_id = tenant.preview(partner, waiting)["preview_id"]
+    agency_id = tenant.partner_by_api().partner_id
     ids = {
         "preview_id": preview_id,
         "member_id": next(tenant.runs.all(f"/v1/previews/{preview_id}/members"))["member_id"],
@@ -85,6 +86,8 @@ def make_world(tenant: Tenant) -> World:
         "cancelled_id": late["case_id"],
         "late_payment_id": late["payments"][0]["payment_id"],
         "partner_id": partner.partner_id,
+        "agency_id": agency_id,
+        "secret_id": tenant.gateway.get(f"/v1/partners/{agency_id}")["secrets"][0]["secret_id"],
         "import_id": tenant.check_files(studios=examples()["studios"])["import_id"],
         "export_id": next(tenant.exports.all("/v1/exports"))["export_id"],
         "notice_id": notices[str(other)]["notice_id"],
