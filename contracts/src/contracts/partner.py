@@ -23,6 +23,6 @@ class PartnerSnapshotV1(Event):
     channel: Channel
     """How the partner is told: BY_HAND (staff pass on an export) or API."""
     status: Literal["ACTIVE", "PAUSED"]
-    """PAUSED: no new run may go to the partner."""
+    """PAUSED: no new run may go to the partner, and nothing is sent to it for now."""
     file_number_pattern: Name | None = None
     """Regular expression that the partner's file numbers match; none when any may come."""
