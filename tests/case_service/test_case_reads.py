@@ -1,12 +1,20 @@
 """Cases are found by whatever staff know of them, and one case is shown whole (R6, R20, R22)."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from contracts import MemberHandedOverV1, NoticeDueV1, NoticeSentV1
+from contracts import (
+    Event,
+    MemberHandedOverV1,
+    NoticeAcknowledgedV1,
+    NoticeDueV1,
+    NoticeFailedV1,
+    NoticeOverdueV1,
+    NoticeSentV1,
+)
 from kit.ids import new_id
 from tests.case_service.receivables import snapshot
 from tests.case_service.world import (
@@ -255,18 +263,23 @@ async def test_a_share_that_was_taken_back_is_shown_no_more(world: World) -> Non
     assert payment["shares"] == []
 
 
-async def test_a_case_shows_what_its_partner_must_be_told(world: World) -> None:
-    """R52."""
-    case = handover()
-    notice: dict[str, Any] = {
-        "notice_id": new_id(),
+def notice_of(case: MemberHandedOverV1, at: datetime = MOMENT) -> dict[str, Any]:
+    """Return what all events of a notice of a case hold."""
+    return {
+        "notice_id": case.transfer_id,
         "partner_id": case.partner_id,
         "case_id": case.case_id,
         "run_id": case.run_id,
         "member_id": case.member_id,
         "kind": "STOP",
-        "occurred_at": MOMENT,
+        "occurred_at": at,
     }
+
+
+async def test_a_case_shows_what_its_partner_must_be_told(world: World) -> None:
+    """R52."""
+    case = handover()
+    notice = notice_of(case)
     await world.deliver(case, NoticeDueV1(**notice, due_on=date(2026, 4, 1)))
     await world.deliver(NoticeSentV1(**notice, attempt=1))
 
@@ -277,5 +290,49 @@ async def test_a_case_shows_what_its_partner_must_be_told(world: World) -> None:
         "kind": "STOP",
         "status": "SENT",
         "due_on": "2026-04-01",
+        "overdue_since": None,
         "changed_at": "2026-03-20T09:30:00Z",
     }
+
+
+@pytest.mark.parametrize("overdue_first", [True, False])
+async def test_a_case_shows_what_its_partner_should_know_by_now(
+    world: World, overdue_first: bool
+) -> None:
+    """R52: being overdue says nothing of how far a notice has come."""
+    case = handover()
+    day, later = date(2026, 4, 1), MOMENT + timedelta(days=13)
+    events: list[Event] = [
+        NoticeDueV1(**notice_of(case), due_on=day),
+        NoticeSentV1(**notice_of(case), attempt=1),
+        NoticeOverdueV1(**notice_of(case, later), due_on=day),
+    ]
+    await world.deliver(case)
+    for event in reversed(events) if overdue_first else events:
+        await world.deliver(event)
+
+    (shown,) = (await world.case(case))["notices"]
+
+    assert (shown["status"], shown["due_on"]) == ("SENT", "2026-04-01")
+    assert shown["overdue_since"] == "2026-04-02T09:30:00Z"
+    assert shown["changed_at"] == "2026-03-20T09:30:00Z"
+
+
+async def test_a_notice_that_failed_may_be_sent_again(world: World) -> None:
+    """R52."""
+    case = handover()
+    later, last = (MOMENT + timedelta(minutes=minutes) for minutes in (1, 2))
+
+    async def status_after(*events: Event) -> str:
+        await world.deliver(*events)
+        (shown,) = (await world.case(case))["notices"]
+        return str(shown["status"])
+
+    sent = NoticeSentV1(**notice_of(case), attempt=1)
+    failed = NoticeFailedV1(**notice_of(case), reason_code="REFUSED_BY_PARTNER")
+    assert await status_after(case, failed) == "FAILED"
+    assert await status_after(sent) == "FAILED"  # heard late: it was sent before it failed
+    assert await status_after(NoticeSentV1(**notice_of(case, later), attempt=2)) == "SENT"
+    done = NoticeAcknowledgedV1(**notice_of(case, last), acknowledged_by="PARTNER")
+    assert await status_after(done) == "ACKNOWLEDGED"
+    assert await status_after(NoticeSentV1(**notice_of(case, last), attempt=3)) == "ACKNOWLEDGED"

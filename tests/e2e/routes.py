@@ -26,6 +26,7 @@ class Route:
     body: Mapping[str, Any] | None = None
     ids: Mapping[str, str] = field(default_factory=dict)
     """Which of the ids is meant by a name in the path, if it is called otherwise."""
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.service} {self.method} {self.path}"
@@ -148,7 +149,23 @@ ROUTES = [
     ),
     Route("partner-gateway", "GET", "/v1/partners/{partner_id}/deliveries", ADMIN),
     Route("partner-gateway", "GET", "/v1/notices", READ),
+    Route(
+        "partner-gateway",
+        "GET",
+        "/v1/notices/text",
+        READ,
+        query={"partner_id": "{partner_id}"},
+    ),
+    Route("partner-gateway", "GET", "/v1/notices/{notice_id}", READ),
+    Route("partner-gateway", "GET", "/v1/notices/{notice_id}/text", READ),
     Route("partner-gateway", "POST", "/v1/notices/{notice_id}/done", MANAGE, {}),
+    Route(
+        "partner-gateway",
+        "POST",
+        "/v1/notices/done",
+        MANAGE,
+        {"notice_ids": ["{notice_id}"]},
+    ),
     Route(
         "run-service",
         "POST",
@@ -208,6 +225,7 @@ def ask(
     return http.request(
         route.method,
         stack.service(route.service).url + route.path.format_map(named),
+        params=filled(route.query, ids) or None,
         headers=headers,
         json=filled(route.body, ids),
     )

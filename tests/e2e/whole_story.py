@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -173,9 +173,21 @@ def change_claim_of_a_partner_by_hand(tenant: Tenant) -> str:
     tenant.say_of_claim(claim_id, paid_directly=paid_directly)
     tenant.await_notices(case_id, ("STUDIO_PAYMENT", "DUE"))
     (duty,) = tenant.gateway.all("/v1/notices", partner_id=partner.partner_id, status="DUE")
+    let_be_overdue(tenant, duty)
     tenant.gateway.post(f"/v1/notices/{duty['notice_id']}/done", {"comment": "am Telefon"})
     tenant.await_notices(case_id, ("STUDIO_PAYMENT", "ACKNOWLEDGED"))
     return str(run["run_id"])
+
+
+def let_be_overdue(tenant: Tenant, notice: Answer) -> None:
+    """Let the day of a notice be long over, and wait until its case shows that (R52)."""
+    earlier = "UPDATE notices SET due_on = due_on - 30 WHERE notice_id = $1"
+    rows(tenant.stack, "partner-gateway", earlier, UUID(notice["notice_id"]))
+    tenant.wait_for(
+        lambda: tenant.cases.get(f"/v1/cases/{notice['case_id']}"),
+        lambda case: case["notices"][0]["overdue_since"] is not None,
+        "the overdue notice",
+    )
 
 
 def cancel(tenant: Tenant, case: Answer, status: str) -> None:

@@ -16,9 +16,9 @@ async def keep_file_numbers(
     """Store the numbers; return what names a partner that the tenant does not have."""
     named = {(message.tenant_id, message.event.partner_id) for message in messages}
     known = await channels(connection, named)
-    of_known, of_unknown = [], []
-    for message in messages:
-        is_known = (message.tenant_id, message.event.partner_id) in known
-        (of_known if is_known else of_unknown).append(message)
-    await store.set_file_numbers(connection, of_known)
-    return of_unknown
+
+    def is_known(message: Message[CaseFileNumberSetV1]) -> bool:
+        return (message.tenant_id, message.event.partner_id) in known
+
+    await store.set_file_numbers(connection, [each for each in messages if is_known(each)])
+    return [each for each in messages if not is_known(each)]
