@@ -1,12 +1,14 @@
 """What a partner can say, whichever way it says it, and the report that it becomes."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 from uuid import UUID
 
+from pydantic import model_validator
+
 from contracts.event import Contract, Event
-from contracts.money import Money
-from contracts.parts import Code, Day, Identifier, LongText, ShortText
+from contracts.money import Money, require_one_currency
+from contracts.parts import Code, Day, Identifier, LongText, Sequence, ShortText
 from contracts.report import (
     ReportAcceptedV1,
     ReportCaseClosedV1,
@@ -126,6 +128,43 @@ class CaseClosed(CaseStatement):
     """What came of it, as a word of an open list."""
     closed_on: Day
     """Day on which the partner closed it."""
+
+
+class CaseBalance(Contract):
+    """How a case stands at a partner that reports no events, but sums and a status.
+
+    It becomes as many statements as it says anything new: `balances.account` has the rule.
+    """
+
+    case_id: UUID
+    """The case, by our id."""
+    number: Sequence
+    """Grows from balance to balance of a case: the highest is the truth."""
+    as_of: Day
+    """Day of which it speaks."""
+    paid_so_far: Money
+    """All that the debtor paid the partner by then, what was taken back taken off."""
+    own_fees_so_far: Money
+    """The part of it that the partner keeps for itself."""
+    status: Literal["OPEN", "DECLINED", "CLOSED"]
+    """DECLINED: the partner does not take the case."""
+    file_number: ShortText | None = None
+    """The partner's number for the case."""
+    reason_code: Code | None = None
+    """Why it is declined, as a word of an open list."""
+    reason_text: LongText | None = None
+    """Why, in the partner's words."""
+    result_code: Code | None = None
+    """What came of a closed case, as a word of an open list."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        require_one_currency((self.paid_so_far, self.own_fees_so_far))
+        if self.own_fees_so_far.amount > self.paid_so_far.amount:
+            raise ValueError("own_fees_so_far must be a part of paid_so_far")
+        if (self.status == "DECLINED") != (self.reason_code is not None):
+            raise ValueError("reason_code must be given if, and only if, the case is declined")
+        return self
 
 
 def to_report(

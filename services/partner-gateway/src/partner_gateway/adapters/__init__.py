@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from partner_gateway.adapters import standard
-from partner_gateway.adapters.adapter import Adapter
+from partner_gateway.adapters import balances, standard
+from partner_gateway.adapters.adapter import Adapter, PolledAdapter
 
 
 class Api(StrEnum):
@@ -13,7 +13,12 @@ class Api(StrEnum):
 
     STANDARD = "STANDARD"
     """Our Partner API, as `contracts/partner-api` describes it to agencies."""
+    BALANCES = "BALANCES"
+    """An agency's own API: it is asked how much was paid on each case so far."""
 
 
-ADAPTERS: Final[Mapping[Api, Adapter]] = {Api.STANDARD: standard}
+ADAPTERS: Final[Mapping[Api, Adapter]] = {Api.STANDARD: standard, Api.BALANCES: balances}
 """The module that speaks each kind."""
+
+POLLED: Final[Mapping[Api, PolledAdapter]] = {Api.BALANCES: balances}
+"""Of these the kinds whose partners are asked, for they do not call back."""

@@ -7,11 +7,11 @@ for all of them and happen elsewhere.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from partner_gateway.notices.claim_change import ClaimChange
-from partner_gateway.statement import CaseAccepted, CaseRejected, Statement
+from partner_gateway.statement import CaseAccepted, CaseBalance, CaseRejected, Statement
 
 PAGE_SIZE: Final = 200
 """Cases that go to a partner in one request at most."""
@@ -50,12 +50,35 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST to the partner."""
+    """What is sent to the partner."""
 
     path: str
     """To be put behind the partner's base URL; begins with a slash."""
+    body: bytes = b""
+    """JSON; the same again for the same request id. Empty for a GET."""
+    method: Literal["GET", "POST"] = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class PolledItem:
+    """One thing that the partner said when it was asked."""
+
+    item_id: str
+    """The same for the same item, however often it comes; another one for another item."""
     body: bytes
-    """JSON; the same again for the same request id."""
+    """What `statement` reads; not judged yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A page of what the partner says when it is asked."""
+
+    items: Sequence[PolledItem]
+    """In the partner's order."""
+    cursor: str
+    """What to ask with next: all that comes behind these items."""
+    more: bool
+    """Whether the next page is there already."""
 
 
 class Adapter(Protocol):
@@ -76,5 +99,18 @@ class Adapter(Protocol):
     def notice_acknowledged(self, body: bytes) -> bool:
         """Say whether a 2xx answer to it acknowledges the notice; raises `UnreadableError`."""
 
-    def statement(self, body: bytes) -> Statement:
+    def statement(self, body: bytes) -> Statement | CaseBalance:
         """Read one thing that the partner said; raises `UnreadableError`."""
+
+
+class PolledAdapter(Adapter, Protocol):
+    """A kind of partner API that says nothing by itself: the partner is asked again and again."""
+
+    def poll_request(self, cursor: str | None) -> Request:
+        """Return the GET that asks for what came behind the cursor; None: from the beginning."""
+
+    def poll_answer(self, body: bytes) -> Polled:
+        """Read a 2xx answer to it as far as items can be told apart; raises `UnreadableError`.
+
+        An item that makes no sense is an item all the same: it is kept, and judged by `statement`.
+        """

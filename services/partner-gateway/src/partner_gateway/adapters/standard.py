@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from contracts.event import Contract, ListOf
 from contracts.parts import Code, LongText, ShortText
@@ -16,6 +16,7 @@ from partner_gateway.adapters.adapter import (
     Request,
     UnreadableError,
 )
+from partner_gateway.adapters.reading import read
 from partner_gateway.statement import (
     CaseAccepted,
     CaseClosed,
@@ -39,8 +40,6 @@ STATEMENTS: Final[dict[str, type[Statement]]] = {
     "case.closed": CaseClosed,
 }
 """What each type of callback says; its `data` has the fields of that statement."""
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class _AcceptedResult(Contract):
@@ -90,7 +89,7 @@ def handover_answer(body: bytes) -> Sequence[CaseAccepted | CaseRejected]:
     """Read the results of a page; an empty body or no `results` means: later, by callback."""
     if not body.strip():
         return []
-    results = _read(_HandoverAnswer, body).results or ()
+    results = read(_HandoverAnswer, body).results or ()
     return [
         CaseAccepted(case_id=result.case_id, file_number=result.file_number)
         if isinstance(result, _AcceptedResult)
@@ -118,27 +117,14 @@ def notice_request(request_id: UUID, notice: Notice) -> Request:
 
 def notice_acknowledged(body: bytes) -> bool:
     """Read `acknowledged`; an empty body acknowledges nothing."""
-    return bool(body.strip()) and _read(_NoticeAnswer, body).acknowledged
+    return bool(body.strip()) and read(_NoticeAnswer, body).acknowledged
 
 
 def statement(body: bytes) -> Statement:
     """Read what a callback says; fields that we do not know are left alone."""
-    envelope = _read(_Callback, body)
+    envelope = read(_Callback, body)
     model = STATEMENTS.get(envelope.type)
     if model is None:
         raise UnreadableError("type: unknown")
     # Once more from JSON: only that way are ids, days and amounts read from texts.
-    return _read(model, json.dumps(envelope.data).encode(), within="data.")
-
-
-def _read(model: type[M], body: bytes, within: str = "") -> M:
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        raise UnreadableError(
-            "; ".join(
-                f"{within}{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['type']}"
-                for problem in problems[:5]
-            )
-        ) from None
+    return read(model, json.dumps(envelope.data).encode(), within="data.")

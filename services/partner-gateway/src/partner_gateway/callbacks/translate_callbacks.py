@@ -1,11 +1,13 @@
-"""Turn what partners called back into reports (R51), in order for each partner, each once.
+"""Turn what partners said into reports (R51), in order for each partner, each once.
 
-A callback is marked in the transaction that publishes its report, so a crash does both or neither.
-What names a case or run that the tenant never sent to anybody waits, for as long as that is so.
+A callback is marked in the transaction that publishes its reports, so a crash does both or neither;
+so do the payments that follow from balances. What names a case or run that the tenant never sent to
+anybody waits, for as long as that is so, and what is said of it later waits behind that.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -16,18 +18,30 @@ from contracts import Event
 from kit import outbox
 from kit.clock import now
 from kit.context import Context
+from kit.ids import new_id
 from kit.trace import Cause
 from partner_gateway.adapters import ADAPTERS
 from partner_gateway.adapters.adapter import Adapter, UnreadableError
+from partner_gateway.balances.account import Account, ContradictionError, take_balance
+from partner_gateway.balances.store import accounts_of, save_accounts
 from partner_gateway.callbacks import store
+from partner_gateway.callbacks.callback import Status
 from partner_gateway.callbacks.store import Callback, HeldCase, Speaker
 from partner_gateway.settings import Settings
-from partner_gateway.statement import CaseStatement, RunStatement, Statement, to_report
+from partner_gateway.statement import (
+    CaseBalance,
+    CaseStatement,
+    RunStatement,
+    Statement,
+    to_report,
+)
 
 WORKER: Final = "translate callbacks"
 """The worker that does this."""
 
 BATCH: Final = 500
+
+Said = Statement | CaseBalance
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +54,11 @@ class Translation:
     waits_for: UUID | None = None
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """How the callback is marked."""
         if self.parked is not None:
-            return "PARKED"
-        return "TRANSLATED" if self.waits_for is None else "WAITING"
+            return Status.PARKED
+        return Status.TRANSLATED if self.waits_for is None else Status.WAITING
 
 
 async def translate_callbacks(context: Context[Settings]) -> bool:
@@ -79,20 +93,27 @@ async def _translate(
 ) -> list[Translation]:
     adapter, tenant_id = ADAPTERS[speaker.api], speaker.tenant_id
     read = [(callback, _read(adapter, callback.body)) for callback in callbacks]
-    said = [statement for _, statement in read if isinstance(statement, Statement)]
-    case_ids = [statement.case_id for statement in said if isinstance(statement, CaseStatement)]
-    run_ids = [statement.run_id for statement in said if isinstance(statement, RunStatement)]
-    cases = await store.held_cases(connection, tenant_id, case_ids)
-    runs = await store.holders_of_runs(connection, tenant_id, run_ids)
-    return [
-        Translation(callback, parked=statement)
-        if isinstance(statement, str)
-        else _judge(callback, statement, cases, runs)
-        for callback, statement in read
+    said = [each for _, each in read if not isinstance(each, str)]
+    balances = [each.case_id for each in said if isinstance(each, CaseBalance)]
+    case_ids = balances + [each.case_id for each in said if isinstance(each, CaseStatement)]
+    run_ids = [each.run_id for each in said if isinstance(each, RunStatement)]
+    known = _Known(
+        await store.held_cases(connection, tenant_id, case_ids),
+        await store.holders_of_runs(connection, tenant_id, run_ids),
+        await store.waited_for(connection, tenant_id, speaker.partner_id, case_ids + run_ids),
+        await accounts_of(connection, tenant_id, balances),
+    )
+    translations = [
+        Translation(callback, parked=each)
+        if isinstance(each, str)
+        else _judge(callback, each, known)
+        for callback, each in read
     ]
+    await save_accounts(connection, tenant_id, known.changed_accounts)
+    return translations
 
 
-def _read(adapter: Adapter, body: bytes) -> Statement | str:
+def _read(adapter: Adapter, body: bytes) -> Said | str:
     """Return what a callback says, or why it cannot be read."""
     try:
         return adapter.statement(body)
@@ -100,37 +121,77 @@ def _read(adapter: Adapter, body: bytes) -> Statement | str:
         return f"unreadable: {error.reason}"
 
 
-def _judge(
-    callback: Callback,
-    statement: Statement,
-    cases: Mapping[UUID, HeldCase],
-    runs: Mapping[UUID, UUID],
-) -> Translation:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of all that a batch speaks of."""
+
+    cases: Mapping[UUID, HeldCase]
+    runs: Mapping[UUID, UUID]
+    """Who holds each of them."""
+    waited_for: AbstractSet[UUID]
+    accounts: dict[UUID, Account]
+    """As they are after what was judged so far."""
+    changed_accounts: dict[UUID, Account] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is spoken of, as we know it."""
+
+    holder: UUID
+    run_id: UUID
+    member_id: UUID | None
+
+
+def _judge(callback: Callback, said: Said, known: _Known) -> Translation:
     """Let a partner speak of what it holds, and of nothing else."""
-    member_id: UUID | None = None
-    if isinstance(statement, CaseStatement):
-        case = cases.get(statement.case_id)
-        if case is None:
-            return Translation(callback, waits_for=statement.case_id)
-        if statement.run_id not in (None, case.run_id):
-            return Translation(callback, parked="the case is not of this run")
-        holder, run_id, member_id = case.partner_id, case.run_id, case.member_id
-    else:
-        assert isinstance(statement, RunStatement), "what is about no case is about a run"
-        if statement.run_id not in runs:
-            return Translation(callback, waits_for=statement.run_id)
-        holder, run_id = runs[statement.run_id], statement.run_id
-    if holder != callback.partner_id:
+    about, subject = _subject(said, known)
+    if subject is None or about in known.waited_for:
+        return Translation(callback, waits_for=about)
+    if isinstance(said, Statement) and said.run_id not in (None, subject.run_id):
+        return Translation(callback, parked="the case is not of this run")
+    if subject.holder != callback.partner_id:
         return Translation(callback, parked="not held by this partner")
     try:
-        report = to_report(
-            statement,
-            report_id=callback.callback_id,
-            partner_id=callback.partner_id,
-            run_id=run_id,
-            member_id=member_id,
-            reported_at=callback.received_at,
-        )
+        if isinstance(said, CaseBalance):
+            return Translation(callback, _take_balance(callback, said, subject, known))
+        return Translation(callback, [_report(callback, said, subject, callback.callback_id)])
+    except ContradictionError as error:
+        return Translation(callback, parked=f"contradiction: {error.reason}")
     except ValidationError as error:
         return Translation(callback, parked=f"against the contract: {error.errors()[0]['type']}")
-    return Translation(callback, reports=[report])
+
+
+def _subject(said: Said, known: _Known) -> tuple[UUID, _Subject | None]:
+    """Return the id of what is spoken of, and what we know of it."""
+    if isinstance(said, CaseStatement | CaseBalance):
+        case = known.cases.get(said.case_id)
+        if case is None:
+            return said.case_id, None
+        return said.case_id, _Subject(case.partner_id, case.run_id, case.member_id)
+    assert isinstance(said, RunStatement), "what is about no case is about a run"
+    holder = known.runs.get(said.run_id)
+    return said.run_id, None if holder is None else _Subject(holder, said.run_id, None)
+
+
+def _take_balance(
+    callback: Callback, balance: CaseBalance, subject: _Subject, known: _Known
+) -> list[Event]:
+    """Report what is new with a balance; the next one of the batch finds it in the account."""
+    before = known.accounts.get(balance.case_id)
+    account, statements = take_balance(before, balance)
+    reports = [_report(callback, statement, subject, new_id()) for statement in statements]
+    if account is not before:
+        known.accounts[balance.case_id] = known.changed_accounts[balance.case_id] = account
+    return reports
+
+
+def _report(callback: Callback, statement: Statement, subject: _Subject, report_id: UUID) -> Event:
+    return to_report(
+        statement,
+        report_id=report_id,
+        partner_id=callback.partner_id,
+        run_id=subject.run_id,
+        member_id=subject.member_id,
+        reported_at=callback.received_at,
+    )

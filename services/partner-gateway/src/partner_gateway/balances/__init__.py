@@ -1,0 +1,1 @@
+"""Balances: what partners say was paid so far, and the payments that follow from it."""

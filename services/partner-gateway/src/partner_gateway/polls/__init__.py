@@ -1,0 +1,1 @@
+"""Polls: partners that do not call back are asked what is new."""
