@@ -389,6 +389,29 @@ async def test_staff_see_how_a_partner_is_asked_and_let_it_be_asked_now(
     assert (shown["failures"], shown["last_error"]) == (0, None)
 
 
+async def test_a_paused_partner_and_one_without_a_secret_are_not_asked(
+    gateway: Gateway, agency: Agency
+) -> None:
+    """What a partner says while it is paused is asked for afterwards."""
+    partner, (case,) = await hold(gateway, agency, 1)
+    body = {
+        "name": "Ohne Geheimnis",
+        "channel": "API",
+        "api": "BALANCES",
+        "base_url": agency.url,
+    }
+    assert (await gateway.call("POST", "/v1/partners", body)).status_code == 201
+    path = f"/v1/partners/{partner.partner_id}"
+    assert (await gateway.call("PATCH", path, {"status": "PAUSED"})).status_code == 200
+    await agency.change(case, paid_cents=1000)
+    await ask(gateway)
+    assert "polls" not in await agency.call("GET", "/state")
+    assert (await gateway.call("PATCH", path, {"status": "ACTIVE"})).status_code == 200
+    await ask(gateway)
+    assert (await agency.call("GET", "/state"))["polls"] == 1
+    assert await books(gateway) == {case.case_id: (Decimal("10.00"), NOTHING)}
+
+
 async def test_only_partners_of_ones_own_that_are_asked_have_a_poll(
     gateway: Gateway, agency: Agency
 ) -> None:

@@ -17,7 +17,7 @@ class PollView(BaseModel):
 
     partner_id: UUID
     last_asked_at: datetime | None
-    """Null: never yet; before it is, it needs a secret."""
+    """Null: never yet."""
     last_answered_at: datetime | None
     """When it last gave an answer that could be read."""
     failures: int
@@ -25,7 +25,7 @@ class PollView(BaseModel):
     last_error: str | None
     """Why the last try failed; null when it did not."""
     next_ask_at: datetime | None
-    """When it is asked next, if it has a secret; null: at once."""
+    """When it is asked next, unless it is paused or has no secret; null: at once."""
 
 
 _FIND = text(

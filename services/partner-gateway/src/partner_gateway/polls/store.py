@@ -30,7 +30,6 @@ class Poll:
     """Tries since the partner answered last."""
 
 
-# A paused partner is asked, too: what it holds goes on.
 _IS_POLLED: Final = "(partners.channel = 'API' AND partners.api = ANY (CAST(:apis AS text[])))"
 _ADD_NEW = text(
     f"""
@@ -44,21 +43,23 @@ _ADD_NEW = text(
     ON CONFLICT (tenant_id, partner_id) DO NOTHING
     """  # noqa: S608 - constants
 )
+# A paused partner is not called; all that it says meanwhile waits behind the cursor.
 _CLAIM = text(
     f"""
     WITH due AS (
-        SELECT tenant_id, partner_id FROM polls
-        WHERE next_ask_at <= :now
+        SELECT tenant_id, partner_id, api, base_url, sealed_api_token
+        FROM polls JOIN partners USING (tenant_id, partner_id)
+        WHERE next_ask_at <= :now AND partners.status = 'ACTIVE'
           AND EXISTS (SELECT FROM secrets
                       WHERE secrets.tenant_id = polls.tenant_id
                         AND secrets.partner_id = polls.partner_id AND {IS_VALID})
         ORDER BY next_ask_at
         LIMIT :limit
-        FOR UPDATE SKIP LOCKED
+        FOR UPDATE OF polls SKIP LOCKED
     )
     UPDATE polls
     SET asks = asks + 1, last_asked_at = :now, next_ask_at = :unknown_until
-    FROM due JOIN partners USING (tenant_id, partner_id)
+    FROM due
     WHERE polls.tenant_id = due.tenant_id AND polls.partner_id = due.partner_id
     RETURNING polls.tenant_id, polls.partner_id, api, base_url, sealed_api_token,
               (SELECT array_agg(sealed_secret ORDER BY secret_id) FROM secrets
@@ -94,8 +95,8 @@ async def claim(
 ) -> Sequence[Poll]:
     """Take partners whose time to be asked has come, of all tenants: this is work.
 
-    Until `unknown_until` nobody else asks them; if we die before, they are asked again then.
-    Whoever has no secret is left out: nothing can be signed for it yet.
+    Until `unknown_until` nobody else asks them; if we die before, they are asked again then. Left
+    out is who is paused, and who has no secret: nothing can be signed for it yet.
     """
     await connection.execute(_ADD_NEW, {"apis": list(POLLED), "now": now})
     parameters = {"limit": limit, "now": now, "unknown_until": unknown_until}
