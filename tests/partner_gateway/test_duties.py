@@ -6,6 +6,7 @@ import pytest
 
 from contracts import NoticeAcknowledgedV1
 from kit.ids import new_id
+from partner_gateway.notices.refusal import read_refusal
 from partner_gateway.notices.reopen_notice import reopen_notice
 from tests.partner_gateway.claims import claim_changed, studio_payment
 from tests.partner_gateway.test_cases import numbered
@@ -152,3 +153,26 @@ async def test_what_an_api_refused_is_sent_again_unless_staff_were_quicker(
         await serve(gateway, partner)
         (shown,) = await listed(gateway)
         assert (shown["status"], shown["acknowledged_by"]) == ("ACKNOWLEDGED", "PARTNER")
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal"),
+    [
+        (
+            b'{"title": "No", "detail": "The case is not known.", "status": 404}',
+            "The case is not known.",
+        ),
+        (b'{"title": "Not\\u0000 here\\n\\u202ethere"}', "Not here there"),
+        (b'{"detail": "", "title": "No"}', "No"),
+        (b'{"detail": ["no such case"], "title": 7}', None),
+        (b'{"detail": "' + b"x" * 600 + b'"}', "x" * 500),
+        (b'{"detail": "\\ud800"}', None),
+        (b"[]", None),
+        (b"", None),
+        (b"<html>404</html>", None),
+        (b"\xff\xfe", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_why_a_partner_refuses_is_read_from_problems(body: bytes, refusal: str | None) -> None:
+    assert read_refusal(body) == refusal

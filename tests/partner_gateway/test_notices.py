@@ -159,6 +159,7 @@ async def test_a_notice_that_the_api_refuses_becomes_a_duty_of_staff(
     assert failed.reason_code == "REFUSED_BY_PARTNER"
     (shown,) = (await gateway.call("GET", "/v1/notices?status=FAILED")).json()["items"]
     assert (shown["by_hand"], shown["last_error"]) == (True, "HTTP 404")
+    assert shown["refusal"] == "no such case"
     done = await gateway.call("POST", f"/v1/notices/{shown['notice_id']}/done", {})
     assert done.json()["acknowledged_by"] == "STAFF"
 
