@@ -3,14 +3,11 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 
 from contracts import ReportAcceptedV1, ReportRejectedV1
 from kit.clock import now
@@ -19,50 +16,10 @@ from partner_gateway.deliveries import deliver, store
 from partner_gateway.deliveries.delivery import Verdict, judge, pause_after, retry_after
 from partner_gateway.exchange import MAX_ANSWER_BYTES, client
 from partner_gateway.standard_webhooks import verify
-from tests.partner_gateway.world import (
-    Gateway,
-    Partner,
-    Simulator,
-    bearer,
-    handed_over,
-    serving,
-    until,
-)
+from tests.partner_gateway.listener import always, listening
+from tests.partner_gateway.world import Gateway, Partner, Simulator, bearer, handed_over, until
 
 ANSWERS = ("report.accepted.v1", "report.rejected.v1")
-
-
-@dataclass
-class Listener:
-    """A partner that writes down what it gets, and answers as the test says."""
-
-    answer: Callable[[Request], Awaitable[Response]]
-    url: str = ""
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def listening(answer: Callable[[Request], Awaitable[Response]]) -> AsyncIterator[Listener]:
-    """Let a partner listen."""
-    listener = Listener(answer)
-    app = FastAPI()
-
-    @app.post("/{path:path}")
-    async def take(path: str, request: Request) -> Response:
-        listener.requests.append((path, dict(request.headers), await request.body()))
-        return await listener.answer(request)
-
-    async with serving(app) as listener.url:
-        yield listener
-
-
-def always(status: int, body: bytes = b"", **headers: str) -> Callable[[Request], Any]:
-    """Answer everything the same."""
-
-    async def answer(_: Request) -> Response:
-        return Response(body, status, headers)
-
-    return answer
 
 
 async def serve(gateway: Gateway, partner: Partner) -> None:

@@ -12,6 +12,7 @@ from kit.clock import now
 from kit.ids import new_id
 from kit.messages import Message
 from partner_gateway.cases.store import Ended, end_cases
+from partner_gateway.deliveries.pages import forget_items_of_stopped_pages
 from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
 from partner_gateway.notices.tell import tell
@@ -43,6 +44,7 @@ async def stop_cases(
     # One end for each case: the same row cannot be written twice by one statement.
     ends = {_case(message): message for message in messages if channel(message) is not None}
     sent = await end_cases(connection, list(ends.values())) if ends else set()
+    await forget_items_of_stopped_pages(connection, sent)
     notices: list[CaseNotice] = await store.take_changes(connection, sent)
     notices += [
         _stop(message, due_on, is_api=channel(message) is Channel.API)
