@@ -148,6 +148,8 @@ ROUTES = [
         ids={"partner_id": "agency_id"},
     ),
     Route("partner-gateway", "GET", "/v1/partners/{partner_id}/deliveries", ADMIN),
+    Route("partner-gateway", "GET", "/v1/partners/{partner_id}/poll", ADMIN),
+    Route("partner-gateway", "POST", "/v1/partners/{partner_id}/poll", ADMIN),
     Route("partner-gateway", "GET", "/v1/notices", READ),
     Route(
         "partner-gateway",
