@@ -197,7 +197,7 @@ async def test_who_may_see_deliveries_and_who_may_retry_them(gateway: Gateway) -
 async def test_an_open_request_is_tried_at_once_though_the_partner_asked_for_a_pause(
     gateway: Gateway,
 ) -> None:
-    async with listening(always(503, **{"Retry-After": "7200"})) as listener:
+    async with listening(always(503, b"", **{"Retry-After": "7200"})) as listener:
         partner = await gateway.set_up(listener.url)
         await gateway.receive(handed_over(partner, 1))
         await serve(gateway, partner)
