@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 
 from contracts import Money
 from contracts.event import Contract
@@ -27,11 +28,11 @@ DOCUMENT = json.loads((CONTRACTS / "partner-api" / "openapi.json").read_text())
 BASE = "https://contracts.example/partner-api/openapi.json"
 
 
-def _resources() -> Registry[Any]:
+def _registry() -> Registry[Any]:
     handover = json.loads((CONTRACTS / "schemas" / "member.handed-over.v1.json").read_text())
     return Registry().with_resources(
         [
-            (BASE, Resource.from_contents(DOCUMENT, default_specification=_dialect())),
+            (BASE, Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)),
             (
                 "https://contracts.example/schemas/member.handed-over.v1.json",
                 Resource.from_contents(handover),
@@ -40,16 +41,14 @@ def _resources() -> Registry[Any]:
     )
 
 
-def _dialect() -> Any:
-    from referencing.jsonschema import DRAFT202012
-
-    return DRAFT202012
+REGISTRY = _registry()
 
 
 def validator(name: str) -> Draft202012Validator:
-    """Return what checks against a schema of the document."""
+    """Return what checks against a schema of the document, its formats too."""
     schema = {"$ref": f"{BASE}#/components/schemas/{name}"}
-    return Draft202012Validator(schema, registry=_resources())
+    formats = Draft202012Validator.FORMAT_CHECKER
+    return Draft202012Validator(schema, registry=REGISTRY, format_checker=formats)
 
 
 def test_the_document_is_openapi_3_1_with_schemas_that_are_schemas() -> None:

@@ -1,0 +1,1 @@
+"""Says what of the Partner API holds at an agency's sandbox."""
