@@ -27,6 +27,13 @@ class Route:
     ids: Mapping[str, str] = field(default_factory=dict)
     """Which of the ids is meant by a name in the path, if it is called otherwise."""
     query: Mapping[str, str] = field(default_factory=dict)
+    also: str | None = None
+    """Another role that is enough."""
+
+    @property
+    def enough(self) -> tuple[str, ...]:
+        """The roles each of which is enough."""
+        return (self.role,) if self.also is None else (self.role, self.also)
 
     def __str__(self) -> str:
         return f"{self.service} {self.method} {self.path}"
@@ -147,7 +154,37 @@ ROUTES = [
         ADMIN,
         ids={"partner_id": "agency_id"},
     ),
-    Route("partner-gateway", "GET", "/v1/partners/{partner_id}/deliveries", ADMIN),
+    Route(
+        "partner-gateway",
+        "GET",
+        "/v1/partners/{partner_id}/deliveries",
+        ADMIN,
+        ids={"partner_id": "agency_id"},
+        also=READ,
+    ),
+    Route(
+        "partner-gateway",
+        "GET",
+        "/v1/partners/{partner_id}/deliveries/summary",
+        ADMIN,
+        ids={"partner_id": "agency_id"},
+        also=READ,
+    ),
+    Route(
+        "partner-gateway",
+        "GET",
+        "/v1/partners/{partner_id}/deliveries/{request_id}",
+        ADMIN,
+        ids={"partner_id": "agency_id"},
+        also=READ,
+    ),
+    Route(
+        "partner-gateway",
+        "POST",
+        "/v1/partners/{partner_id}/deliveries/{request_id}/retry",
+        ADMIN,
+        ids={"partner_id": "agency_id"},
+    ),
     Route("partner-gateway", "GET", "/v1/partners/{partner_id}/poll", ADMIN),
     Route("partner-gateway", "POST", "/v1/partners/{partner_id}/poll", ADMIN),
     Route("partner-gateway", "GET", "/v1/notices", READ),
@@ -198,6 +235,7 @@ SOME_IDS: Mapping[str, str] = {
             "late_payment_id",
             "partner_id",
             "agency_id",
+            "request_id",
             "secret_id",
             "export_id",
             "import_id",
