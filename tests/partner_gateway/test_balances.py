@@ -164,19 +164,26 @@ def test_answer_file_number_and_end_are_told_once() -> None:
     ]
 
 
-def test_a_case_may_be_declined_and_taken_after_all() -> None:
+def test_a_case_may_be_declined_taken_after_all_and_given_back() -> None:
     reader = Reader()
-    reason: dict[str, Any] = {"status": "DECLINED", "reason_code": "OTHER"}
+    reason: dict[str, Any] = {"status": "DECLINED", "reason_code": "INSOLVENT"}
     said = [
         reader.hear(balance(1, 0, **reason)),
         reader.hear(balance(2, 0, **reason)),
         reader.hear(balance(3, 0)),
+        reader.hear(balance(4, 0, **reason)),
+        reader.hear(balance(5, 0, status="CLOSED")),
     ]
     assert [[type(each) for each in statements] for statements in said] == [
-        [CaseRejected],
+        [CaseRejected, CaseClosed],
         [],
         [CaseAccepted],
+        [CaseClosed],
+        [],
     ]
+    (given_back,) = said[3]
+    assert isinstance(given_back, CaseClosed)
+    assert given_back.result_code == "INSOLVENT"
 
 
 @pytest.mark.parametrize(

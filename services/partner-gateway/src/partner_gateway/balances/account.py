@@ -169,23 +169,22 @@ def _is_same(account: Account, balance: CaseBalance) -> bool:
 def _answer(account: Account | None, balance: CaseBalance) -> Sequence[Statement]:
     """Say that the case is taken or declined, once; then the file number whenever it is new."""
     said: list[Statement] = []
-    before = None if account is None else account.status
+    case_id = balance.case_id
     if balance.status == "DECLINED":
-        assert balance.reason_code is not None, "what is declined has a reason"
-        if before != "DECLINED":
+        if account is None and balance.reason_code is not None:
             said.append(
                 CaseRejected(
-                    case_id=balance.case_id,
+                    case_id=case_id,
                     reason_code=balance.reason_code,
                     reason_text=balance.reason_text,
                 )
             )
         return said
-    if before in (None, "DECLINED"):
-        said.append(CaseAccepted(case_id=balance.case_id))
+    if account is None or (account.status, balance.status) == ("DECLINED", "OPEN"):
+        said.append(CaseAccepted(case_id=case_id))
     # By itself: the number that comes with a yes counts only where the case has none.
     if balance.file_number is not None and balance.file_number != _file_number(account):
-        said.append(FileNumberAssigned(case_id=balance.case_id, file_number=balance.file_number))
+        said.append(FileNumberAssigned(case_id=case_id, file_number=balance.file_number))
     return said
 
 
@@ -219,12 +218,15 @@ def _receipts(received: Sequence[Payment], balance: CaseBalance) -> Sequence[Sta
 
 
 def _end(account: Account | None, balance: CaseBalance) -> Sequence[Statement]:
-    if balance.status != "CLOSED" or (account is not None and account.status == "CLOSED"):
+    """Say that the case is closed, once.
+
+    So is one that is declined: the partner may have taken it when it was handed over, and then
+    gives it back. Of a case that was refused the end changes nothing any more.
+    """
+    if balance.status == "OPEN" or (account is not None and account.status != "OPEN"):
         return []
-    closed = CaseClosed(
-        case_id=balance.case_id, result_code=balance.result_code, closed_on=balance.as_of
-    )
-    return [closed]
+    code = balance.reason_code if balance.status == "DECLINED" else balance.result_code
+    return [CaseClosed(case_id=balance.case_id, result_code=code, closed_on=balance.as_of)]
 
 
 def _file_number(account: Account | None) -> str | None:
