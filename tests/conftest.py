@@ -1,24 +1,20 @@
 """What all tests share: one real PostgreSQL, and a fresh database in it for each test."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
 from typing import Any
 
-import asyncpg
 import pytest
 import structlog
 from xdist.scheduler import LoadScopeScheduling
 
-from kit.database import upgrade
+from kit.database import Database
 from kit.topics import provision
 from local_stack import engines
 from local_stack.postgres import PostgresServer
-
-_numbers = count(1)
+from tests.databases import ROLE, MigratedDatabases, drop, new_name, url_of
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,31 +59,17 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     """
     with PostgresServer(tmp_path_factory.mktemp("postgres")) as server:
         server.configure("fsync", "off")
+        server.configure("autovacuum", "off")
         yield server
 
 
-@asynccontextmanager
-async def fresh_database(
-    postgres: PostgresServer, template: str = "template1"
-) -> AsyncIterator[str]:
-    """A database for one test alone: its address, as the services' settings take it."""
-    name = f"test_{next(_numbers)}"
-    postgres.create_database(name, role="tests", template=template)
-    yield postgres.url(name).replace("postgresql://", "postgresql+asyncpg://")
-    await _drop(postgres, name)
-
-
-async def _drop(postgres: PostgresServer, name: str) -> None:
-    superuser = await asyncpg.connect(postgres.superuser_url)
-    await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await superuser.close()
-
-
 @pytest.fixture
-async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
-    """The address of an empty database for this test alone."""
-    async with fresh_database(postgres) as url:
-        yield url
+async def bare_database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    """The address of a database without tables for this test alone."""
+    name = new_name()
+    postgres.create_database(name, role=ROLE)
+    yield url_of(postgres, name)
+    await drop(postgres, name)
 
 
 @dataclass(frozen=True)
@@ -102,31 +84,29 @@ class TwoRoles:
 
 @pytest.fixture
 async def two_roles(postgres: PostgresServer) -> AsyncIterator[TwoRoles]:
-    """An empty database for this test alone, with two roles as in production."""
-    name = f"test_{next(_numbers)}"
+    """A database without tables for this test alone, with two roles as in production."""
+    name = new_name()
     postgres.create_database(name, role="service", owner="owner")
-    owner_url, url = (
-        made.replace("postgresql://", "postgresql+asyncpg://")
-        for made in (postgres.owner_url(name), postgres.url(name))
-    )
-    yield TwoRoles(owner_url, url)
-    await _drop(postgres, name)
+    owner_url = postgres.owner_url(name).replace("postgresql://", "postgresql+asyncpg://")
+    yield TwoRoles(owner_url, url_of(postgres, name))
+    await drop(postgres, name)
 
 
 @pytest.fixture(scope="session")
 def migrated(postgres: PostgresServer) -> Callable[[str], AbstractAsyncContextManager[str]]:
-    """Make databases that are migrated: once for each package, and copied for each test."""
+    """Make empty databases that the migrations of a package made, for one test alone."""
 
     @cache
-    def template_of(package: str) -> str:
-        name = package.replace(".", "_")
-        postgres.create_database(name, role="tests")
-        url = postgres.url(name).replace("postgresql://", "postgresql+asyncpg://")
-        with ThreadPoolExecutor(1) as thread:  # it runs a loop of its own
-            thread.submit(upgrade, url, package).result()
-        return name
+    def databases_of(package: str) -> MigratedDatabases:
+        return MigratedDatabases(postgres, package)
 
-    return lambda package: fresh_database(postgres, template_of(package))
+    return lambda package: databases_of(package).one()
+
+
+@pytest.fixture(scope="session")
+def pool_of() -> Callable[[str], Database]:
+    """Return the pool of a database; one that is used again has its statements compiled already."""
+    return cache(Database)
 
 
 @pytest.fixture(scope="session")

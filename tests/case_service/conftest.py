@@ -34,7 +34,9 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-async def context(database_url: str, issuer: Issuer) -> AsyncIterator[Context[Settings]]:
+async def context(
+    database_url: str, pool_of: Callable[[str], Database], issuer: Issuer
+) -> AsyncIterator[Context[Settings]]:
     """The context of a service with a migrated, empty database."""
     settings = Settings(
         database_url=database_url,
@@ -43,23 +45,34 @@ async def context(database_url: str, issuer: Issuer) -> AsyncIterator[Context[Se
         auth_audience=AUDIENCE,
         auth_jwks_url=issuer.jwks_url,
     )
-    database = Database(database_url)
+    database = pool_of(database_url)
     yield Context(settings, database)
     await database.close()
 
 
-@pytest.fixture
-async def world(context: Context[Settings], issuer: Issuer) -> AsyncIterator[World]:
-    """The service as those around it see it."""
-    settings = context.settings
-    verifier = TokenVerifier(settings.auth_issuer, settings.auth_audience, settings.auth_jwks_url)
+@pytest.fixture(scope="session")
+async def verifier(issuer: Issuer) -> AsyncIterator[TokenVerifier]:
+    """What checks the tokens; one for all tests, for it reads the machine's certificates."""
+    verifier = TokenVerifier(issuer.url, AUDIENCE, issuer.jwks_url)
+    yield verifier
+    await verifier.close()
+
+
+@pytest.fixture(scope="session")
+def app(verifier: TokenVerifier) -> FastAPI:
+    """What answers HTTP; one for all tests, for it works out each route at its first request."""
     app = build_app(service.name, service.routers, _no_lifespan)
-    app.state.context = context
     app.state.token_verifier = verifier
+    return app
+
+
+@pytest.fixture
+async def world(context: Context[Settings], issuer: Issuer, app: FastAPI) -> AsyncIterator[World]:
+    """The service as those around it see it."""
+    app.state.context = context
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield World(context, client, issuer)
-    await verifier.close()
 
 
 @asynccontextmanager

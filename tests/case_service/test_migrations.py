@@ -1,7 +1,6 @@
 """The migrations make the tables that the code knows, and keep what the first release booked."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,10 +17,8 @@ from case_service.tables import metadata
 from kit.database import _configuration
 from kit.ids import new_id
 from kit.plumbing import plumbing
-from local_stack.postgres import PostgresServer
 from tests.case_service.receivables import snapshot
 from tests.case_service.world import World, claim, handover, money
-from tests.conftest import fresh_database
 
 TENANT, MEMBER, RUN = new_id(), new_id(), new_id()
 
@@ -216,18 +213,17 @@ async def _fill(old: Old) -> None:
 
 
 @pytest.fixture
-async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+async def database_url(bare_database_url: str) -> str:
     """A database that the first release filled, and that was upgraded then."""
-    async with fresh_database(postgres) as url:
-        engine = create_async_engine(url)
-        async with engine.begin() as connection:
-            await connection.run_sync(_migrate, "0001")
-        async with engine.begin() as connection:
-            await _fill(Old(connection))
-        async with engine.begin() as connection:
-            await connection.run_sync(_migrate, "head")
-        await engine.dispose()
-        yield url
+    engine = create_async_engine(bare_database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(_migrate, "0001")
+    async with engine.begin() as connection:
+        await _fill(Old(connection))
+    async with engine.begin() as connection:
+        await connection.run_sync(_migrate, "head")
+    await engine.dispose()
+    return bare_database_url
 
 
 def _migrate(connection: Connection, revision: str) -> None:

@@ -36,7 +36,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 async def context(
-    database_url: str, issuer: Issuer, tmp_path: Path
+    database_url: str, pool_of: Callable[[str], Database], issuer: Issuer, tmp_path: Path
 ) -> AsyncIterator[Context[Settings]]:
     """The context of a service with a migrated, empty database."""
     settings = Settings(
@@ -47,24 +47,35 @@ async def context(
         auth_jwks_url=issuer.jwks_url,
         export_directory=tmp_path / "exports",
     )
-    database = Database(database_url)
+    database = pool_of(database_url)
     yield Context(settings, database)
     await database.close()
 
 
-@pytest.fixture
-async def client(context: Context[Settings]) -> AsyncIterator[httpx.AsyncClient]:
-    """Speaks to the service without a network between."""
-    settings = context.settings
-    verifier = TokenVerifier(settings.auth_issuer, settings.auth_audience, settings.auth_jwks_url)
+@pytest.fixture(scope="session")
+async def verifier(issuer: Issuer) -> AsyncIterator[TokenVerifier]:
+    """What checks the tokens; one for all tests, for it reads the machine's certificates."""
+    verifier = TokenVerifier(issuer.url, AUDIENCE, issuer.jwks_url)
+    yield verifier
+    await verifier.close()
+
+
+@pytest.fixture(scope="session")
+def app(verifier: TokenVerifier) -> FastAPI:
+    """What answers HTTP; one for all tests, for it works out each route at its first request."""
     app = build_app("export-service", [api.router], _no_lifespan)
-    app.state.context = context
     app.state.token_verifier = verifier
+    return app
+
+
+@pytest.fixture
+async def client(context: Context[Settings], app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks to the service without a network between."""
+    app.state.context = context
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://service"
     ) as client:
         yield client
-    await verifier.close()
 
 
 @asynccontextmanager

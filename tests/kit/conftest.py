@@ -6,8 +6,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from sqlalchemy import text
 
 from kit.auth import TokenVerifier
 from kit.context import Context
-from kit.database import Database, upgrade
+from kit.database import Database
 from kit.ids import new_id
 from kit.settings import ServiceSettings
 
@@ -71,24 +71,44 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Migrations:
     return Migrations(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def plumbing_migrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a package of migrations that make the plumbing's tables."""
+    migrations = Migrations(tmp_path_factory.mktemp("plumbing"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(migrations.folder)
+        yield migrations.package("plumbing_migrations", v0001=PLUMBING_MIGRATION)
+
+
 @pytest.fixture
-async def database(database_url: str, migrations: Migrations) -> AsyncIterator[Database]:
+async def database_url(
+    migrated: Callable[[str], AbstractAsyncContextManager[str]], plumbing_migrations: str
+) -> AsyncIterator[str]:
+    """The address of a database with the plumbing's empty tables for this test alone."""
+    async with migrated(plumbing_migrations) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(
+    database_url: str, pool_of: Callable[[str], Database]
+) -> AsyncIterator[Database]:
     """A database that holds the plumbing's tables."""
-    package = migrations.package("plumbing_migrations", v0001=PLUMBING_MIGRATION)
-    await asyncio.to_thread(upgrade, database_url, package)
-    database = Database(database_url)
+    database = pool_of(database_url)
     yield database
     await database.close()
 
 
 @pytest.fixture
-async def deliveries(database: Database) -> Database:
+async def deliveries(database: Database) -> AsyncIterator[Database]:
     """The database of the small service in `deliveries.py`."""
     async with database.begin() as connection:
         await connection.execute(
             text("CREATE TABLE handled (place serial, id text, key text, type text)")
         )
-    return database
+    yield database
+    async with database.begin() as connection:
+        await connection.execute(text("DROP TABLE handled"))
 
 
 @dataclass

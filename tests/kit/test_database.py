@@ -238,13 +238,13 @@ async def test_a_connection_that_is_lost_while_rows_are_copied_is_temporary(
 
 
 async def test_processes_that_start_at_once_migrate_once(
-    database_url: str, migrations: Migrations
+    bare_database_url: str, migrations: Migrations
 ) -> None:
     """R61: replicas of a service start together."""
     package = migrations.package(
         "slow_migrations", v0001=SLOW_MIGRATION, v0002=CONCURRENT_INDEX_MIGRATION
     )
-    program = f"from kit.database import upgrade; upgrade({database_url!r}, {package!r})"
+    program = f"from kit.database import upgrade; upgrade({bare_database_url!r}, {package!r})"
     started = [
         await asyncio.create_subprocess_exec(
             sys.executable,
@@ -255,22 +255,22 @@ async def test_processes_that_start_at_once_migrate_once(
         for _ in range(4)
     ]
     assert await asyncio.gather(*(process.wait() for process in started)) == [0, 0, 0, 0]
-    database = Database(database_url)
+    database = Database(bare_database_url)
     async with database.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM migrated")) == 1
     await database.close()
 
 
 async def test_a_migration_that_fails_leaves_nothing_and_gives_the_lock_back(
-    database_url: str, migrations: Migrations
+    bare_database_url: str, migrations: Migrations
 ) -> None:
     package = migrations.package(
         "broken_migrations", v0001=PLUMBING_MIGRATION, v0002=BROKEN_MIGRATION
     )
     for _ in range(2):
         with pytest.raises(DBAPIError, match="division by zero"):
-            await asyncio.to_thread(upgrade, database_url, package)
-    database = Database(database_url)
+            await asyncio.to_thread(upgrade, bare_database_url, package)
+    database = Database(bare_database_url)
     async with database.connect() as connection:
         assert await connection.scalar(text("SELECT to_regclass('half_done')")) is None
         assert await connection.scalar(text("SELECT to_regclass('outbox')")) is not None
@@ -278,18 +278,18 @@ async def test_a_migration_that_fails_leaves_nothing_and_gives_the_lock_back(
 
 
 async def test_migrations_are_pending_until_run_and_not_when_the_database_is_newer(
-    database_url: str, migrations: Migrations
+    bare_database_url: str, migrations: Migrations
 ) -> None:
     """R61: while a release is rolled out, the older one stays ready."""
     newer = SLOW_MIGRATION.replace('"0001"', '"0002"').replace("None", '"0001"')
     old = migrations.package("old_release", v0001=PLUMBING_MIGRATION)
     new = migrations.package("new_release", v0001=PLUMBING_MIGRATION, v0002=newer)
-    database = Database(database_url)
+    database = Database(bare_database_url)
     assert await pending(database, old)
-    await asyncio.to_thread(upgrade, database_url, old)
+    await asyncio.to_thread(upgrade, bare_database_url, old)
     assert not await pending(database, old)
     assert await pending(database, new)
-    await asyncio.to_thread(upgrade, database_url, new)
+    await asyncio.to_thread(upgrade, bare_database_url, new)
     assert not await pending(database, new)
     assert not await pending(database, old)
     await database.close()

@@ -12,12 +12,12 @@ from tests.kit.deliveries import subscriptions, until
 
 
 async def test_a_running_service_is_live_and_ready(
-    database_url: str, kafka: str, migrations: Migrations
+    bare_database_url: str, kafka: str, migrations: Migrations
 ) -> None:
     package = migrations.package("service_migrations", v0001=PLUMBING_MIGRATION)
-    await asyncio.to_thread(upgrade, database_url, package)
+    await asyncio.to_thread(upgrade, bare_database_url, package)
     settings = ServiceSettings(
-        database_url=database_url,
+        database_url=bare_database_url,
         kafka_bootstrap_servers=kafka,
         auth_issuer="https://issuer.example",
         auth_audience="collection",

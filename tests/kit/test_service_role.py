@@ -258,15 +258,15 @@ async def test_migrate_works_as_the_owner_for_the_role_that_serves(
 
 
 async def test_one_role_alone_can_migrate_and_serve_and_is_warned_of(
-    database_url: str,
+    bare_database_url: str,
     ledger_service: Service[ServiceSettings],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", bare_database_url)
     assert await asyncio.to_thread(ledger_service.run, ["migrate"]) == 0
     assert "one role migrates and serves" in capsys.readouterr().out
-    connection = await connect(database_url)
+    connection = await connect(bare_database_url)
     await connection.execute("CREATE TABLE more (id int)")
     await connection.close()
 

@@ -50,8 +50,26 @@ async def jwks_url() -> AsyncIterator[str]:
     await server.wait_closed()
 
 
+@pytest.fixture(scope="session")
+async def verifier(jwks_url: str) -> AsyncIterator[TokenVerifier]:
+    """What checks the tokens; one for all tests, for it reads the machine's certificates."""
+    verifier = TokenVerifier(ISSUER, AUDIENCE, jwks_url)
+    yield verifier
+    await verifier.close()
+
+
+@pytest.fixture(scope="session")
+def app(verifier: TokenVerifier) -> FastAPI:
+    """What answers HTTP; one for all tests, for it works out each route at its first request."""
+    app = build_app("run-service", service.routers, _nothing_else)
+    app.state.token_verifier = verifier
+    return app
+
+
 @pytest.fixture
-async def world(database_url: str, jwks_url: str) -> AsyncIterator[World]:
+async def world(
+    database_url: str, pool_of: Callable[[str], Database], jwks_url: str, app: FastAPI
+) -> AsyncIterator[World]:
     """A tenant with run-service."""
     settings = Settings(
         database_url=database_url,
@@ -60,13 +78,9 @@ async def world(database_url: str, jwks_url: str) -> AsyncIterator[World]:
         auth_audience=AUDIENCE,
         auth_jwks_url=jwks_url,
     )
-    context = Context(settings, Database(database_url))
-    verifier = TokenVerifier(ISSUER, AUDIENCE, jwks_url)
-    app = build_app("run-service", service.routers, _nothing_else)
+    context = Context(settings, pool_of(database_url))
     app.state.context = context
-    app.state.token_verifier = verifier
     yield World(context, app, KEY)
-    await verifier.close()
     await context.database.close()
 
 

@@ -1,0 +1,108 @@
+"""Migrated databases that the tests of a process use one after the other."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from itertools import count
+
+import asyncpg
+
+from kit.database import upgrade
+from local_stack.postgres import PostgresServer
+
+ROLE = "tests"
+MOST_BYTES = 8_000_000
+"""What the tables and indexes of a database may take that is used again."""
+
+_numbers = count(1)
+
+_END_SESSIONS = """
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_RESTART_SEQUENCES = "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
+_BYTES = """
+SELECT sum(pg_table_size(oid) + pg_indexes_size(oid)) FROM pg_class
+WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+"""
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+# Whatever changes how a database is made adds, removes or replaces a row of one of these.
+_CATALOGUES = ("class", "attribute", "attrdef", "constraint", "trigger", "proc", "namespace")
+_STRUCTURE = "SELECT " + " || ' ' || ".join(
+    f"(SELECT count(*) || '/' || max(xmin::text::bigint) FROM pg_{name})" for name in _CATALOGUES
+)
+
+
+class MigratedDatabases:
+    """Databases of one package of migrations, all of one role, each for one test at a time.
+
+    To make one and to drop it takes ten times as long as to empty one. So one that was used is
+    emptied for the next test: its rows go, its sequences begin again. What a test did more than
+    write rows to, or very many of them, is dropped.
+    """
+
+    def __init__(self, postgres: PostgresServer, package: str) -> None:
+        """Migrate the database that all others are copies of."""
+        self._postgres = postgres
+        self._template = package.replace(".", "_")
+        postgres.create_database(self._template, role=ROLE)
+        with ThreadPoolExecutor(1) as thread:  # it runs a loop of its own
+            thread.submit(upgrade, url_of(postgres, self._template), package).result()
+        self._free: list[str] = []
+        self._as_made = ""
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[str]:
+        """An empty one, for the block alone: its address, as the services' settings take it."""
+        name = self._free.pop() if self._free else await self._make()
+        yield url_of(self._postgres, name)
+        if await self._empty(name):
+            self._free.append(name)
+        else:
+            await drop(self._postgres, name)
+
+    async def _make(self) -> str:
+        name = new_name()
+        self._postgres.create_database(name, role=ROLE, template=self._template)
+        if not self._as_made:
+            connection = await asyncpg.connect(self._postgres.superuser_url, database=name)
+            self._as_made = await self._state(connection)
+            await connection.close()
+        return name
+
+    async def _empty(self, name: str) -> bool:
+        """Take out what a test wrote; tell whether the database is as it was made then."""
+        connection = await asyncpg.connect(self._postgres.superuser_url, database=name)
+        await connection.execute(_END_SESSIONS)
+        tables = [row["tablename"] for row in await connection.fetch(_TABLES)]
+        deletions = [f'DELETE FROM "{each}"' for each in tables if each != "alembic_version"]
+        await connection.execute("SET session_replication_role = replica")  # no triggers, no keys
+        await connection.execute(";".join([*deletions, _RESTART_SEQUENCES]))
+        is_as_made = (
+            await self._state(connection) == self._as_made
+            and await connection.fetchval(_BYTES) <= MOST_BYTES
+        )
+        await connection.close()
+        return is_as_made
+
+    async def _state(self, connection: asyncpg.Connection) -> str:
+        """Return what is different whenever something else than rows was changed."""
+        version = await connection.fetchval("SELECT array_agg(version_num) FROM alembic_version")
+        return f"{await connection.fetchval(_STRUCTURE)} {version}"
+
+
+def new_name() -> str:
+    """Return a name that no database of this process has."""
+    return f"test_{next(_numbers)}"
+
+
+def url_of(postgres: PostgresServer, name: str) -> str:
+    """Return the address of a database, as the services' settings take it."""
+    return postgres.url(name).replace("postgresql://", "postgresql+asyncpg://")
+
+
+async def drop(postgres: PostgresServer, name: str) -> None:
+    """Drop a database, whoever is connected to it."""
+    superuser = await asyncpg.connect(postgres.superuser_url)
+    await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await superuser.close()
