@@ -21,10 +21,10 @@ async def database_url(
 
 
 @pytest.fixture
-async def gateway(database_url: str) -> AsyncIterator[Gateway]:
+async def gateway(database_url: str, pool_of: Callable[[str], Database]) -> AsyncIterator[Gateway]:
     """A gateway with an empty database; its workers run when the test says so."""
     settings = make_settings(database_url)
-    context: Context[Settings] = Context(settings, Database(database_url))
+    context: Context[Settings] = Context(settings, pool_of(database_url))
     gateway = Gateway(context)
     async with gateway.serving():
         yield gateway
