@@ -5,12 +5,27 @@ import sys
 from kit.service import Service
 from kit.workers import Worker
 from partner_gateway.callbacks import api as callbacks_api
-from partner_gateway.callbacks import translate_callbacks
+from partner_gateway.callbacks import (
+    forget_bodies,
+    measures,
+    release_callbacks,
+    translate_callbacks,
+)
 from partner_gateway.deliveries import api as deliveries_api
-from partner_gateway.deliveries import deliver
+from partner_gateway.deliveries import deliver, measure_deliveries
 from partner_gateway.notices import api as notices_api
 from partner_gateway.notices import mark_overdue
 from partner_gateway.partners import api as partners_api
+from partner_gateway.partners import forget_ended_secrets
+from partner_gateway.partners.reencrypt import reencrypt
+from partner_gateway.polls import api as polls_api
+from partner_gateway.polls import ask_partners
+from partner_gateway.report_files import api as report_files_api
+from partner_gateway.report_files import (
+    apply_report_files,
+    check_report_files,
+    discard_report_files,
+)
 from partner_gateway.settings import Settings
 from partner_gateway.subscribers import subscriptions
 
@@ -21,15 +36,31 @@ service = Service(
         partners_api.router,
         callbacks_api.router,
         deliveries_api.router,
+        polls_api.router,
         notices_api.router,
+        report_files_api.formats,
+        report_files_api.router,
     ],
     subscriptions=subscriptions,
     workers=[
         Worker(deliver.WORKER, deliver.Deliverer().work, interval=1),
+        Worker(measure_deliveries.WORKER, measure_deliveries.measure_deliveries, interval=15),
         Worker(translate_callbacks.WORKER, translate_callbacks.translate_callbacks, interval=1),
+        Worker(release_callbacks.WORKER, release_callbacks.release_callbacks, interval=2),
+        Worker(forget_bodies.WORKER, forget_bodies.forget_bodies, interval=3600),
+        Worker(measures.WORKER, measures.measure_callbacks, interval=15),
         Worker(mark_overdue.WORKER, mark_overdue.mark_overdue, interval=5),
+        Worker(ask_partners.WORKER, ask_partners.Asker().work, interval=1),
+        Worker(
+            forget_ended_secrets.WORKER, forget_ended_secrets.forget_ended_secrets, interval=3600
+        ),
+        Worker(check_report_files.WORKER, check_report_files.check_report_files, interval=5),
+        Worker(apply_report_files.WORKER, apply_report_files.apply_report_files, interval=5),
+        Worker(discard_report_files.WORKER, discard_report_files.discard_report_files, interval=60),
     ],
     migrations="partner_gateway.migrations",
+    append_only=("ended_secrets",),
+    commands={"reencrypt": reencrypt},
 )
 
 

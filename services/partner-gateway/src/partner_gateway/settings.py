@@ -38,6 +38,16 @@ class Settings(ServiceSettings):
     poll_interval_seconds: float = Field(default=300, ge=1, le=86_400)
     """How often a partner is asked that does not call back."""
 
+    report_file_days: int = Field(default=7, ge=1, le=30)
+    """Days after which a report file that nobody applied is discarded: personal data."""
+
+    report_reader_memory_mb: int = Field(default=512, ge=128, le=8192)
+    """Memory (address space) of the process that reads a report file; one that needs more is
+    refused."""
+
+    report_reader_seconds: int = Field(default=120, ge=10, le=240)
+    """Seconds of a processor, and of waiting, that reading a report file may take."""
+
     @field_validator("encryption_keys")
     @classmethod
     def _are_keys(cls, keys: SecretStr) -> SecretStr:

@@ -1,0 +1,67 @@
+"""Words of report files that the service and its reader process share."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a row says; named as the callbacks that say the same."""
+
+    CASE_ACCEPTED = "case.accepted"
+    CASE_REJECTED = "case.rejected"
+    FILE_NUMBER_ASSIGNED = "file-number.assigned"
+    PAYMENT_RECEIVED = "payment.received"
+    PAYMENT_CORRECTED = "payment.corrected"
+    CASE_CLOSED = "case.closed"
+
+
+class Field(StrEnum):
+    """What a column holds; the values are the headings of our own format."""
+
+    CASE_ID = "case_id"
+    FILE_NUMBER = "file_number"
+    KIND = "kind"
+    AMOUNT = "amount"
+    OWN_FEES = "own_fees"
+    CURRENCY = "currency"
+    DAY = "day"
+    PARTNER_REFERENCE = "partner_reference"
+    REASON_CODE = "reason_code"
+    REASON_TEXT = "reason_text"
+    RESULT_CODE = "result_code"
+
+
+class Numbers(StrEnum):
+    """How amounts are written in texts; AUTO refuses what the two read differently."""
+
+    GERMAN = "GERMAN"
+    """1.234,56"""
+    ENGLISH = "ENGLISH"
+    """1,234.56"""
+    AUTO = "AUTO"
+
+
+class Days(StrEnum):
+    """How days are written in texts; AUTO takes both."""
+
+    GERMAN = "GERMAN"
+    """31.12.2026"""
+    ISO = "ISO"
+    """2026-12-31"""
+    AUTO = "AUTO"
+
+
+class Status(StrEnum):
+    """Where a report file is.
+
+    RECEIVED, CHECKING, then CHECKED, or REFUSED when the file cannot be read at all. From CHECKED
+    on APPLYING, then APPLIED. WITHDRAWN by staff, EXPIRED when nobody applied it in time.
+    """
+
+    RECEIVED = "RECEIVED"
+    CHECKING = "CHECKING"
+    CHECKED = "CHECKED"
+    REFUSED = "REFUSED"
+    APPLYING = "APPLYING"
+    APPLIED = "APPLIED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
