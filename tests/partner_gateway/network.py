@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -29,14 +30,27 @@ class Network:
         self.lookups: list[str] = []
         self.called: list[str] = []
         """Addresses that a connection to was begun."""
+        self._silent: str | None = None
+        self._speaks = threading.Event()
         self._real_lookup = socket.getaddrinfo
         loop = asyncio.get_running_loop()
         self._real_connection = loop.create_connection
         monkeypatch.setattr(addresses, "getaddrinfo", self._look_up)
         monkeypatch.setattr(loop, "create_connection", self._connect)
 
+    @contextmanager
+    def silent(self, name: str) -> Iterator[None]:
+        """Let nobody who asks for a name get an answer within this block."""
+        self._silent, self._speaks = name, threading.Event()
+        try:
+            yield
+        finally:
+            self._speaks.set()
+
     def _look_up(self, host: str, port: int, **given: Any) -> list[Any]:
         self.lookups.append(host)
+        if host == self._silent:
+            self._speaks.wait()
         if host not in self.names:  # whatever the system takes for an address, it asks nobody
             return self._real_lookup(host, port, flags=socket.AI_NUMERICHOST, **given)
         answers = self.names[host]

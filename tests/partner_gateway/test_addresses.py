@@ -12,6 +12,7 @@ from kit.problems import Problem
 from partner_gateway.addresses import AddressNotAllowedError, check_base_url, find_addresses
 from partner_gateway.exchange import NoReplyError, Reply, client, exchange
 from tests.partner_gateway.network import Network, certificate, server
+from tests.partner_gateway.world import until
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -163,6 +164,20 @@ async def test_a_connection_is_used_again_and_a_name_without_an_address_is_told(
     assert await call(f"https://{'a' * 64}.example/") == "host not found"
 
 
+async def test_a_silent_name_server_holds_up_its_own_partner_alone(network: Network) -> None:
+    network.names = {"inside.example": [["127.0.0.1"]]}
+    trusted = frozenset({"inside.example"})
+    async with server() as listening, client(NOBODY) as http:
+        with network.silent("slow.example"):
+            slow = [exchange(http, "GET", "https://slow.example/", {}, None, 1) for _ in range(16)]
+            waiting = asyncio.gather(*slow, return_exceptions=True)
+            await until(lambda: network.lookups.count("slow.example") == 16)
+            url = f"http://inside.example:{listening.port}/"
+            assert await call(url, trusted) == Reply(200, b"", None)
+            assert not waiting.done()
+            assert {str(error) for error in await waiting} == {"time-out"}
+
+
 async def test_a_public_address_or_a_trusted_host_is_taken(network: Network) -> None:
     network.names = {"localhost": [["127.0.0.1"]]}
     await check_base_url("https://8.8.8.8:8443/api", NOBODY)
@@ -209,26 +224,30 @@ def test_however_an_address_is_written_the_verdict_is_the_same() -> None:
         for step in (-1, 0, 1)
     ]
 
-    async def allows(host: str) -> bool:
-        try:
-            await find_addresses(host, 443, NOBODY)
-        except AddressNotAllowedError:
-            return False
-        return True
+    async def verdicts(hosts: list[str]) -> dict[str, bool]:
+        verdicts = {}
+        for host in hosts:
+            try:
+                await find_addresses(host, 443, NOBODY)
+            except AddressNotAllowedError:
+                verdicts[host] = False
+            else:
+                verdicts[host] = True
+        return verdicts
 
     with asyncio.Runner() as runner:
 
         @given(st.integers(0, 2**32 - 1).map(IPv4Address) | st.sampled_from(edges))
-        @settings(deadline=None, max_examples=200)
+        @settings(deadline=None, max_examples=100)
         def verdicts_agree(address: IPv4Address) -> None:
             is_public = (
                 address.is_global
                 and not address.is_multicast
                 and not any(address in network for network in special)
             )
-            for spelling in spellings(address):
-                assert runner.run(allows(spelling)) is is_public, spelling
-            for carrier in carriers(address):
-                assert runner.run(allows(carrier)) is False, carrier
+            found = runner.run(verdicts(spellings(address)))
+            assert found == dict.fromkeys(found, is_public)
+            found = runner.run(verdicts(carriers(address)))
+            assert found == dict.fromkeys(found, False)
 
         verdicts_agree()
