@@ -66,7 +66,12 @@ def times_of(do: Callable[[int], object], times: int) -> list[float]:
 
 def p95(times: Sequence[float]) -> float:
     """Return the time that 95 of 100 take at most."""
-    return sorted(times)[math.ceil(len(times) * 0.95) - 1]
+    return percentile(times, 95)
+
+
+def percentile(times: Sequence[float], share: int) -> float:
+    """Return the time that so many of 100 take at most."""
+    return sorted(times)[math.ceil(len(times) * share / 100) - 1]
 
 
 def seconds_of(do: Callable[[], object]) -> float:

@@ -33,6 +33,10 @@ GROUP: Final = 200
 MAX_WAITING: Final = 1000
 """Callbacks that wait at most; who comes then is asked to come again. Each may hold 256 KiB."""
 
+_TRANSLATED_AFTER: Final = 0.05
+"""Seconds for which callbacks gather until they are translated: nobody waits for that, and many at
+once cost little more than few."""
+
 log = structlog.stdlib.get_logger(__name__)
 
 _Answered = asyncio.Future[Outcome]
@@ -49,6 +53,7 @@ class Intake:
         self._context = context
         self._waiting: deque[tuple[Arrival, _Answered]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._is_bell_set = False
 
     async def take(self, arrival: Arrival) -> Receipt:
         """Store a callback; returns when that is committed.
@@ -89,9 +94,14 @@ class Intake:
             write = log.warning if is_temporary(error) else log.error
             write("callbacks were not stored", callbacks=len(arrivals), exc_info=error)
             return [Outcome("failed", unavailable()) for _ in arrivals]
-        if any(outcome.kind == "received" for outcome in outcomes):
-            self._context.wake(WORKER)
+        if any(outcome.kind == "received" for outcome in outcomes) and not self._is_bell_set:
+            self._is_bell_set = True
+            asyncio.get_running_loop().call_later(_TRANSLATED_AFTER, self._ring)
         return outcomes
+
+    def _ring(self) -> None:
+        self._is_bell_set = False
+        self._context.wake(WORKER)
 
 
 def _note(arrival: Arrival, outcome: Outcome) -> None:
