@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ async def server(
         listening.close()
 
 
-def certificate(monkeypatch: pytest.MonkeyPatch, directory: Any, name: str) -> ssl.SSLContext:
+def certificate(monkeypatch: pytest.MonkeyPatch, directory: Path, name: str) -> ssl.SSLContext:
     """Return TLS for a server of that name, and let our side know who signed it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -225,15 +225,15 @@ def test_however_an_address_is_written_the_verdict_is_the_same() -> None:
     ]
 
     async def verdicts(hosts: list[str]) -> dict[str, bool]:
-        verdicts = {}
+        found = {}
         for host in hosts:
             try:
                 await find_addresses(host, 443, NOBODY)
             except AddressNotAllowedError:
-                verdicts[host] = False
+                found[host] = False
             else:
-                verdicts[host] = True
-        return verdicts
+                found[host] = True
+        return found
 
     with asyncio.Runner() as runner:
 
