@@ -52,23 +52,30 @@ class Asker:
 
         Returns at the latest after a second, so that a slow partner holds up nobody's turn.
         """
+        try:
+            await self._begin(context)
+            return await self._wait()
+        except asyncio.CancelledError:
+            for task in self._asking:
+                task.cancel()
+            await asyncio.gather(*self._asking, return_exceptions=True)
+            raise
+
+    async def _begin(self, context: Context[Settings]) -> None:
         time = now()
         unknown_until = time + timedelta(seconds=context.settings.partner_timeout_seconds) + _MARGIN
         async with context.database.begin() as connection:
             free = AT_ONCE - len(self._asking)
             polls = await store.claim(connection, free, time, unknown_until)
         self._asking |= {asyncio.create_task(ask(context, poll)) for poll in polls}
+
+    async def _wait(self) -> bool:
+        """Wait until somebody has answered, or a second is over; False when nobody is asked."""
         if not self._asking:
             return False
-        try:
-            done, self._asking = await asyncio.wait(
-                self._asking, timeout=_LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
-        except asyncio.CancelledError:
-            for task in self._asking:
-                task.cancel()
-            await asyncio.gather(*self._asking, return_exceptions=True)
-            raise
+        done, self._asking = await asyncio.wait(
+            self._asking, timeout=_LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
         for task in done:
             if error := task.exception():
                 log.warning("partner-not-asked", exc_info=error)
