@@ -1,7 +1,8 @@
 """HTTP in: the Partner API, and how to steer the simulator.
 
 The steering (all paths outside `/v1`) asks for no signature: the simulator is for tests and
-demonstrations, on an address that only those reach.
+demonstrations, on an address that only those reach. Under `/balances-agency` stands an agency of
+another kind, with an API and a memory of its own.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from partner_simulator.agency import Agency, UnknownCaseError
+from partner_simulator.balances import create_balances_app
 from partner_simulator.behaviour import Behaviour, BehaviourChange, NewCallback, NewPayment
 from partner_simulator.callbacks import CallbackSender, message
 from partner_simulator.case import callback
@@ -53,6 +55,7 @@ def create_app(behaviour: Behaviour, seed: int = 1) -> FastAPI:
     _add_partner_api(app, agency, sender)
     _add_steering(app, agency, sender)
     _add_memory(app, agency, sender)
+    app.mount("/balances-agency", create_balances_app(seed))
     return app
 
 
