@@ -223,6 +223,8 @@ async def test_what_is_said_before_the_handover_waits_for_it(
         ("WAITING", None),
         ("PARKED", "unreadable: body: model_type"),
     ]
+    seen = await gateway.call("GET", f"/v1/partners/{partner.partner_id}/callbacks")
+    assert sorted(each["status"] for each in seen.json()["items"]) == ["PARKED", "WAITING"]
     await gateway.receive(cases)
     await serve(gateway, partner)
     await agency.call(
