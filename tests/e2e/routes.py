@@ -187,6 +187,26 @@ ROUTES = [
     ),
     Route("partner-gateway", "GET", "/v1/partners/{partner_id}/poll", ADMIN),
     Route("partner-gateway", "POST", "/v1/partners/{partner_id}/poll", ADMIN),
+    Route("partner-gateway", "GET", "/v1/partners/{partner_id}/report-format", ADMIN),
+    Route(
+        "partner-gateway",
+        "PUT",
+        "/v1/partners/{partner_id}/report-format",
+        ADMIN,
+        {"columns": {"case_id": "Fall", "day": "Datum"}, "fixed_kind": "case.closed"},
+    ),
+    Route("partner-gateway", "POST", "/v1/report-files", FINANCE),
+    Route("partner-gateway", "GET", "/v1/report-files", FINANCE),
+    Route("partner-gateway", "GET", "/v1/report-files/{report_file_id}", FINANCE),
+    Route("partner-gateway", "GET", "/v1/report-files/{report_file_id}/errors", FINANCE),
+    Route(
+        "partner-gateway",
+        "POST",
+        "/v1/report-files/{report_file_id}/application",
+        FINANCE,
+        {"leave_out_bad_rows": True},
+    ),
+    Route("partner-gateway", "DELETE", "/v1/report-files/{report_file_id}", FINANCE),
     Route("partner-gateway", "GET", "/v1/notices", READ),
     Route(
         "partner-gateway",
@@ -216,7 +236,9 @@ ROUTES = [
 OF_NOBODY = [
     route
     for route in ROUTES
-    if (route.method == "POST" and route.path in ("/v1/partners", "/v1/imports"))
+    if (
+        route.method == "POST" and route.path in ("/v1/partners", "/v1/imports", "/v1/report-files")
+    )
     or route.path in ("/v1/settings", "/v1/audit")
 ]
 """The routes that name nothing that exists."""
@@ -239,6 +261,7 @@ SOME_IDS: Mapping[str, str] = {
             "secret_id",
             "export_id",
             "import_id",
+            "report_file_id",
             "notice_id",
         )
     },

@@ -145,6 +145,23 @@ class Tenant:
             "the check of the files",
         )
 
+    def check_report(self, partner: Partner, content: bytes) -> Answer:
+        """Send a report file of a partner; wait until it is checked."""
+        sent = httpx.post(
+            f"{self.stack.service('partner-gateway').url}/v1/report-files",
+            files={"file": content},
+            data={"partner_id": partner.partner_id},
+            headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid4())},
+            timeout=30,
+            trust_env=False,
+        )
+        assert sent.status_code == 202, sent.text
+        return self.wait_for(
+            lambda: self.gateway.get(f"/v1/report-files/{sent.json()['report_file_id']}"),
+            lambda file: file["status"] == "CHECKED",
+            "the check of the report file",
+        )
+
     def partner_by_hand(self) -> Partner:
         """Set up a partner that works from files."""
         body = {"name": "Inkasso Süd", "channel": "BY_HAND"}

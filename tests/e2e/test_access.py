@@ -91,6 +91,9 @@ def make_world(tenant: Tenant) -> World:
         "request_id": request_id,
         "secret_id": tenant.gateway.get(f"/v1/partners/{agency_id}")["secrets"][0]["secret_id"],
         "import_id": tenant.check_files(studios=examples()["studios"])["import_id"],
+        "report_file_id": tenant.check_report(partner, b"case_id;kind\r\n0;case.accepted\r\n")[
+            "report_file_id"
+        ],
         "export_id": next(tenant.exports.all("/v1/exports"))["export_id"],
         "notice_id": notices[str(other)]["notice_id"],
         "file_number": "AZ-1",
@@ -295,7 +298,9 @@ def test_a_token_for_one_studio_changes_nothing_of_another(
         elif route.path == "/v1/runs/{run_id}/reversal" and route.method == "POST":
             response = ask(http, stack, route, narrowed, world.ids)
             assert answer_of(response)[1]["type"] == "urn:collection:problem:other-studios"
-        elif route.path.startswith(("/v1/imports", "/v1/settings")) and route.role == MANAGE:
+        elif route.path.startswith("/v1/report-files") or (
+            route.path.startswith(("/v1/imports", "/v1/settings")) and route.role == MANAGE
+        ):
             response = ask(http, stack, route, narrowed, world.ids)
             assert answer_of(response)[1]["type"] == "urn:collection:problem:all-studios-needed"
     assert everything_of(stack, world.tenant) == before
