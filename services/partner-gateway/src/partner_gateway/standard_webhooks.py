@@ -68,6 +68,8 @@ def verify(
     if abs(int(seconds) - now.timestamp()) > TOLERANCE.total_seconds():
         return False
     given = headers.get(SIGNATURE_HEADER, "").encode().split(b" ")
+    if any(signature.count(b",") != 1 for signature in given):
+        return False  # not what the standard asks for, or two headers that were joined by a comma
     fits = False
     for secret in shared_secrets:
         expected = _signature(secret, message_id, seconds, body)

@@ -172,7 +172,9 @@ _SETTLE = text(
                 CASE :status WHEN 'RECEIVED' THEN 'RETRIED' ELSE 'DISMISSED' END, :now,
                 :decided_by, :comment)
     )
-    UPDATE callbacks SET status = :status, handled_at = :now
+    UPDATE callbacks
+    SET status = :status, handled_at = :now,
+        reason = CASE :status WHEN 'RECEIVED' THEN NULL ELSE reason END
     WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND callback_id = :callback_id
     """
 )
