@@ -48,18 +48,20 @@ class Deliverer:
         self._serving: dict[UUID, asyncio.Task[None]] = {}
 
     async def work(self, context: Context[Settings]) -> bool:
-        """Begin to serve who is not served yet, wait a little; tell whether anybody is served.
+        """Begin to serve who is not served yet, wait a little; tell whether to look again at once.
 
         Returns at the latest after a second, so that a slow partner holds up nobody's beginning.
+        Whoever is served may have looked just before something new came: then it is served again.
         """
         async with context.database.connect() as connection:
             due = await store.recipients(connection, now())
+        overlooked = any(recipient.partner_id in self._serving for recipient in due)
         for recipient in due:
             if recipient.partner_id not in self._serving:
                 task = asyncio.create_task(serve(context, recipient))
                 self._serving[recipient.partner_id] = task
         await self._wait(context.bell(WORKER))
-        return bool(self._serving)
+        return bool(self._serving) or overlooked
 
     async def _wait(self, bell: asyncio.Event) -> None:
         """Wait until somebody is served to the end, there is something new, or a second is over."""
