@@ -16,6 +16,18 @@ from local_stack import engines
 from local_stack.postgres import PostgresServer
 from tests.databases import ROLE, MigratedDatabases, drop, new_name, url_of
 
+ONE_STACK = ("tests/e2e/",)
+ONE_KAFKA = ("tests/kit/", "tests/case_service/test_audit.py")
+SHARED = (ONE_STACK, ONE_KAFKA)
+LONGEST = (
+    *ONE_STACK,
+    *ONE_KAFKA,
+    "tests/house/",
+    "tests/local_stack/",
+    "tests/case_service/test_model.py",
+    "tests/run_service/test_model.py",
+)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_logs() -> None:
@@ -27,27 +39,37 @@ def plain_logs() -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: if it came last, one process would be alone with it."""
+
+    def place_of(item: pytest.Item) -> int:
+        found = (place for place, names in enumerate(LONGEST) if item.nodeid.startswith(names))
+        return next(found, len(LONGEST))
+
+    items.sort(key=place_of)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let several processes share the tests: each takes a file, or all that shares much, at a time.
 
     Not with xdist's groups: its marks do not reach the ids that this pytest gives to tests.
     """
+    config.option.loadscopereorder = False  # by the number of tests
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = scope_of
     return scheduler
 
 
 def scope_of(test_id: str) -> str:
-    """Return what is run by one process: a folder with one stack or one Kafka, else a file.
+    """Return what is run by one process: all that shares a stack or a Kafka, else a file.
 
     Of a long proof, each part.
     """
     if "[seed-" in test_id:
         return test_id
-    file = test_id.partition("::")[0]
-    folder = file.rpartition("/")[0]
-    return folder if folder in ("tests/e2e", "tests/kit") else file
+    shared = next((names for names in SHARED if test_id.startswith(names)), None)
+    return shared[0] if shared else test_id.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
