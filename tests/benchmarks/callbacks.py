@@ -125,6 +125,6 @@ def reports(gateway: PartnerGateway) -> list[str]:
     found = []
     while left > 0 and (messages := consumer.consume(1000, timeout=10)):
         left -= len(messages)
-        found += [json.loads(message.value())["report_id"] for message in messages]
+        found += [json.loads(message.value() or b"")["report_id"] for message in messages]
     consumer.close()
     return found

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from standardwebhooks import Webhook
 
 from contracts import Money, ReportPaymentReceivedV1
 from local_stack.http_client import Answer
@@ -20,7 +21,7 @@ from local_stack.issuer import ROLES
 from local_stack.publish import publish
 from local_stack.stack import SERVICES, Stack
 from tests.e2e.routes import CALLBACKS, MANAGE, OF_NOBODY, READ, ROUTES, SOME_IDS, Route, ask
-from tests.e2e.story import Tenant, examples, rows
+from tests.e2e.story import Partner, Tenant, examples, rows
 from tests.e2e.tokens import NOT_VALID, signed
 
 
@@ -74,8 +75,8 @@ def make_world(tenant: Tenant) -> World:
     )
     tenant.export_rows(run_id)
     waiting = tuple(studio_id for studio_id, _ in rest)
-    agency_id = tenant.partner_by_api(answer="ACCEPT_NOW").partner_id
-    request_id = hand_one_over(tenant, agency_id, waiting[-1])
+    agency = tenant.partner_by_api(answer="ACCEPT_NOW")
+    request_id = hand_one_over(tenant, agency.partner_id, waiting[-1])
     preview_id = tenant.preview(partner, waiting)["preview_id"]
     ids = {
         "preview_id": preview_id,
@@ -87,9 +88,12 @@ def make_world(tenant: Tenant) -> World:
         "cancelled_id": late["case_id"],
         "late_payment_id": late["payments"][0]["payment_id"],
         "partner_id": partner.partner_id,
-        "agency_id": agency_id,
+        "agency_id": agency.partner_id,
         "request_id": request_id,
-        "secret_id": tenant.gateway.get(f"/v1/partners/{agency_id}")["secrets"][0]["secret_id"],
+        "callback_id": call_back_nonsense(tenant, agency),
+        "secret_id": tenant.gateway.get(f"/v1/partners/{agency.partner_id}")["secrets"][0][
+            "secret_id"
+        ],
         "import_id": tenant.check_files(studios=examples()["studios"])["import_id"],
         "report_file_id": tenant.check_report(partner, b"case_id;kind\r\n0;case.accepted\r\n")[
             "report_file_id"
@@ -115,6 +119,23 @@ def hand_one_over(tenant: Tenant, partner_id: str, studio_id: UUID) -> str:
         "its delivery",
     )
     return str(sent["items"][0]["request_id"])
+
+
+def call_back_nonsense(tenant: Tenant, agency: Partner) -> str:
+    """Let an agency call back what cannot be read; return the id under which it is parked."""
+    assert agency.secret is not None
+    at = datetime.now(UTC)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(agency.secret).sign("msg_1", at, "{}"),
+    }
+    path = f"/v1/partners/{agency.partner_id}/callbacks"
+    url = f"{tenant.stack.service('partner-gateway').url}{path}"
+    sent = httpx.post(url, content=b"{}", headers=headers, trust_env=False)
+    assert (sent.status_code, sent.json()["status"]) == (202, "PARKED")
+    (parked,) = tenant.gateway.all(path)
+    return str(parked["callback_id"])
 
 
 def work_on_cases(tenant: Tenant, run_id: str, studio_id: UUID) -> Answer:

@@ -154,7 +154,7 @@ def test_a_payment_is_booked_once_however_often_it_is_reported(
     sent_again = agency.signed(first.webhook_id, later(2), first.body)
     answers = [each.send(http) for each in (first, first, sent_again, again, first)]
     assert {(answer.status_code, answer.content) for answer in answers} == {
-        (202, b'{"received":true}')
+        (202, b'{"status":"RECEIVED"}')
     }
     # Callbacks of one partner act in order: once this one has, those before it had their effect.
     assert agency.payment(case, reference="P-2").send(http).status_code == 202

@@ -117,7 +117,8 @@ def _verifies(secret: str, body: bytes, headers: dict[str, str]) -> bool:
         key = base64.b64decode(secret.removeprefix("whsec_"))
         said = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
         signature = base64.b64encode(hmac.digest(key, said, "sha256")).decode()
-        is_of_now = abs(int(headers["webhook-timestamp"]) - now().timestamp()) < 301
+        seconds = headers["webhook-timestamp"]
+        is_of_now = seconds.isdecimal() and abs(int(seconds) - now().timestamp()) < 301
         return is_of_now and f"v1,{signature}" in headers["webhook-signature"].split(" ")
     except Exception:
         return False
