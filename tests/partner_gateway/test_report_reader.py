@@ -15,11 +15,14 @@ import openpyxl
 import psutil
 import pytest
 
+from local_stack.places import PROJECT
 from partner_gateway.report_files import reader, xlsx_guard
+from partner_gateway.report_files.kinds import Field, Kind, Status
 from partner_gateway.report_files.reading import DIED, ReaderLimits, ReadRow, reading
 from partner_gateway.report_files.refusal import NO_FORMAT, RefusedError
 from partner_gateway.report_files.report_format import OWN_FORMAT, ReportFormat
 from partner_gateway.report_files.rows import Reading
+from partner_gateway.report_files.uploads import MAX_FILE_BYTES
 from tests.partner_gateway.report_desk import as_csv, as_xlsx
 
 TODAY = date(2026, 11, 23)
@@ -394,6 +397,23 @@ def test_a_partners_headings_must_all_be_there_and_others_are_left_alone() -> No
     (said,) = rows_of(content, format_)
     assert (said["kind"], said["day"]) == ("case.closed", "2026-03-01")
     assert refusal_of(as_csv({"Fall Nr.": CASE}), format_) == "These headings are missing: Datum"
+
+
+def test_the_page_says_what_the_code_does() -> None:
+    page = (PROJECT / "docs" / "report-files.md").read_text("utf-8")
+    for limit in (
+        f"{MAX_FILE_BYTES // 1024**2} MB",
+        f"{xlsx_guard.MAX_ROWS:,}",
+        f"{xlsx_guard.MAX_CELLS:,}",
+        f"{xlsx_guard.MAX_UNPACKED // 1024**2} MB, and {xlsx_guard.MAX_RATIO} times",
+    ):
+        assert limit in page
+    first_cells = set(re.findall(r"^\| `([a-zA-Z_.-]+)` \|", page, re.MULTILINE))
+    assert first_cells == {*Status, *Field, *Kind, *ReportFormat.model_fields}
+    example = PROJECT / "services/partner-gateway/examples/report-files/own-format.csv"
+    rows = rows_of(example.read_bytes())
+    assert [row["kind"] for row in rows] == list(Kind)
+    assert not any(row["faults"] for row in rows)
 
 
 def test_no_reader_is_left_behind() -> None:

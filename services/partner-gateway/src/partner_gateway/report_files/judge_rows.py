@@ -21,6 +21,9 @@ OTHER_PAYMENT: Final = (
 
 _OF_FILE = "tenant_id = :tenant_id AND report_file_id = :report_file_id"
 
+# Rows that were just added have no statistics: the planner takes a file for a handful of them, and
+# would compare each of 200,000 with each other.
+_PLAN_FOR_MANY = text("SET LOCAL enable_nestloop = off")
 _MAKE_REFERENCES = text(
     f"""
     UPDATE report_rows
@@ -36,20 +39,19 @@ _MAKE_REFERENCES = text(
     WHERE {_OF_FILE} AND report_rows.row = counted.row
     """  # noqa: S608 - constants
 )
+_CONTENT = """
+    sha256(convert_to(jsonb_build_array(
+        kind, case_id, amount, own_fees, currency, day, partner_reference, file_number, reason_code,
+        reason_text, result_code)::text, 'UTF8'))
+"""
 _NAME = text(
     f"""
     UPDATE report_rows
-    SET content = hashed.content,
+    SET content = {_CONTENT},
         identity = CASE WHEN kind = 'payment.received' THEN sha256(convert_to(
             jsonb_build_array(kind, case_id, partner_reference)::text, 'UTF8'))
-            ELSE hashed.content END
-    FROM (
-        SELECT row, sha256(convert_to(jsonb_build_array(
-            kind, case_id, amount, own_fees, currency, day, partner_reference, file_number,
-            reason_code, reason_text, result_code)::text, 'UTF8')) AS content
-        FROM report_rows WHERE {_OF_FILE}
-    ) AS hashed
-    WHERE {_OF_FILE} AND report_rows.row = hashed.row
+            ELSE {_CONTENT} END
+    WHERE {_OF_FILE}
     """  # noqa: S608 - constants
 )
 _JUDGE = text(
@@ -60,17 +62,16 @@ _JUDGE = text(
                      ELSE 'BAD' END
     FROM (
         SELECT row, coalesce(
-            reported_rows.content,
+            (SELECT content FROM reported_rows
+             WHERE tenant_id = :tenant_id AND partner_id = :partner_id
+               AND identity = said.identity),
             CASE WHEN lag(row) OVER same IS NOT NULL
-                 THEN first_value(report_rows.content) OVER same END) AS content
-        FROM report_rows
-        LEFT JOIN reported_rows
-               ON reported_rows.tenant_id = :tenant_id AND reported_rows.partner_id = :partner_id
-              AND reported_rows.identity = report_rows.identity
-        WHERE report_rows.tenant_id = :tenant_id AND report_rows.report_file_id = :report_file_id
-        WINDOW same AS (PARTITION BY report_rows.identity ORDER BY row)
+                 THEN first_value(content) OVER same END) AS content
+        FROM report_rows AS said
+        WHERE tenant_id = :tenant_id AND report_file_id = :report_file_id
+        WINDOW same AS (PARTITION BY identity ORDER BY row)
     ) AS earlier
-    WHERE report_rows.tenant_id = :tenant_id AND report_rows.report_file_id = :report_file_id
+    WHERE tenant_id = :tenant_id AND report_file_id = :report_file_id
       AND report_rows.row = earlier.row
     """
 )
@@ -115,6 +116,7 @@ async def judge_rows(connection: AsyncConnection, file: ReportFile) -> None:
     The caller holds the file.
     """
     heading = file.used_format.columns.get(Field.PARTNER_REFERENCE)
+    await connection.execute(_PLAN_FOR_MANY)
     await connection.execute(_MAKE_REFERENCES, file.key)
     await connection.execute(_NAME, file.key)
     await connection.execute(_JUDGE, {**file.key, "partner_id": file.partner_id})

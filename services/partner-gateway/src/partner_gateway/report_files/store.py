@@ -246,10 +246,11 @@ async def read_on(
 
 
 async def refuse_file(connection: AsyncConnection, file: ReportFile, reason: str) -> None:
-    """Store that a file cannot be read at all, and delete what it held."""
-    await connection.execute(_REFUSE, {**file.key, "reason": reason})
-    await delete_content(connection, file)
-    await connection.execute(_DELETE_ERRORS, file.key)
+    """Store that a file that is being checked cannot be read at all; delete what it held."""
+    refused = await connection.execute(_REFUSE, {**file.key, "reason": reason})
+    if refused.rowcount == 1:
+        await delete_content(connection, file)
+        await connection.execute(_DELETE_ERRORS, file.key)
 
 
 async def order_application(
