@@ -8,6 +8,8 @@ import sys
 from typing import Any
 
 import httpx
+import pytest
+from pydantic import ValidationError
 
 from kit.clock import now
 from kit.ids import new_id
@@ -15,11 +17,14 @@ from local_stack.ports import free_port
 from partner_gateway.standard_webhooks import new_secret, sign
 from partner_simulator.agency import Agency
 from partner_simulator.behaviour import Behaviour
+from partner_simulator.main import read_scenario
 from partner_simulator.partner_api import Handover
-from tests.partner_gateway.test_deliveries import always, listening
-from tests.partner_gateway.world import Partner, Simulator, handed_over, until
+from tests.partner_gateway.listener import always, listening
+from tests.partner_gateway.test_partner_api import CONTRACTS
+from tests.partner_gateway.world import Partner, Simulator, handed_over, plain_http, until
 
 SECRET = new_secret()
+FAIL = {"step": "ANSWER", "status": 500}
 
 
 def handover(count: int = 3) -> dict[str, Any]:
@@ -230,3 +235,67 @@ def test_it_loads_nothing_of_ours() -> None:
     ).stdout.split()
     ours = {"kit", "contracts", "partner_gateway"}
     assert not ours & {module.partition(".")[0] for module in loaded}
+
+
+def test_the_documented_scenario_can_be_read() -> None:
+    scenario = read_scenario(CONTRACTS / "partner-api" / "scenario.toml")
+    assert len(Behaviour.model_validate(scenario).rules) == 5
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({"of": "CASE", "steps": ["ANSWER"]}, "ANSWER is no step of a CASE"),
+        ({"of": "NOTICE", "steps": ["PAY", "ANSWER"]}, "PAY is no step of a NOTICE"),
+        ({"of": "HANDOVER", "steps": ["TAKE"]}, "must be ANSWER or HANG_UP"),
+        ({"of": "CASE", "steps": [], "first_tries": 1}, "first_tries is for requests"),
+        ({"of": "CASE", "steps": [{"step": "PAY", "percents": 3}]}, "Extra inputs"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Behaviour.model_validate({"rules": [rule]})
+
+
+async def test_it_writes_down_each_try_and_how_often_it_acted(simulator: Simulator) -> None:
+    failing = {"of": "HANDOVER", "first_tries": 1, "steps": ["TAKE", FAIL]}
+    await simulator.call("POST", "/behaviour", {"secret": SECRET, "rules": [failing]})
+    request = handover()
+    assert [(await send(simulator, request)).status_code for _ in range(2)] == [500, 202]
+    (written,) = (await simulator.call("GET", "/requests"))["items"]
+    assert (written["kind"], written["request_id"]) == ("HANDOVER", request["request_id"])
+    assert written["effects"] == 1
+    assert [each["answered"] for each in written["tries"]] == ["500", "202"]
+
+
+async def test_a_reset_forgets_all_but_who_it_speaks_to(simulator: Simulator) -> None:
+    await simulator.call("POST", "/behaviour", {"secret": SECRET, "answer": "ACCEPT_NOW"})
+    assert (await send(simulator, handover())).status_code == 200
+    async with plain_http(simulator.url) as http:
+        assert (await http.post("/reset")).status_code == 204
+    assert (await simulator.state())["cases"] == 0
+    assert (await simulator.call("GET", "/requests"))["items"] == []
+    assert (await send(simulator, handover())).status_code == 202
+
+
+async def test_a_script_is_played_in_order_for_the_cases_that_its_rule_is_about(
+    simulator: Simulator,
+) -> None:
+    second = {"of": "CASE", "nth": [2], "steps": ["PAY", "ACCEPT", "REPEAT", "CLOSE", "PAY"]}
+    async with listening(always(202)) as gateway:
+        behaviour = {"secret": SECRET, "callback_url": gateway.url, "rules": [second]}
+        await simulator.call("POST", "/behaviour", {**behaviour, "answer": "SILENT"})
+        request = handover(3)
+        await send(simulator, request)
+        await until(lambda: len(gateway.requests) == 5)
+    said = [json.loads(body) for _, _, body in gateway.requests]
+    assert {each["data"]["case_id"] for each in said} == {request["items"][1]["case_id"]}
+    assert [each["type"] for each in said] == [
+        "payment.received",
+        "case.accepted",
+        "case.accepted",
+        "case.closed",
+        "payment.received",
+    ]
+    ids = [headers["webhook-id"] for _, headers, _ in gateway.requests]
+    assert len(set(ids)) == 5
