@@ -235,6 +235,21 @@ async def test_a_case_that_ends_while_its_partner_is_away_is_never_sent(patient:
     assert await patient.rows("SELECT 1 FROM notices") == []
 
 
+async def test_a_partner_that_is_reached_in_another_way_is_probed_at_once(
+    patient: Gateway,
+) -> None:
+    async with listening(always(202)) as listener:
+        partner = await patient.set_up("http://127.0.0.1:9")
+        await hand_over_runs(patient, partner, 6)
+        await serve(patient, partner)
+        assert (await summary_of(patient, partner))["circuit"]["state"] == "OPEN"
+        change = {"base_url": listener.url}
+        path = f"/v1/partners/{partner.partner_id}"
+        assert (await patient.call("PATCH", path, change)).is_success
+        await serve(patient, partner)
+    assert (await summary_of(patient, partner))["done"] == 6
+
+
 async def test_probes_go_out_by_themselves(patient: Gateway) -> None:
     """The worker makes them when the pause is over."""
     async with listening(always(503)) as listener:

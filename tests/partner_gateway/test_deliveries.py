@@ -319,6 +319,7 @@ def test_pauses_follow_the_schedule_with_a_little_chance() -> None:
         ("²", 0),
         ("Sun, 01 Mar 2026 12:01:00 GMT", 60),
         ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
+        ("Tue, 01 Mar 2033 12:00:00 GMT", 86_400),
         ("Sun, 99 Mar 2026 11:00:00 GMT", 0),
         ("Sun, 01 Mar 99999999999999999999 12:00:00 GMT", 0),
         ("Sun, 01 Mar 2026 12:00:00 +99999999999999999999", 0),

@@ -35,6 +35,9 @@ from partner_gateway.settings import Settings
 WORKER: Final = "deliver"
 """The worker that does this."""
 
+CONNECTIONS: Final = 5
+"""To the database, for all partners together: half of them stay for callbacks, staff and Kafka."""
+
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _MARGIN: Final = timedelta(seconds=10)  # to store the outcome, before another may try
 
@@ -98,6 +101,11 @@ async def serve(context: Context[Settings], recipient: Recipient) -> None:
                     group.create_task(sender.deliver(delivery))
 
 
+def _seats(_: Context[Settings]) -> asyncio.Semaphore:
+    """Return what serves whoever waits for a connection in the order in which they came."""
+    return asyncio.Semaphore(CONNECTIONS)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What is sent to a partner at the same time."""
@@ -114,7 +122,7 @@ async def _begin_turn(context: Context[Settings], recipient: Recipient) -> Turn 
     """
     time = now()
     unknown_until = time + timedelta(seconds=context.settings.partner_timeout_seconds) + _MARGIN
-    async with context.database.begin() as connection:
+    async with context.one(_seats), context.database.begin() as connection:
         await tell_changes(connection, recipient.tenant_id, recipient.partner_id, time)
         route = await store.route(connection, recipient)
         if route is None:
@@ -142,7 +150,7 @@ class Sender:
         reply = await self._send(delivery)
         took = timedelta(seconds=monotonic() - began)
         outcome = read_outcome(self.adapter, delivery, reply)
-        async with self.context.database.begin() as connection:
+        async with self.context.one(_seats), self.context.database.begin() as connection:
             delays = self.context.settings.retry_delays_seconds
             await record_outcome(connection, delivery, outcome, took, delays)
         delivery_tries_total.labels(outcome.verdict).inc()

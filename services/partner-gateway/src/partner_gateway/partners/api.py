@@ -13,6 +13,7 @@ from kit.cursors import Cursor, Limit, Page, decode, encode
 from kit.http import CurrentContext, cause_of, check_if_match, etag
 from kit.problems import not_found
 from partner_gateway.addresses import check_base_url
+from partner_gateway.deliveries import circuits
 from partner_gateway.deliveries.deliver import WORKER
 from partner_gateway.partners import queries, store
 from partner_gateway.partners.change_partner import PartnerChange, change_partner
@@ -101,8 +102,10 @@ async def patch_partner(
             cause_of(request, principal),
             principal.subject,
         )
+        # It may be resumed, or reached in another way: so it may answer now.
+        await circuits.probe_now(connection, principal.tenant_id, partner_id, changed.changed_at)
         view = await _view(connection, changed)
-    context.wake(WORKER)  # it may be resumed, or reached in another way
+    context.wake(WORKER)
     response.headers["ETag"] = etag(changed.sequence)
     return view
 
