@@ -13,6 +13,11 @@ READY := .venv/ready
 MEMBER_PACKAGES := contracts kit deploy/local $(sort $(wildcard services/*))
 SERVICES := $(notdir $(sort $(wildcard services/*)))
 TYPED := $(MEMBER_PACKAGES:%=%/src) docs tests
+CHECKS := check-types check-style check-borders check-contracts check-problems \
+	$(SERVICES:%=check-openapi-of-%)
+
+# Dozens of processes are started: without this each of them would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up simulator test check prove bench format lock openapi test-containers
@@ -35,17 +40,28 @@ test: check ## Everything that has to hold: style, types, borders, contracts, te
 	$(BIN)/pytest -m idle tests/kit
 
 check: $(READY)
+	@$(MAKE) --no-print-directory --jobs 2 $(CHECKS)
+
+check-types: $(READY)
+	$(BIN)/mypy $(TYPED)
+
+check-style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(TYPED)
+
+check-borders: $(READY)
 	$(BIN)/lint-imports
+
+check-contracts: $(READY)
 	$(BIN)/python -m contracts.generate --check
 	$(BIN)/python -m contracts.compatibility
+
+check-problems: $(READY)
 	$(BIN)/python docs/problems.py --check
-	@for service in $(SERVICES); do \
-		$(BIN)/$$service openapi | diff contracts/openapi/$$service.json - \
-		|| { echo "contracts/openapi/$$service.json is old: make openapi"; exit 1; }; \
-	done
+
+$(SERVICES:%=check-openapi-of-%): check-openapi-of-%: $(READY)
+	@$(BIN)/$* openapi | diff contracts/openapi/$*.json - \
+		|| { echo "contracts/openapi/$*.json is old: make openapi"; exit 1; }
 
 test-containers: $(READY) ## The stack with PostgreSQL and Kafka in containers; needs a Docker engine.
 	LOCAL_STACK_ENGINE=containers $(BIN)/pytest -s tests/local_stack/containers.py
