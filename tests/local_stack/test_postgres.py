@@ -9,9 +9,9 @@ import pytest
 from local_stack.postgres import PostgresServer
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[PostgresServer]:
-    with PostgresServer(tmp_path) as server:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with PostgresServer(tmp_path_factory.mktemp("postgres")) as server:
         server.create_database("first")
         server.create_database("second", role="second_service")
         server.create_database("third", owner="third_owner")
