@@ -24,6 +24,7 @@ from kit.http import build_app
 from kit.ids import new_id
 from kit.inbox import Inbox
 from kit.messages import Record
+from partner_gateway.callbacks.release_callbacks import release_callbacks
 from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.deliveries.deliver import Deliverer
 from partner_gateway.main import service
@@ -157,6 +158,7 @@ class Gateway:
         tasks = [
             asyncio.create_task(forever(lambda: deliverer.work(self.context))),
             asyncio.create_task(forever(lambda: translate_callbacks(self.context))),
+            asyncio.create_task(forever(lambda: release_callbacks(self.context))),
         ]
         try:
             yield
