@@ -291,6 +291,8 @@ async def test_a_reader_that_dies_is_a_refused_file(desk: Desk) -> None:
     context.settings = context.settings.model_copy(update={"report_reader_memory_mb": 20})
     file = await desk.check(as_csv(desk.payment()) + b"\n" * 5_000_000)
     assert (file["status"], file["reason"]) == ("REFUSED", DIED)
+    path = f"/v1/report-files/{file['report_file_id']}"
+    assert (await desk.ask("DELETE", path)).status_code == 204
 
 
 async def test_a_check_goes_on_where_another_instance_died(
@@ -409,6 +411,13 @@ async def test_a_partner_with_an_api_speaks_in_files_of_what_was_sent_to_it(
         ({"columns": {"case_id": "Fall", "kind": "Art"}, "fixed_kind": "case.closed"}, "body"),
         ({"columns": {"case_id": "Fall", "kind": " fall "}}, "body"),
         ({"columns": {"case_id": " ", "kind": "Art"}}, "columns.case_id"),
+        (
+            {
+                "columns": {"case_id": "Fall", "kind": "Art"},
+                "kinds": {"Storno": "case.closed", "STORNO": "case.rejected"},
+            },
+            "body",
+        ),
         ({"columns": {"case_id": "Fall", "kind": "Art"}, "currency": "JPY"}, "currency"),
         ({"columns": {"case_id": "Fall", "kind": "Art"}, "kinds": {"x": "y"}}, "kinds.x"),
     ],

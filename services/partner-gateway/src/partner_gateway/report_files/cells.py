@@ -50,6 +50,11 @@ class CellError(ValueError):
         self.message = message
 
 
+def plain(text: str) -> str:
+    """Return a heading or word without what does not tell it from another: capitals and blanks."""
+    return " ".join(text.casefold().split())
+
+
 def text(cell: Cell, longest: int) -> str:
     """Return a text of at most so many characters; a whole number counts as its digits."""
     if isinstance(cell, Decimal):
@@ -146,8 +151,8 @@ def case_id(cell: Cell) -> UUID:
 
 
 def kind(cell: Cell, words: Mapping[str, str]) -> Kind:
-    """Return what a row says; `words` in small letters lead to kinds, besides their own names."""
-    word = text(cell, IDENTIFIER).casefold()
+    """Return what a row says; `words` (plain) lead to kinds, besides the kinds' own names."""
+    word = plain(text(cell, IDENTIFIER))
     try:
         return Kind(words.get(word, word))
     except ValueError:
@@ -155,9 +160,9 @@ def kind(cell: Cell, words: Mapping[str, str]) -> Kind:
 
 
 def code(cell: Cell, words: Mapping[str, str]) -> str:
-    """Return a code of an open list; `words` in small letters lead to codes."""
+    """Return a code of an open list; `words` (plain) lead to codes."""
     word = text(cell, IDENTIFIER)
-    found = words.get(word.casefold()) or word.upper()
+    found = words.get(plain(word)) or word.upper()
     if not _CODE.fullmatch(found):
         raise CellError("Must be a code like UNKNOWN_DEBTOR, or one that the format knows")
     return found

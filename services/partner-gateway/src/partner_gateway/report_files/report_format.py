@@ -1,6 +1,5 @@
 """How a partner writes its report files (R53)."""
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Self
@@ -11,8 +10,8 @@ from pydantic import Field as Limits
 from contracts.money import CURRENCIES, Currency
 from contracts.parts import Code
 from kit.http import Body
+from partner_gateway.report_files.cells import plain
 from partner_gateway.report_files.kinds import Days, Field, Kind, Numbers
-from partner_gateway.report_files.rows import plain
 
 
 def _not_blank(text: str) -> str:
@@ -56,9 +55,13 @@ class ReportFormat(Body):
             raise ValueError("columns must hold case_id or file_number")
         if (Field.KIND in self.columns) == (self.fixed_kind is not None):
             raise ValueError("either columns must hold kind, or fixed_kind be given")
-        headings = Counter(plain(heading) for heading in self.columns.values())
-        if max(headings.values()) > 1:
-            raise ValueError("columns must have different headings")
+        for name, words in (
+            ("columns", self.columns.values()),
+            ("kinds", self.kinds),
+            ("codes", self.codes),
+        ):
+            if len({plain(word) for word in words}) < len(words):
+                raise ValueError(f"{name} must have different headings or words")
         return self
 
     def reading(self, today: date, *, is_own: bool) -> Mapping[str, Any]:

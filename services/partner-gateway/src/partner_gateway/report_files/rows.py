@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, Final
 
 from partner_gateway.report_files import cells
-from partner_gateway.report_files.cells import Cell, CellError
+from partner_gateway.report_files.cells import Cell, CellError, plain
 from partner_gateway.report_files.kinds import Days, Field, Kind, Numbers
 from partner_gateway.report_files.refusal import RefusedError
 
@@ -70,8 +70,8 @@ class Reading:
             columns={Field(name): heading for name, heading in values["columns"].items()},
             all_columns=values["all_columns"],
             fixed_kind=None if fixed is None else Kind(fixed),
-            kinds={word.casefold(): kind for word, kind in values["kinds"].items()},
-            codes={word.casefold(): code for word, code in values["codes"].items()},
+            kinds={plain(word): kind for word, kind in values["kinds"].items()},
+            codes={plain(word): code for word, code in values["codes"].items()},
             numbers=Numbers(values["numbers"]),
             days=Days(values["days"]),
             currency=values["currency"],
@@ -95,15 +95,9 @@ class Said:
         return {"row": self.row, "faults": self.faults, **({} if self.faults else self.values)}
 
 
-def plain(heading: Cell) -> str:
-    """Return a heading without what does not tell it from another: capitals and blanks."""
-    return " ".join(heading.casefold().split()) if isinstance(heading, str) else ""
-
-
 def known_headings(reading: Reading, headings: Sequence[Cell]) -> int:
     """Count the headings that the format knows."""
-    wanted = {plain(heading) for heading in reading.columns.values()}
-    return sum(plain(heading) in wanted for heading in headings)
+    return sum(name is not None for name in _fields(reading, headings))
 
 
 class RowReader:
@@ -181,8 +175,7 @@ _READERS: Final[Mapping[Field, Callable[[Cell, Reading], object]]] = {
 
 def _places(reading: Reading, headings: Sequence[Cell]) -> dict[Field, int]:
     """Return where each column stands."""
-    fields = {plain(heading): name for name, heading in reading.columns.items()}
-    found = [fields.get(plain(heading)) for heading in headings]
+    found = _fields(reading, headings)
     counts = Counter(name for name in found if name is not None)
     if double := [reading.columns[name] for name, count in counts.items() if count > 1]:
         raise RefusedError(f"These headings are there more than once: {_list(double)}")
@@ -192,6 +185,14 @@ def _places(reading: Reading, headings: Sequence[Cell]) -> dict[Field, int]:
     if not reading.all_columns:
         _check_own(reading, headings, counts)
     return {name: place for place, name in enumerate(found) if name is not None}
+
+
+def _fields(reading: Reading, headings: Sequence[Cell]) -> list[Field | None]:
+    """Return the column that each heading names, if any."""
+    fields = {plain(heading): name for name, heading in reading.columns.items()}
+    return [
+        fields.get(plain(heading)) if isinstance(heading, str) else None for heading in headings
+    ]
 
 
 def _check_own(reading: Reading, headings: Sequence[Cell], counts: Mapping[Field, int]) -> None:

@@ -123,7 +123,7 @@ _ORDER = text(
 )
 _WITHDRAW = text(
     """
-    UPDATE report_files SET status = 'WITHDRAWN', expires_at = :now
+    UPDATE report_files SET status = 'WITHDRAWN', reason = NULL, expires_at = :now
     WHERE tenant_id = :tenant_id AND report_file_id = :report_file_id
     """
 )

@@ -1,5 +1,6 @@
 """The file of a request, as `multipart/form-data` brings it."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -65,12 +66,12 @@ async def upload_of(request: Request) -> AsyncIterator[Upload]:
             raise
         raise problem(MALFORMED, f"{_WANTED}.") from error
     try:
-        yield _upload(form)
+        yield await _upload(form)
     finally:
         await form.close()
 
 
-def _upload(form: FormData) -> Upload:
+async def _upload(form: FormData) -> Upload:
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise unprocessable("file", _WANTED)
@@ -83,10 +84,15 @@ def _upload(form: FormData) -> Upload:
         partner_id = _ID.validate_python(form.get("partner_id"))
     except ValidationError:
         raise unprocessable("partner_id", "Must be the id of a partner") from None
+    sha256 = await asyncio.to_thread(_sha256, file.file)
+    return Upload(partner_id, file.size, sha256, file.file)
+
+
+def _sha256(file: BinaryIO) -> bytes:
     digest = hashlib.sha256()
-    for piece in pieces_of(file.file):
+    for piece in pieces_of(file):
         digest.update(piece)
-    return Upload(partner_id, file.size, digest.digest(), file.file)
+    return digest.digest()
 
 
 def pieces_of(file: BinaryIO) -> Iterator[bytes]:
