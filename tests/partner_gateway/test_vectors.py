@@ -13,6 +13,7 @@ import pytest
 from partner_conformance.signatures import fault
 from partner_gateway.adapters import standard
 from partner_gateway.adapters.adapter import HandoverPage, Notice, Request, UnreadableError
+from partner_gateway.callbacks.api import MAX_BODY_BYTES
 from partner_gateway.deliveries.delivery import Verdict, judge, retry_after
 from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.standard_webhooks import verify
@@ -20,6 +21,7 @@ from partner_simulator.app import create_app
 from partner_simulator.behaviour import Behaviour
 from partner_simulator.signatures import verify as simulator_verify
 from tests.partner_gateway.test_partner_api import CONTRACTS, DOCUMENT, validator
+from tests.partner_gateway.world import Gateway, plain_http
 
 FOLDER = CONTRACTS / "partner-api"
 SIGNATURES, REQUESTS, ANSWERS, CALLBACKS = (
@@ -151,3 +153,26 @@ def test_the_answers_to_callbacks_are_documented() -> None:
             name = content["schema"]["$ref"].rpartition("/")[2]
             for example in content["examples"].values():
                 validator(name).validate(example["value"])
+
+
+async def test_the_gateway_answers_callbacks_as_they_say(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = datetime.fromtimestamp(CALLBACKS["clock"], UTC)
+    monkeypatch.setattr("partner_gateway.callbacks.api.now", lambda: moment)
+    partner = await gateway.set_up("http://127.0.0.1:1")
+    sealed = gateway.context.settings.seal.close(CALLBACKS["secrets"][0])
+    await gateway.execute("UPDATE secrets SET sealed_secret = :sealed", sealed=sealed)
+    path = f"/v1/partners/{partner.partner_id}/callbacks"
+    async with plain_http(gateway.url) as http:
+        for case in CALLBACKS["cases"]:
+            body = case["body"].encode()
+            answer = await http.post(path, content=body, headers=case["headers"])
+            assert answer.status_code == case["status"], case["name"]
+            name = "CallbackAnswer" if answer.is_success else "Problem"
+            validator(name).validate(answer.json())
+            if answer.is_success:
+                assert answer.json()["status"] == case["answer"], case["name"]
+    large = await gateway.call_back(partner, b" " * (MAX_BODY_BYTES + 1))
+    assert large.status_code == 413
+    validator("Problem").validate(large.json())

@@ -74,8 +74,8 @@ class Listener:
         if is_first:
             return JSONResponse({"detail": "fails once, to see whether it is repeated"}, 500)
         if said is None:
-            return JSONResponse({"received": True, "status": "PARKED", "reason": shape_fault}, 202)
-        return JSONResponse({"received": True, "status": "RECEIVED"}, 202)
+            return JSONResponse({"status": "PARKED", "reason": shape_fault}, 202)
+        return JSONResponse({"status": "RECEIVED"}, 202)
 
 
 @asynccontextmanager
