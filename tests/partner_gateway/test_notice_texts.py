@@ -205,7 +205,7 @@ async def test_a_letter_holds_so_much_and_says_that_there_is_more(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, (first, second) = await prepare_letter(gateway)
-    monkeypatch.setattr(api, "MOST_IN_LETTER", 2)
+    monkeypatch.setattr(api, "MOST_AT_ONCE", 2)
     letter = (await gateway.call("GET", path)).json()
     assert (len(letter["notice_ids"]), letter["more"]) == (2, True)
     assert "\n\nMore notices follow in a letter of their own.\n\n" in letter["body"]

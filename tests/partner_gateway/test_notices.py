@@ -12,6 +12,7 @@ from contracts import (
     NoticeFailedV1,
     NoticeSentV1,
 )
+from kit.context import Context
 from kit.ids import new_id
 from partner_gateway.deliveries import deliver, store
 from tests.partner_gateway.world import (
@@ -98,6 +99,8 @@ async def test_a_notice_is_repeated_until_it_is_acknowledged(
     gateway: Gateway, simulator: Simulator
 ) -> None:
     partner, (case,) = await held_by(gateway, simulator, 1)
+    patient = gateway.context.settings.model_copy(update={"retry_delays_seconds": (3600.0,)})
+    gateway.context = Context(patient, gateway.database)
     await simulator.call("POST", "/behaviour", {"answer": "UNAVAILABLE"})
     await gateway.receive([closed(case)])
     await serve(gateway, partner)

@@ -12,7 +12,12 @@ from kit.http import CurrentContext, cause_of
 from kit.problems import not_found
 from partner_gateway.notices import queries, texts
 from partner_gateway.notices.language import Language, language_of
-from partner_gateway.notices.mark_notices_done import Done, ManyDone, mark_notices_done
+from partner_gateway.notices.mark_notices_done import (
+    MOST_AT_ONCE,
+    Done,
+    ManyDone,
+    mark_notices_done,
+)
 from partner_gateway.notices.notice import Kind, Status
 from partner_gateway.notices.queries import NoticeView, Wanted
 
@@ -20,9 +25,6 @@ router = APIRouter(prefix="/v1/notices", tags=["notices"])
 
 Reader = Annotated[Principal, requires("collection:read")]
 Manager = Annotated[Principal, requires("collection:manage")]
-
-MOST_IN_LETTER = 500
-"""Notices in one text."""
 
 
 async def _language(request: Request, language: Language | None = None) -> Language:
@@ -76,7 +78,15 @@ async def get_notices(
     staff to tell the partner.
     """
     after = None if cursor is None else decode(cursor, (UUID,))[0]
-    wanted = Wanted(status, kind, partner_id, case_id, run_id, overdue, by_hand)
+    wanted = Wanted(
+        status=status,
+        kind=kind,
+        partner_id=partner_id,
+        case_id=case_id,
+        run_id=run_id,
+        overdue=overdue,
+        by_hand=by_hand,
+    )
     async with context.database.connect() as connection:
         found = await queries.list_notices(
             connection, principal, wanted, after=after, limit=limit + 1
@@ -91,10 +101,10 @@ async def get_letter(
 ) -> Letter:
     """Write one letter of all that staff have still to tell a partner; 404 when that is nothing."""
     async with context.database.connect() as connection:
-        duties = await queries.list_duties(connection, principal, partner_id, MOST_IN_LETTER + 1)
+        duties = await queries.list_duties(connection, principal, partner_id, MOST_AT_ONCE + 1)
     if not duties:
         raise not_found()
-    told, more = duties[:MOST_IN_LETTER], len(duties) > MOST_IN_LETTER
+    told, more = duties[:MOST_AT_ONCE], len(duties) > MOST_AT_ONCE
     subject, body = texts.letter(told, language, more=more)
     notice_ids = [notice.notice_id for notice in told]
     return Letter(language=language, subject=subject, body=body, notice_ids=notice_ids, more=more)

@@ -1,7 +1,7 @@
 """Tick off notices: staff told the partner by hand (R52)."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import Field
@@ -17,7 +17,7 @@ from kit.trace import Cause
 from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
 
-MOST = 500
+MOST_AT_ONCE: Final = 500
 """Notices that are ticked off in one request."""
 
 NOTICE_IS_SENT = define(
@@ -40,7 +40,7 @@ class Done(Body):
 class ManyDone(Done):
     """How the partner was told several things at once."""
 
-    notice_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST)]
+    notice_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_AT_ONCE)]
     """The notices; the same one twice counts once."""
 
 
