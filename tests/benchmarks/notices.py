@@ -1,7 +1,7 @@
 """A reversed run of 100,000 members at a partner by hand: duties are made, found and ticked off.
 
-Not part of the tests: `make bench` runs it, with a real PostgreSQL. `NOTICES=5000` takes seconds;
-limits count at the full size only (R10, R52).
+Not part of the tests: `make bench` runs it, with a real PostgreSQL. `make bench MEMBERS=5000` takes
+less than a minute; limits count at the full size only (R10, R52).
 """
 
 import os
@@ -23,7 +23,7 @@ from kit.ids import new_id
 from partner_gateway.notices.mark_overdue import mark_overdue
 
 FULL_SIZE: Final = 100_000
-NOTICES: Final = int(os.environ.get("NOTICES", FULL_SIZE))
+NOTICES: Final = int(os.environ.get("MEMBERS", FULL_SIZE))
 BATCH: Final = 500
 """Messages that the consumer takes at once."""
 PAGE_SECONDS: Final = 0.3
