@@ -30,6 +30,10 @@ VERSION = "4.3.1"
 _POM = PROJECT / "deploy/local/kafka/pom.xml"
 _LOGGING = PROJECT / "deploy/local/kafka/log4j2.xml"
 _JARS = WORKING_DIRECTORY / "kafka" / VERSION
+# What Java made of the classes when it first ran them: a third less work for each later start.
+_CLASSES = _JARS.with_name(f"{VERSION}.jsa")
+_WITH_CLASSES = f"-XX:SharedArchiveFile={_CLASSES}"
+"""Java starts without them where they are missing, or another Java made them."""
 _OLDEST_JAVA = 17
 _SECONDS_TO_START = 90
 
@@ -155,7 +159,7 @@ class KafkaServer(Kafka):
         self.description = f"Apache Kafka {VERSION} (jars brought by Maven) on {self._java}"
         self._process = ChildProcess(
             "Kafka",
-            [*self._command(), "kafka.Kafka", self._settings],
+            [*self._command(_WITH_CLASSES), "kafka.Kafka", self._settings],
             log=(log or self._directory / "kafka.log").absolute(),
         )
 
@@ -171,9 +175,10 @@ class KafkaServer(Kafka):
     def kill(self) -> None:
         self._process.kill()
 
-    def _command(self) -> list[str | Path]:
+    def _command(self, classes: str) -> list[str | Path]:
         return [
             self._java,
+            classes,
             # Compiled once and quickly: that halves what a start takes.
             *("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
             f"-Dlog4j2.configurationFile={_LOGGING}",
@@ -191,15 +196,21 @@ class KafkaServer(Kafka):
         self._directory.mkdir(parents=True, exist_ok=True)
         new_settings = self._settings.with_suffix(".new")
         new_settings.write_text("".join(lines))
-        command = [*self._command(), "kafka.tools.StorageTool", "format", "--config", new_settings]
+        new_classes = _CLASSES.with_suffix(f".{os.getpid()}")
+        classes = _WITH_CLASSES if _CLASSES.exists() else f"-XX:ArchiveClassesAtExit={new_classes}"
         formatted = subprocess.run(
-            [*command, "--cluster-id", _new_cluster_id()],
+            [
+                *(*self._command(classes), "kafka.tools.StorageTool", "format"),
+                *("--config", new_settings, "--cluster-id", _new_cluster_id()),
+            ],
             capture_output=True,
             text=True,
             check=False,
         )
         if formatted.returncode != 0:
             raise LocalStackError(f"Kafka's storage could not be formatted: {formatted.stderr}")
+        if new_classes.exists():  # not every Java makes them
+            new_classes.rename(_CLASSES)
         new_settings.rename(self._settings)
 
 
