@@ -54,6 +54,49 @@ def test_malformed_headers_are_wrong_and_never_an_error(
     assert verify([SECRET], headers, body, NOW) is False
 
 
+def test_the_vector_of_the_standard_is_ours() -> None:
+    """The message with which the libraries of Standard Webhooks test their signatures."""
+    secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
+    at = datetime.fromtimestamp(1_614_265_330, UTC)
+    headers = sign([secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", at, body)
+    expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert headers["webhook-signature"] == expected
+    assert Webhook(secret).sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, body.decode()) == expected
+    assert verify([secret], headers, body, at)
+
+
+def library_accepts(headers: dict[str, str], body: bytes) -> bool:
+    """Ask the library."""
+    try:
+        Webhook(SECRET).verify(body, headers, json_parse=False)
+    except (WebhookVerificationError, ValueError):
+        return False
+    return True
+
+
+def signed_with(parts: list[str], body: bytes) -> tuple[dict[str, str], datetime]:
+    """Return headers whose signature is made of these parts; `{}` stands for the right one."""
+    now = datetime.now(UTC)
+    headers = sign([SECRET], "msg_1", now, body)
+    right = headers["webhook-signature"]
+    headers["webhook-signature"] = "".join(parts).format(right)
+    return headers, now
+
+
+@given(st.lists(st.sampled_from(["{}", "v1,AAAA", "v1a,AAAA", "v2,AAAA"]), min_size=1), bodies)
+def test_of_several_signatures_we_accept_what_the_library_accepts(
+    signatures: list[str], body: bytes
+) -> None:
+    headers, now = signed_with([" ".join(signatures)], body)
+    assert verify([SECRET], headers, body, now) is library_accepts(headers, body)
+
+
+@given(st.lists(st.sampled_from(["{}", "v1,", "v1", "v2,", ",", " ", "AAAA", "="])), bodies)
+def test_we_accept_nothing_that_the_library_refuses(parts: list[str], body: bytes) -> None:
+    headers, now = signed_with(parts, body)
+    assert library_accepts(headers, body) or not verify([SECRET], headers, body, now)
+
+
 @given(st.text(), bodies)
 def test_the_library_never_accepts_a_signature_that_we_refuse(signature: str, body: bytes) -> None:
     now = datetime.now(UTC)

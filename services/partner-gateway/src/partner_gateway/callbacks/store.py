@@ -126,17 +126,17 @@ _WAITED_FOR = text(
       AND waits_for = ANY (CAST(:ids AS uuid[]))
     """
 )
-# A callback waits for a case, or a run, to be given to whoever; to whom is judged afterwards.
+# A callback waits for a case, or a run, to be given to whoever; to whom is judged afterwards. The
+# union keeps the planner from reading all cases: each callback that waits is looked up by its ids.
 _IS_OVER = """
-    callbacks.status = 'WAITING' AND (
-        EXISTS (
-            SELECT FROM cases
-            WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
-              AND cases.case_id = callbacks.waits_for)
-        OR EXISTS (
-            SELECT FROM cases
-            WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
-              AND cases.run_id = callbacks.waits_for))
+    callbacks.status = 'WAITING' AND EXISTS (
+        SELECT FROM cases
+        WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
+          AND cases.case_id = callbacks.waits_for
+        UNION ALL
+        SELECT FROM cases
+        WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
+          AND cases.run_id = callbacks.waits_for)
 """
 _LOCK_PARTNERS_WHOSE_WAIT_IS_OVER = text(
     f"""
