@@ -79,7 +79,7 @@ def signed_with(parts: list[str], body: bytes) -> tuple[dict[str, str], datetime
     now = datetime.now(UTC)
     headers = sign([SECRET], "msg_1", now, body)
     right = headers["webhook-signature"]
-    headers["webhook-signature"] = "".join(parts).format(right)
+    headers["webhook-signature"] = "".join(parts).replace("{}", right)
     return headers, now
 
 
