@@ -23,8 +23,8 @@ from contracts import MemberHandedOverV1
 from local_stack.ports import HOST, free_port
 
 PHASES = 4
-SECONDS = 8
-RATE = 20
+SECONDS = 10
+RATE = 10
 """Handovers a second, each a request of its own."""
 OWED = 20
 """Requests that each dead partner is owed when its phase begins."""

@@ -120,14 +120,14 @@ async def _begin_turn(context: Context[Settings], recipient: Recipient) -> Turn 
     What the partner must know of claims is noted also while nothing may be sent: it is due all
     the same. It follows the page with its case: `tell_changes` says why.
     """
-    time = now()
-    unknown_until = time + timedelta(seconds=context.settings.partner_timeout_seconds) + _MARGIN
+    longest = timedelta(seconds=context.settings.partner_timeout_seconds) + _MARGIN
     async with context.one(_seats), context.database.begin() as connection:
+        time = now()
         await tell_changes(connection, recipient.tenant_id, recipient.partner_id, time)
         route = await store.route(connection, recipient)
         if route is None:
             return None
-        deliveries = await claim_deliveries(connection, recipient, time, unknown_until)
+        deliveries = await claim_deliveries(connection, recipient, time, time + longest)
         return Turn(route, deliveries) if deliveries else None
 
 
