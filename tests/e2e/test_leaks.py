@@ -30,10 +30,10 @@ def test_each_kind_of_personal_data_is_found(tmp_path: Path, secret: str) -> Non
     log = tmp_path / "service.log"
     lines = [{"event": "request"}, {"event": f"row ({secret}) refused", "status": 1}]
     log.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    assert len(leaks(log, [POPULATION])) == 1
+    assert len(leaks([log], [POPULATION])) == 1
 
 
 def test_a_log_without_personal_data_is_clean(tmp_path: Path) -> None:
     log = tmp_path / "service.log"
     log.write_text(json.dumps({"event": "request", "route": "/v1/runs", "status": 200}))
-    assert leaks(log, [POPULATION]) == []
+    assert leaks([log], [POPULATION]) == []
