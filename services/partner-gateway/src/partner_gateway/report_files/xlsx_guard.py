@@ -23,7 +23,7 @@ MAX_RATIO: Final = 200
 MAX_ROWS: Final = 200_000
 """Rows of a file, blank ones and the headings included."""
 MAX_COLUMNS: Final = 256
-MAX_CELLS: Final = 5_000_000
+MAX_CELLS: Final = 3_000_000
 """The area from the first cell to the last one, empty cells included: a reader keeps it whole."""
 
 _RATIO_COUNTS_FROM: Final = 1024 * 1024
