@@ -47,9 +47,9 @@ def message(callback: Callback, options: Report | None = None) -> Message:
     return Message(_new_id(), body, options.fault, options.fault_tries)
 
 
-def again(said: Message) -> Message:
+def again(said: Message, pause: float) -> Message:
     """Make the same callback ready to be sent once more, under a new id."""
-    return replace(said, webhook_id=_new_id())
+    return replace(said, webhook_id=_new_id(), pause=pause)
 
 
 @dataclass
@@ -153,7 +153,7 @@ class CallbackSender:
         headers = {"Content-Type": "application/json", **headers}
         try:
             response = await http.post(url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             self.last_error = type(error).__name__
             return 0
         if not response.is_success:

@@ -53,7 +53,8 @@ class Case:
                     pause += step.seconds
                     continue
                 case steps.Repeat():
-                    messages += [again(last) for last in messages[-1:]]
+                    messages += [again(last, pause) for last in messages[-1:]]
+                    pause = 0.0
                     continue
                 case steps.Accept() | steps.Refuse():
                     self._decide(step)
