@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from tests.benchmarks.partner_gateway_process import PartnerGateway, partner_gat
 from tests.partner_gateway.world import Partner, handed_over, record_of
 
 from contracts import MemberHandedOverV1
+from local_stack.http_client import until
 from local_stack.ports import HOST, free_port
 
 PHASES = 4
@@ -141,6 +143,7 @@ async def measure(gateway: PartnerGateway) -> tuple[Sequence[float], Sequence[fl
             for other in dead:
                 for _ in range(OWED):
                     await publish(gateway, producer, handed_over(other, 1)[0])
+            await asyncio.to_thread(await_tries, gateway, dead)
             times[is_beside].extend(
                 await hand_over(gateway, producer, working, partner, seconds=SECONDS)
             )
@@ -187,6 +190,18 @@ def set_up(gateway: PartnerGateway, base_url: str) -> Partner:
     partner_id = str(gateway.client.post("/v1/partners", body)["partner_id"])
     secret = gateway.client.post(f"/v1/partners/{partner_id}/secrets")["secret"]
     return Partner(UUID(partner_id), secret, gateway.tenant_id)
+
+
+def await_tries(gateway: PartnerGateway, partners: Sequence[Partner]) -> None:
+    """Wait until the gateway knows what it owes to partners, and all of them are being tried."""
+    for partner in partners:
+        path = f"/v1/partners/{partner.partner_id}/deliveries/summary"
+        until(
+            partial(gateway.client.get, path),
+            lambda summary: summary["open"] and summary["open"] + summary["waiting_cases"] == OWED,
+            limit=60,
+            what="the first tries",
+        )
 
 
 def pause(gateway: PartnerGateway, partner: Partner) -> None:
