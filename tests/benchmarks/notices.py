@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import pytest
-from tests.benchmarks.measuring import Figure
+from tests.benchmarks.measuring import Figure, p95
 from tests.partner_gateway.claims import studio_payment
 from tests.partner_gateway.test_notices import by_hand
 from tests.partner_gateway.world import Gateway, closed, handed_over, make_settings
@@ -80,10 +80,10 @@ async def read(gateway: Gateway, when: str, partner_id: object, run_id: object) 
     figures = []
     for name, query in queries.items():
         times = [
-            await seconds(gateway.call("GET", f"/v1/notices?limit=500&{query}")) for _ in range(8)
+            await seconds(gateway.call("GET", f"/v1/notices?limit=500&{query}")) for _ in range(20)
         ]
         what = f"when {when}: 500 notices, {name}"
-        figures.append(Figure(what, sorted(times)[-2], "s", PAGE_SECONDS))
+        figures.append(Figure(f"{what} (p95)", p95(times), "s", PAGE_SECONDS))
     return figures
 
 
@@ -111,8 +111,8 @@ async def tick_off(gateway: Gateway, partner_id: object) -> list[Figure]:
         done.append(time.perf_counter() - started)
         assert answer.is_success, answer.text
     return [
-        Figure("a letter of 500 notices, the slowest", max(letters), "s", 1.0),
-        Figure("500 notices ticked off, the slowest", max(done), "s", 2.0),
+        Figure("a letter of 500 notices (p95)", p95(letters), "s", 1.0),
+        Figure("500 notices are ticked off (p95)", p95(done), "s", 2.0),
     ]
 
 
