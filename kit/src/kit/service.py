@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from kit import database, dead_letter_commands, health, idempotency, topics
 from kit.auth import TokenVerifier
+from kit.bounded_http import BoundedHttp
 from kit.consumer import Consumer
 from kit.context import Context, S
 from kit.database import Database
@@ -144,6 +145,7 @@ class Service(Generic[S]):
             host=settings.http_host,
             port=settings.http_port,
             loop="uvloop",
+            http=BoundedHttp,
             log_config=None,
             access_log=False,
             server_header=False,
