@@ -2,20 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from kit.clock import now
 from kit.ids import new_id
 from partner_gateway.callbacks import intake
+from partner_gateway.callbacks.measures import callbacks_total
 from partner_gateway.callbacks.receive_callbacks import Arrival, receive_callbacks
 from partner_gateway.callbacks.store import forget_bodies
 from partner_gateway.standard_webhooks import sign
 from tests.partner_gateway.saying import NOWHERE, hold, said, translate
-from tests.partner_gateway.world import Gateway, Partner, plain_http
+from tests.partner_gateway.world import Gateway, Partner, plain_http, serving, until
 
 UNKNOWN_CASE = said("case.accepted", case_id=str(new_id()))
 
@@ -115,6 +117,49 @@ async def test_when_too_many_wait_the_next_ones_are_asked_to_come_again(
     partner = await gateway.set_up(NOWHERE)
     monkeypatch.setattr(intake, "MAX_WAITING", 0)
     assert (await gateway.call_back(partner, UNKNOWN_CASE)).status_code == 503
+
+
+async def test_a_callback_that_is_being_stored_is_answered_before_the_service_ends(
+    gateway: Gateway,
+) -> None:
+    partner = await gateway.set_up(NOWHERE)
+    headers = sign([partner.secret], "msg_1", now(), UNKNOWN_CASE)
+    path = f"/v1/partners/{partner.partner_id}/callbacks"
+    async with plain_http("") as http, gateway.database.begin() as connection:
+        await connection.execute(text("LOCK TABLE callbacks IN EXCLUSIVE MODE"))
+        async with serving(gateway.app) as url:
+            request = http.post(f"{url}{path}", content=UNKNOWN_CASE, headers=headers)
+            sent = asyncio.create_task(request)
+            await until(lambda: _is_storing(gateway))
+            release = asyncio.get_running_loop().create_task(_later(connection.rollback()))
+            # The server ends now, while the callback waits for the lock.
+        await release
+        assert (await sent).status_code == 202
+    assert len(await gateway.rows("SELECT 1 FROM callbacks")) == 1
+
+
+async def _is_storing(gateway: Gateway) -> bool:
+    return bool(await gateway.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+
+async def _later(doing: Awaitable[None]) -> None:
+    await asyncio.sleep(0.3)
+    await doing
+
+
+async def test_a_conflict_is_counted_and_logged_without_what_it_says(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    partner = await gateway.set_up(NOWHERE)
+    before = callbacks_total.labels("conflict")._value.get()
+    for body in (UNKNOWN_CASE, b'"Mustermann"'):
+        await gateway.call_back(partner, body, webhook_id="erika@example.com")
+    assert callbacks_total.labels("conflict")._value.get() == before + 1
+    (warning,) = [line.message for line in caplog.records if line.levelname == "WARNING"]
+    assert "a partner used a webhook id again" in warning
+    assert str(partner.partner_id) in warning
+    assert "erika" not in caplog.text
+    assert "Mustermann" not in caplog.text
 
 
 async def test_what_was_told_of_what_cannot_be_read_is_told_again(gateway: Gateway) -> None:

@@ -20,11 +20,12 @@ from partner_gateway.callbacks.queries import CallbackDetails, CallbackView
 from partner_gateway.callbacks.receive_callbacks import Arrival, Receipt
 from partner_gateway.callbacks.settle_callback import Dismissal, dismiss_callback, retry_callback
 from partner_gateway.partners.queries import find_partner
+from partner_gateway.standard_webhooks import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 MAX_BODY_BYTES: Final = 262_144
 
 _MAX_HEADER_CHARACTERS: Final = 16_384
-_SIGNED_WITH: Final = "webhook-"
+_SIGNED_WITH: Final = frozenset({ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER})
 _NEVER_KEPT: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 router = APIRouter(prefix="/v1/partners", tags=["callbacks"])
@@ -136,7 +137,7 @@ def _kept(headers: Headers) -> Mapping[str, str]:
     """
     kept: dict[str, str] = {}
     room = _MAX_HEADER_CHARACTERS
-    for name in sorted(set(headers.keys()), key=lambda name: (_SIGNED_WITH not in name, name)):
+    for name in sorted(set(headers.keys()), key=lambda name: (name not in _SIGNED_WITH, name)):
         value = ", ".join(headers.getlist(name)).replace("\x00", "")
         room -= len(name) + len(value)
         if name not in _NEVER_KEPT and room >= 0:
