@@ -148,6 +148,24 @@ async def test_what_is_said_later_does_not_overtake_what_waits(gateway: Gateway)
     assert [report.model_dump()["file_number"] for report in reports] == ["AZ-0", "AZ-1", "AZ-2"]
 
 
+async def test_what_is_said_of_a_case_waits_behind_what_is_said_of_its_run(
+    gateway: Gateway,
+) -> None:
+    partner = await gateway.set_up(NOWHERE)
+    (case,) = handed_over(partner, 1)
+    await gateway.call_back(partner, said("run.accepted", run_id=str(case.run_id)))
+    await translate(gateway)
+    await gateway.receive([case])
+    await send(gateway, partner)
+    rejected = said("case.rejected", case_id=str(case.case_id), reason_code="ABROAD")
+    await gateway.call_back(partner, rejected)
+    assert await translate_callbacks(gateway.context)
+    assert await statuses(gateway) == ["WAITING", "WAITING"]
+    await translate(gateway)
+    reports = await gateway.published("report.accepted.v1", "report.rejected.v1")
+    assert [report.TYPE for report in reports] == ["report.accepted.v1", "report.rejected.v1"]
+
+
 async def test_a_partner_that_says_much_does_not_hold_up_another(gateway: Gateway) -> None:
     """Whoever has waited longest is next, whatever came since from others."""
     busy, quiet = [await gateway.set_up(NOWHERE) for _ in range(2)]

@@ -39,7 +39,8 @@ from partner_gateway.statement import (
 WORKER: Final = "translate callbacks"
 """The worker that does this."""
 
-BATCH: Final = 500
+BATCH: Final = 100
+"""So few that requests need not wait for a processor meanwhile."""
 
 Said = Statement | CaseBalance
 
@@ -97,10 +98,12 @@ async def _translate(
     balances = [each.case_id for each in said if isinstance(each, CaseBalance)]
     case_ids = balances + [each.case_id for each in said if isinstance(each, CaseStatement)]
     run_ids = [each.run_id for each in said if isinstance(each, RunStatement)]
+    cases = await store.held_cases(connection, tenant_id, case_ids)
+    named = [*case_ids, *run_ids, *(case.run_id for case in cases.values())]
     known = _Known(
-        await store.held_cases(connection, tenant_id, case_ids),
+        cases,
         await store.holders_of_runs(connection, tenant_id, run_ids),
-        await store.waited_for(connection, tenant_id, speaker.partner_id, case_ids + run_ids),
+        await store.waited_for(connection, tenant_id, speaker.partner_id, named),
         await accounts_of(connection, tenant_id, balances),
     )
     translations = [
@@ -148,6 +151,8 @@ def _judge(callback: Callback, said: Said, known: _Known) -> Translation:
     about, subject = _subject(said, known)
     if subject is None or about in known.waited_for:
         return Translation(callback, waits_for=about)
+    if subject.run_id in known.waited_for:
+        return Translation(callback, waits_for=subject.run_id)
     if isinstance(said, Statement) and said.run_id not in (None, subject.run_id):
         return Translation(callback, parked="the case is not of this run")
     if subject.holder != callback.partner_id:
