@@ -65,14 +65,13 @@ def ids(listener: Listener) -> list[str]:
 
 
 async def test_every_try_is_shown_with_what_came_of_it(gateway: Gateway) -> None:
-    change_settings(gateway, partner_timeout_seconds=0.5)
-    async with listening(always(503)) as listener:
+    async with listening(never) as listener:
         partner = await gateway.set_up(listener.url)
         (case,) = handed_over(partner, 1)
         await gateway.receive([case])
-        await serve(gateway, partner)
-        for answer in (never, always(202)):
+        for answer, seconds in ((always(503), 10), (never, 0.5), (always(202), 10)):
             listener.answer = answer
+            change_settings(gateway, partner_timeout_seconds=seconds)
             await gateway.let_time_pass()
             await serve(gateway, partner)
     shown = await details(gateway, partner)
@@ -88,7 +87,7 @@ async def test_every_try_is_shown_with_what_came_of_it(gateway: Gateway) -> None
         (1, 503, "HTTP 503"),
     ]
     assert 500 <= tries[1]["duration_ms"] < 5000
-    assert tries[0]["duration_ms"] < 500
+    assert tries[0]["duration_ms"] < 10_000
     assert [each["tried_at"] for each in tries] == sorted(
         (each["tried_at"] for each in tries), reverse=True
     )
@@ -345,6 +344,7 @@ async def test_an_unknown_request_is_repeated_as_it_was_whatever_happened_meanwh
         assert (await gateway.call("PATCH", path, {"name": "Neuer Name"})).is_success
         await gateway.context.database.close()  # the pool of the process that died
         listener.answer = always(202)
+        change_settings(gateway, partner_timeout_seconds=10)
         await gateway.let_time_pass()
         await serve(gateway, partner)
     (_, first, first_body), (_, second, second_body), *_ = listener.requests
