@@ -9,6 +9,7 @@ import json
 import sys
 import time
 import uuid
+from collections import deque
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -28,7 +29,8 @@ class Sender:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname, parts.port
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        # In turn: the gateway closes a connection that nobody uses for seconds.
+        self._free: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
 
     async def open(self, count: int) -> None:
         """Open connections before they are needed."""
@@ -38,7 +40,7 @@ class Sender:
         """Send a request; return the status of the answer."""
         if not self._free:
             await self.open(1)
-        connection = self._free.pop()
+        connection = self._free.popleft()
         reader, writer = connection
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
