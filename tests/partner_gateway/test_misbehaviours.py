@@ -194,7 +194,7 @@ async def hurried(gateway: Gateway, condition: Callable[[], Any]) -> None:
         while not await condition():
             await gateway.execute(
                 "UPDATE deliveries SET next_try_at = now(), asked_until = NULL"
-                " WHERE status = 'OPEN' AND under_way_until IS NULL"
+                " WHERE status = 'OPEN' AND under_way_until IS NULL AND next_try_at > now()"
             )
             await gateway.execute(
                 "UPDATE circuits SET next_probe_at = now()"
