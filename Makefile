@@ -20,7 +20,7 @@ CHECKS := check-types check-style check-borders check-contracts check-problems \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up simulator test check prove bench format lock openapi test-containers
+.PHONY: help demo up simulator test check prove misbehave bench format lock openapi test-containers
 .DELETE_ON_ERROR:
 
 help: ## Lists the targets.
@@ -69,6 +69,12 @@ test-containers: $(READY) ## The stack with PostgreSQL and Kafka in containers; 
 
 prove: $(READY) ## Holds case-service against a plain model in many random runs (RUNS=1000, SEED=0).
 	RUNS=$(RUNS) SEED=$(SEED) $(BIN)/pytest --verbose --numprocesses 2 tests/case_service/test_model.py
+
+misbehave: $(READY) ## Lets partners misbehave with MEMBERS=1000, and changes 10,000 callbacks.
+	MEMBERS=$(MEMBERS) $(BIN)/pytest --verbose tests/partner_gateway/test_misbehaviours.py
+	MUTATIONS=10000 CALLBACKS=2000 ROTATION_CALLBACKS=1000 $(BIN)/pytest --verbose --timeout 1800 \
+		tests/partner_gateway/test_callback_mutations.py \
+		tests/partner_gateway/test_callback_streams.py tests/partner_gateway/test_secrets.py
 
 bench: $(READY) ## Measures the hot paths.
 	$(BIN)/python -m pytest -s tests/benchmarks/*.py

@@ -1,6 +1,6 @@
 """Valid callbacks, mutated in whatever way: none breaks us, none is taken that is not signed (R51).
 
-MUTATIONS: how many are tried; `make prove` tries 10,000. The judge is the library of Standard
+MUTATIONS: how many are tried; `make misbehave` tries 10,000. The judge is the library of Standard
 Webhooks, on what went over the wire.
 """
 

@@ -1,6 +1,6 @@
 """Many callbacks while something changes: none is lost, none acts twice (R51).
 
-CALLBACKS: how many; `make prove` sends 2,000.
+CALLBACKS: how many; `make misbehave` sends 2,000.
 """
 
 import asyncio

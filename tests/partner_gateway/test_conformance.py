@@ -255,3 +255,10 @@ def readable(read: Callable[[bytes], object], value: Any) -> bool:
     except UnreadableError:
         return False
     return True
+
+
+def test_a_wrong_secret_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = "whsec_not base64 at all"
+    with pytest.raises(SystemExit):
+        arguments(["--secret", wrong, "--base-url", "http://127.0.0.1:1"])
+    assert wrong not in capsys.readouterr().err

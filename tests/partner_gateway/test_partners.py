@@ -225,3 +225,17 @@ def test_a_wrong_encryption_key_stops_the_start_and_is_not_repeated(keys: str) -
         make_settings("postgresql+asyncpg://x", encryption_keys=keys)
     assert "encryption_keys" in str(error.value)
     assert "short" not in str(error.value)
+
+
+async def test_a_token_does_not_go_to_another_host(gateway: Gateway) -> None:
+    """Whoever may change the address would else read a token that is never shown again."""
+    made = await gateway.call("POST", "/v1/partners", {**API, "api_token": "one"})
+    path = f"/v1/partners/{made.json()['partner_id']}"
+    elsewhere = {"base_url": "http://127.0.0.1:2/api"}
+    refused = await gateway.call("PATCH", path, elsewhere)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["api_token"]
+    given = await gateway.call("PATCH", path, {**elsewhere, "api_token": "two"})
+    assert (given.status_code, given.json()["has_api_token"]) == (200, True)
+    taken = await gateway.call("PATCH", path, {"base_url": API["base_url"], "api_token": None})
+    assert (taken.status_code, taken.json()["has_api_token"]) == (200, False)

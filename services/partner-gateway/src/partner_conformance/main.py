@@ -86,6 +86,12 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _secret(text: str) -> str:
-    if not base64.b64decode(text.removeprefix("whsec_"), validate=True):
-        raise ValueError("must be whsec_ and base64")
+    # With any other error argparse would print the secret.
+    wrong = argparse.ArgumentTypeError("must be whsec_ and base64")
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise wrong from None
+    if not key:
+        raise wrong
     return text

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -62,10 +63,15 @@ async def change_partner(
     cause: Cause,
     changed_by: str,
 ) -> Partner:
-    """Store the change of a partner whose row the caller holds, and publish its next snapshot."""
+    """Store the change of a partner whose row the caller holds, and publish its next snapshot.
+
+    Raises the 422 for what a partner by hand does not have, and for another host without a token
+    where there is one: it would go to whoever the new host belongs to, and is never shown again.
+    """
     wanted = {name: getattr(change, name) for name in change.model_fields_set}
     if partner.channel is Channel.BY_HAND and wanted.keys() & {"base_url", "api_token"}:
         raise unprocessable("base_url", "A partner by hand has no API")
+    _token_stays_with_its_host(partner, change)
     if "api_token" in wanted:
         token = wanted.pop("api_token")
         wanted["sealed_api_token"] = None if token is None else seal.close(token)
@@ -80,3 +86,17 @@ async def change_partner(
     await store.update_partner(connection, changed)
     await outbox.publish(connection, [(changed.snapshot(), cause)])
     return changed
+
+
+def _token_stays_with_its_host(partner: Partner, change: PartnerChange) -> None:
+    if partner.sealed_api_token is None or "api_token" in change.model_fields_set:
+        return
+    if change.base_url and _origin(change.base_url) != _origin(partner.base_url or ""):
+        raise unprocessable(
+            "api_token", "The address has another host: give the token again, or null for none"
+        )
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
