@@ -22,11 +22,13 @@ from contracts import (
 from kit.clock import now
 from kit.context import Context
 from kit.ids import new_id
+from kit.metrics import registry
 from partner_gateway.callbacks.release_callbacks import release_callbacks
 from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.exchange import MAX_ANSWER_BYTES
 from partner_gateway.polls import ask_partners, store
 from partner_gateway.polls.ask_partners import Asker
+from partner_gateway.polls.measure_polls import measure_polls
 from partner_simulator.balances import create_balances_app
 from tests.partner_gateway.test_deliveries import serve
 from tests.partner_gateway.world import (
@@ -407,6 +409,8 @@ async def test_staff_see_how_a_partner_is_asked_and_let_it_be_asked_now(
     assert await Asker().work(gateway.context)
     shown = await poll_of(gateway, partner)
     assert (shown["failures"], shown["last_error"]) == (1, "HTTP 503")
+    await measure_polls(gateway.context)
+    assert registry.get_sample_value("polls_failing") == 1
     await agency.behave()
     await gateway.execute("UPDATE polls SET next_ask_at = now() + interval '1 hour'")
     assert not await Asker().work(gateway.context), "its time comes in an hour"
@@ -418,6 +422,8 @@ async def test_staff_see_how_a_partner_is_asked_and_let_it_be_asked_now(
         pass
     shown = await poll_of(gateway, partner)
     assert (shown["failures"], shown["last_error"]) == (0, None)
+    await measure_polls(gateway.context)
+    assert registry.get_sample_value("polls_failing") == 0
 
 
 async def test_a_paused_partner_and_one_without_a_secret_are_not_asked(

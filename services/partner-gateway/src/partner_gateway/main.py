@@ -19,7 +19,7 @@ from partner_gateway.partners import api as partners_api
 from partner_gateway.partners import forget_ended_secrets
 from partner_gateway.partners.reencrypt import reencrypt
 from partner_gateway.polls import api as polls_api
-from partner_gateway.polls import ask_partners
+from partner_gateway.polls import ask_partners, measure_polls
 from partner_gateway.report_files import api as report_files_api
 from partner_gateway.report_files import (
     apply_report_files,
@@ -51,6 +51,7 @@ service = Service(
         Worker(measures.WORKER, measures.measure_callbacks, interval=15),
         Worker(mark_overdue.WORKER, mark_overdue.mark_overdue, interval=5),
         Worker(ask_partners.WORKER, ask_partners.Asker().work, interval=1),
+        Worker(measure_polls.WORKER, measure_polls.measure_polls, interval=15),
         Worker(
             forget_ended_secrets.WORKER, forget_ended_secrets.forget_ended_secrets, interval=3600
         ),

@@ -2,9 +2,12 @@
 
 from typing import Final
 
+from prometheus_client import Counter
+
 from kit import outbox
 from kit.clock import now, today
 from kit.context import Context
+from kit.metrics import registry
 from partner_gateway.notices import store
 from partner_gateway.settings import Settings
 
@@ -12,6 +15,13 @@ WORKER: Final = "mark overdue notices"
 """The worker that does this."""
 
 BATCH: Final = 1000
+
+notices_overdue_total: Final = Counter(
+    "notices_overdue",
+    "Notices whose partner did not know by the day on which they were due.",
+    registry=registry,
+)
+"""Notices that became overdue."""
 
 
 async def mark_overdue(context: Context[Settings]) -> bool:
@@ -24,4 +34,5 @@ async def mark_overdue(context: Context[Settings]) -> bool:
         time, day = now(), today(context.settings.time_zone)
         late = await store.mark_overdue(connection, day, time, BATCH)
         await outbox.publish(connection, [(notice.overdue(time), notice.cause) for notice in late])
+    notices_overdue_total.inc(len(late))
     return len(late) == BATCH
