@@ -104,6 +104,33 @@ async def server(
         listening.close()
 
 
+@asynccontextmanager
+async def server_with_bad_records(tls: ssl.SSLContext) -> AsyncIterator[int]:
+    """Listen on 127.0.0.1; take TLS, and answer with what nobody can decrypt. Yields the port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = tls.wrap_bio(incoming, outgoing, server_side=True)
+        for step in (peer.do_handshake, lambda: peer.read(65_536)):
+            while True:
+                try:
+                    step()
+                    break
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    incoming.write(await reader.read(65_536))
+        application_data = b"\x17\x03\x03\x00\x20" + bytes(32)
+        writer.write(outgoing.read() + application_data)
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+
+
 def certificate(monkeypatch: pytest.MonkeyPatch, directory: Path, name: str) -> ssl.SSLContext:
     """Return TLS for a server of that name, and let our side know who signed it."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -40,6 +40,7 @@ _TROUBLES: Final = (
     httpcore.ProtocolError,
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
+    OSError,  # and so `ssl.SSLError`, which httpcore lets through after the handshake
 )
 
 
