@@ -17,9 +17,9 @@ import structlog
 
 from kit.clock import now
 from kit.context import Context
-from partner_gateway import standard_webhooks
 from partner_gateway.adapters import ADAPTERS
 from partner_gateway.adapters.adapter import Adapter, HandoverPage, Request
+from partner_gateway.credentials import NOT_OPENED, credentials
 from partner_gateway.deliveries import store
 from partner_gateway.deliveries.claim_deliveries import claim_deliveries
 from partner_gateway.deliveries.delivery import Delivery
@@ -166,11 +166,19 @@ class Sender:
     async def _send(self, delivery: Delivery) -> Reply | NoReplyError:
         request = self._request(delivery)
         try:
+            headers = credentials(
+                self.context.settings.seal,
+                self.route.sealed_secrets,
+                self.route.sealed_api_token,
+                str(delivery.request_id),
+                request.body,
+                delivery.cause.traceparent,
+            )
             return await exchange(
                 self.http,
                 "POST",
                 self.route.base_url + request.path,
-                self._headers(delivery, request.body),
+                headers,
                 request.body,
                 self.context.settings.partner_timeout_seconds,
             )
@@ -178,20 +186,9 @@ class Sender:
             return reason
         except NotOpenedError:
             log.error("secret-not-opened", partner_id=delivery.partner_id)
-            return NoReplyError("secret or token cannot be opened: its encryption key is missing")
+            return NoReplyError(NOT_OPENED)
 
     def _request(self, delivery: Delivery) -> Request:
         if isinstance(delivery.content, HandoverPage):
             return self.adapter.handover_request(delivery.request_id, delivery.content)
         return self.adapter.notice_request(delivery.request_id, delivery.content)
-
-    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
-        """Sign with every secret of the partner: it need know only one of them."""
-        seal = self.context.settings.seal
-        secrets = [seal.open(secret) for secret in self.route.sealed_secrets]
-        headers = standard_webhooks.sign(secrets, str(delivery.request_id), now(), body)
-        if delivery.cause.traceparent is not None:
-            headers["traceparent"] = delivery.cause.traceparent
-        if self.route.sealed_api_token is not None:
-            headers["Authorization"] = f"Bearer {seal.open(self.route.sealed_api_token)}"
-        return headers

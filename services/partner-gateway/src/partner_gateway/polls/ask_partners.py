@@ -16,11 +16,11 @@ from kit.clock import now
 from kit.context import Context
 from kit.ids import new_id
 from kit.trace import Cause, carried, current_correlation_id, current_traceparent, new_traceparent
-from partner_gateway import standard_webhooks
 from partner_gateway.adapters import POLLED
 from partner_gateway.adapters.adapter import Polled, UnreadableError
 from partner_gateway.callbacks import translate_callbacks
 from partner_gateway.callbacks.store import Callback, insert_callbacks
+from partner_gateway.credentials import NOT_OPENED, credentials
 from partner_gateway.deliveries.delivery import Verdict, judge, pause_after, retry_after
 from partner_gateway.exchange import NoReplyError, Reply, client, exchange
 from partner_gateway.polls import store
@@ -97,7 +97,14 @@ async def ask(context: Context[Settings], poll: Poll) -> None:
 async def _exchange(settings: Settings, poll: Poll) -> Reply | NoReplyError:
     request = POLLED[poll.api].poll_request(poll.cursor)
     try:
-        headers = _headers(settings, poll)
+        headers = credentials(
+            settings.seal,
+            poll.sealed_secrets,
+            poll.sealed_api_token,
+            str(new_id()),
+            request.body,
+            current_traceparent(),
+        )
         async with client(settings.trusted_partner_hosts) as http:
             return await exchange(
                 http,
@@ -111,18 +118,7 @@ async def _exchange(settings: Settings, poll: Poll) -> Reply | NoReplyError:
         return reason
     except NotOpenedError:
         log.error("secret-not-opened", partner_id=poll.partner_id)
-        return NoReplyError("secret or token cannot be opened: its encryption key is missing")
-
-
-def _headers(settings: Settings, poll: Poll) -> dict[str, str]:
-    """Sign the empty body, as every request to a partner is signed, and give its token if any."""
-    secrets = [settings.seal.open(secret) for secret in poll.sealed_secrets]
-    headers = standard_webhooks.sign(secrets, str(new_id()), now(), b"")
-    if (traceparent := current_traceparent()) is not None:
-        headers["traceparent"] = traceparent
-    if poll.sealed_api_token is not None:
-        headers["Authorization"] = f"Bearer {settings.seal.open(poll.sealed_api_token)}"
-    return headers
+        return NoReplyError(NOT_OPENED)
 
 
 def _read(poll: Poll, reply: Reply | NoReplyError) -> Polled | str:
