@@ -34,14 +34,11 @@ async def send(gateway: Gateway, partner: Partner) -> None:
     request = {"request": new_id(), "partner": partner.partner_id, "tenant": partner.tenant_id}
     await gateway.execute(
         """
-        INSERT INTO deliveries (request_id, tenant_id, partner_id, kind, status, tries,
-                                next_try_at, created_at, correlation_id)
-        VALUES (:request, :tenant, :partner, 'HANDOVER', 'OPEN', 1, 'infinity', now(), 'c')
-        """,
-        **request,
-    )
-    await gateway.execute(
-        """
+        WITH delivery AS (
+            INSERT INTO deliveries (request_id, tenant_id, partner_id, kind, status, tries,
+                                    next_try_at, created_at, correlation_id)
+            VALUES (:request, :tenant, :partner, 'HANDOVER', 'OPEN', 1, 'infinity', now(), 'c')
+        )
         UPDATE cases SET request_id = :request
         WHERE tenant_id = :tenant AND partner_id = :partner AND request_id IS NULL
         """,

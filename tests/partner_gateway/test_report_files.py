@@ -4,7 +4,6 @@ import asyncio
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -17,20 +16,16 @@ from contracts.report import (
     ReportRejectedV1,
 )
 from kit.ids import new_id
-from partner_gateway.report_files import apply_report_files, uploads
+from partner_gateway.report_files import uploads
 from partner_gateway.report_files.add_rows import (
     SEVERAL_CASES,
     UNKNOWN_ID,
     UNKNOWN_NUMBER,
-    find_faults_and_cases,
 )
-from partner_gateway.report_files.apply_report_files import apply_report_files as apply_rows
-from partner_gateway.report_files.check_report_files import check_report_files
 from partner_gateway.report_files.discard_report_files import discard_report_files
 from partner_gateway.report_files.judge_rows import OTHER_PAYMENT
-from partner_gateway.report_files.reading import DIED
-from tests.partner_gateway.report_desk import ALL_ROLES, Desk, as_csv, as_xlsx
-from tests.partner_gateway.world import Gateway, bearer, handed_over
+from tests.partner_gateway.report_desk import Desk, as_csv, as_xlsx
+from tests.partner_gateway.world import Gateway
 
 GERMAN = {
     "columns": {
@@ -286,75 +281,6 @@ async def test_what_a_file_held_goes_when_it_is_applied_withdrawn_or_too_old(des
     assert (await desk.send(as_csv(desk.payment(1)))).json()["received_before"] is False
 
 
-async def test_a_reader_that_dies_is_a_refused_file(desk: Desk) -> None:
-    context = desk.gateway.context
-    context.settings = context.settings.model_copy(update={"report_reader_memory_mb": 20})
-    file = await desk.check(as_csv(desk.payment()) + b"\n" * 5_000_000)
-    assert (file["status"], file["reason"]) == ("REFUSED", DIED)
-    path = f"/v1/report-files/{file['report_file_id']}"
-    assert (await desk.ask("DELETE", path)).status_code == 204
-
-
-async def test_a_check_goes_on_where_another_instance_died(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("partner_gateway.report_files.reading._BATCH", 2)
-    rows = [desk.payment(partner_reference=f"Z-{number}") for number in range(5)]
-    sent = (await desk.send(as_csv(*rows, desk.payment(amount="?")))).json()
-
-    class _KilledError(BaseException):
-        pass
-
-    calls = 0
-
-    find = find_faults_and_cases
-
-    async def die_at_the_second(*given: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            raise _KilledError
-        return await find(*given)
-
-    with monkeypatch.context() as patched:
-        module = "partner_gateway.report_files.check_report_files.find_faults_and_cases"
-        patched.setattr(module, die_at_the_second)
-        with pytest.raises(_KilledError):
-            await check_report_files(desk.gateway.context)
-    half = await desk.get(sent["report_file_id"])
-    assert half["status"] == "CHECKING"
-    assert 0 < half["progress"] < 100
-    assert not await check_report_files(desk.gateway.context)  # it may still be at work
-    await desk.gateway.execute("UPDATE report_files SET worked_on_until = now()")
-    assert await check_report_files(desk.gateway.context)
-    checked = await desk.get(sent["report_file_id"])
-    assert (checked["status"], checked["good"], checked["bad"]) == ("CHECKED", 5, 1)
-
-
-async def test_an_application_that_is_cut_off_reports_each_row_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(apply_report_files, "_BATCH", 2)
-    rows = [desk.payment(partner_reference=f"Z-{number}") for number in range(5)]
-    file = await desk.check(as_csv(*rows))
-    path = f"/v1/report-files/{file['report_file_id']}"
-    await desk.ask("POST", f"{path}/application", {})
-    assert await apply_rows(desk.gateway.context)
-    half = await desk.get(file["report_file_id"])
-    assert (half["status"], half["applied"], half["progress"]) == ("APPLYING", 2, 40)
-    assert (await desk.ask("DELETE", path)).status_code == 409
-    with monkeypatch.context() as patched:
-        patched.setattr(apply_report_files, "_GO_ON", None)  # after the reports, before the commit
-        with pytest.raises(Exception, match="execut"):
-            await apply_rows(desk.gateway.context)
-    while await apply_rows(desk.gateway.context):
-        pass
-    reports = await desk.gateway.published(ReportPaymentReceivedV1.TYPE)
-    assert [getattr(report, "partner_reference", "") for report in reports] == [
-        f"Z-{number}" for number in range(5)
-    ]
-
-
 async def test_what_is_no_file_of_a_partner_is_refused_at_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,40 +293,6 @@ async def test_what_is_no_file_of_a_partner_is_refused_at_once(
     assert (await desk.send(b"four")).status_code == 413
     no_form = await desk.ask("POST", "/v1/report-files", {"partner_id": "x"})
     assert no_form.status_code in (400, 422)
-
-
-async def test_files_are_seen_by_their_tenant_and_by_who_sees_all_its_studios(desk: Desk) -> None:
-    file = await desk.check(as_csv(desk.payment()))
-    path = f"/v1/report-files/{file['report_file_id']}"
-    asked: list[tuple[str, str, object]] = [
-        ("GET", path, None),
-        ("GET", f"{path}/errors", None),
-        ("POST", f"{path}/application", {}),
-        ("DELETE", path, None),
-    ]
-    for method, each, body in asked:
-        stranger = await desk.gateway.call(method, each, body, **bearer(uuid4(), ALL_ROLES))
-        assert stranger.status_code == 404
-        narrowed = bearer(desk.partner.tenant_id, ALL_ROLES, str(new_id()))
-        refused = await desk.gateway.call(method, each, body, **narrowed)
-        assert refused.json()["type"] == "urn:collection:problem:all-studios-needed"
-        clerk = bearer(desk.partner.tenant_id, "collection:manage partner:admin")
-        assert (await desk.gateway.call(method, each, body, **clerk)).status_code == 403
-    listed = (await desk.ask("GET", "/v1/report-files?status=CHECKED&limit=1")).json()
-    assert listed == {"items": [file], "next": None}
-    strangers = await desk.gateway.call("GET", "/v1/report-files", **bearer(uuid4(), ALL_ROLES))
-    assert strangers.json() == {"items": [], "next": None}
-
-
-async def test_a_partner_with_an_api_speaks_in_files_of_what_was_sent_to_it(
-    gateway: Gateway,
-) -> None:
-    desk = await Desk.open(gateway, cases=0)
-    desk.partner = await gateway.set_up("http://127.0.0.1:1")
-    desk.cases = handed_over(desk.partner, 1)
-    await gateway.receive(desk.cases)
-    unsent = await desk.check(as_csv(desk.payment()))
-    assert await desk.errors(unsent) == [(2, "case_id", UNKNOWN_ID)]
 
 
 @pytest.mark.parametrize(

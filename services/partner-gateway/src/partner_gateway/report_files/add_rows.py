@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from partner_gateway.report_files.kinds import Field
+from partner_gateway.report_files.kinds import PAYMENTS, Field
 from partner_gateway.report_files.reading import ReadRow
 from partner_gateway.report_files.report_file import ReportFile
 
@@ -16,6 +16,14 @@ Fault = tuple[int, str | None, str]
 
 UNKNOWN_ID: Final = "No case of this partner has this id"
 UNKNOWN_NUMBER: Final = "No case of this partner has this file number"
+FROM_BALANCES: Final = (
+    "Payments and corrections of this partner follow from the balances for which it is asked: what "
+    "a file says of them would count twice"
+)
+REFERENCE_NEEDED: Final = (
+    "A partner with an API must give its reference: only by that the same payment is known if it "
+    "calls back, too"
+)
 SEVERAL_CASES: Final = "Several cases have this file number: give the id of the case"
 
 # A partner with an API speaks of what was sent to it; one by hand got its cases with an export.
@@ -75,6 +83,8 @@ async def find_faults_and_cases(
     for row in rows:
         if row.faults:
             faults += [(row.row, heading, message) for heading, message in row.faults]
+        elif (fault := _payment_fault(file, row)) is not None:
+            faults.append(fault)
         elif row.case_id is not None:
             if row.case_id in by_id:
                 cases[row.row] = row.case_id
@@ -88,6 +98,16 @@ async def find_faults_and_cases(
                 message = SEVERAL_CASES if found else UNKNOWN_NUMBER
                 faults.append((row.row, columns[Field.FILE_NUMBER], message))
     return faults, cases
+
+
+def _payment_fault(file: ReportFile, row: ReadRow) -> Fault | None:
+    """Return what is wrong with a payment that the partner's API tells of, too."""
+    columns = file.used_format.columns
+    if row.kind in PAYMENTS and file.is_polled:
+        return row.row, columns.get(Field.KIND), FROM_BALANCES
+    if row.kind in PAYMENTS and not file.by_hand and row.partner_reference is None:
+        return row.row, columns.get(Field.PARTNER_REFERENCE), REFERENCE_NEEDED
+    return None
 
 
 async def add_rows(

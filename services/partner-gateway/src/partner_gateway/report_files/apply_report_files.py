@@ -1,11 +1,12 @@
 """What the good rows of checked files say becomes reports, each row once (R53).
 
 Rows are marked in the transaction that publishes their reports, so a crash does both or neither.
+A file is taken in a transaction before that: one that fails waits, and the others go on.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -40,6 +41,9 @@ WORKER: Final = "apply report files"
 
 _BATCH: Final = 500
 """Rows of one transaction."""
+
+_TAKEN_FOR: Final = timedelta(seconds=60)
+"""How long others keep off a file while its next rows are applied, and all do when that failed."""
 
 _STATEMENTS: Final[Mapping[Kind, type[CaseStatement]]] = {
     Kind.CASE_ACCEPTED: CaseAccepted,
@@ -133,9 +137,12 @@ class _Taken:
 async def apply_report_files(context: Context[Settings]) -> bool:
     """Apply the next rows of a file; tell whether there was one."""
     async with context.database.begin() as connection:
-        file = await store.lock_file_to_apply(connection, now())
-        if file is None:
-            return False
+        file = await store.take_file_to_apply(connection, now(), _TAKEN_FOR)
+    if file is None:
+        return False
+    async with context.database.begin() as connection:
+        if not await store.lock_file_to_go_on(connection, file):
+            return True
         # The lock under which all that a partner says keeps its order.
         await lock_partner(connection, file.tenant_id, file.partner_id)
         taken = await _take(connection, file)

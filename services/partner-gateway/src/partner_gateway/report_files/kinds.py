@@ -1,6 +1,7 @@
 """Words of report files that the service and its reader process share."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -12,6 +13,10 @@ class Kind(StrEnum):
     PAYMENT_RECEIVED = "payment.received"
     PAYMENT_CORRECTED = "payment.corrected"
     CASE_CLOSED = "case.closed"
+
+
+PAYMENTS: Final = frozenset({Kind.PAYMENT_RECEIVED, Kind.PAYMENT_CORRECTED})
+"""What says how much was paid."""
 
 
 class Field(StrEnum):

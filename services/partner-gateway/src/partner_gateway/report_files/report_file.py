@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from kit.trace import Cause
+from partner_gateway.adapters import POLLED, Api
 from partner_gateway.report_files.kinds import Status
 from partner_gateway.report_files.report_format import OWN_FORMAT, ReportFormat
 
@@ -19,8 +20,8 @@ class ReportFile:
     status: Status
     format: ReportFormat | None
     """What the partner had set up when the file came; None: our own."""
-    by_hand: bool
-    """Whether the partner is one by hand."""
+    api: Api | None
+    """The kind of API that the partner has; None: it is one by hand."""
     bad: int
     last_row_read: int
     last_row_applied: int
@@ -31,6 +32,16 @@ class ReportFile:
     def key(self) -> dict[str, Any]:
         """What names the file in a statement."""
         return {"tenant_id": self.tenant_id, "report_file_id": self.report_file_id}
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the partner is one by hand."""
+        return self.api is None
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether payments at the partner follow from balances for which it is asked."""
+        return self.api in POLLED
 
     @property
     def own_format(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from partner_gateway.report_files import cells
 from partner_gateway.report_files.cells import Cell, CellError, plain
-from partner_gateway.report_files.kinds import Days, Field, Kind, Numbers
+from partner_gateway.report_files.kinds import PAYMENTS, Days, Field, Kind, Numbers
 from partner_gateway.report_files.refusal import RefusedError
 
 _FIELDS: Final[Mapping[Kind, Mapping[Field, bool]]] = {
@@ -35,7 +35,6 @@ _FIELDS: Final[Mapping[Kind, Mapping[Field, bool]]] = {
 
 _BY_ID_ONLY: Final = frozenset({Kind.CASE_ACCEPTED, Kind.FILE_NUMBER_ASSIGNED})
 """Where the file number is what is told of the case, it cannot name the case as well."""
-_PAYMENTS: Final = frozenset({Kind.PAYMENT_RECEIVED, Kind.PAYMENT_CORRECTED})
 
 BROKEN_ROW: Final = (
     "Cannot be read as CSV: a cell with quotation marks in it stands in quotation marks, with each "
@@ -121,7 +120,7 @@ class RowReader:
         self._name_case(said, kind, record)
         for name, is_needed in _FIELDS[kind].items():
             self._put(said, name, record, is_needed=is_needed)
-        if kind in _PAYMENTS:
+        if kind in PAYMENTS:
             said.values.setdefault(Field.CURRENCY, self._reading.currency)
             said.values.setdefault(Field.OWN_FEES, "0.00")
         return said

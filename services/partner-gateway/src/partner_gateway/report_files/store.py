@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.trace import Cause
+from partner_gateway.adapters import Api
 from partner_gateway.report_files.kinds import Status
 from partner_gateway.report_files.report_file import ReportFile
 from partner_gateway.report_files.report_format import ReportFormat
@@ -59,8 +60,8 @@ _PIECE = text(
 )
 _FILE = """
     SELECT report_files.tenant_id, report_file_id, report_files.partner_id, report_files.status,
-           report_files.format, partners.channel = 'BY_HAND' AS by_hand, bad, last_row_read,
-           last_row_applied, correlation_id, traceparent
+           report_files.format, CASE WHEN partners.channel = 'API' THEN partners.api END AS api,
+           bad, last_row_read, last_row_applied, correlation_id, traceparent
     FROM report_files
     JOIN partners ON partners.tenant_id = report_files.tenant_id
                  AND partners.partner_id = report_files.partner_id
@@ -93,7 +94,9 @@ _LOCK_EXPIRED = text(
 )
 _TAKE = text(
     """
-    UPDATE report_files SET status = 'CHECKING', worked_on_until = :until
+    UPDATE report_files
+    SET status = CASE status WHEN 'RECEIVED' THEN 'CHECKING' ELSE status END,
+        worked_on_until = :until
     WHERE tenant_id = :tenant_id AND report_file_id = :report_file_id
     """
 )
@@ -204,15 +207,22 @@ async def take_file_to_check(
 
     Looks at all tenants: this is work, not somebody's question. So do the next two.
     """
-    file = await _one(connection, _LOCK_TO_CHECK, {"now": now})
-    if file is not None:
-        await connection.execute(_TAKE, {**file.key, "until": now + for_})
-    return file
+    return await _take(connection, _LOCK_TO_CHECK, now, for_)
 
 
-async def lock_file_to_apply(connection: AsyncConnection, now: datetime) -> ReportFile | None:
-    """Return a file of which rows are to be applied, locked; None: there is none."""
-    return await _one(connection, _LOCK_TO_APPLY, {"now": now})
+async def take_file_to_apply(
+    connection: AsyncConnection, now: datetime, for_: timedelta
+) -> ReportFile | None:
+    """Return a file of which rows are to be applied, and keep others off it; None: none."""
+    return await _take(connection, _LOCK_TO_APPLY, now, for_)
+
+
+async def lock_file_to_go_on(connection: AsyncConnection, file: ReportFile) -> bool:
+    """Lock a file that was taken to be applied; False when it is not ours to go on with.
+
+    Another instance has gone on with it because we took too long.
+    """
+    return await lock_file(connection, file.tenant_id, file.report_file_id) == file
 
 
 async def lock_expired_file(connection: AsyncConnection, now: datetime) -> ReportFile | None:
@@ -289,6 +299,15 @@ async def delete_pieces(connection: AsyncConnection, file: ReportFile) -> None:
     await connection.execute(_DELETE_PIECES, file.key)
 
 
+async def _take(
+    connection: AsyncConnection, statement: Any, now: datetime, for_: timedelta
+) -> ReportFile | None:
+    file = await _one(connection, statement, {"now": now})
+    if file is not None:
+        await connection.execute(_TAKE, {**file.key, "until": now + for_})
+    return file
+
+
 async def _one(
     connection: AsyncConnection, statement: Any, parameters: dict[str, Any]
 ) -> ReportFile | None:
@@ -299,4 +318,5 @@ async def _one(
     format_ = columns["format"]
     columns["format"] = None if format_ is None else ReportFormat.model_validate(format_)
     columns["status"] = Status(columns["status"])
+    columns["api"] = None if columns["api"] is None else Api(columns["api"])
     return ReportFile(**columns)
