@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import Request, Response
+from sqlalchemy import text
 
 from contracts import ReportAcceptedV1, ReportRejectedV1
 from kit.clock import now
@@ -17,7 +18,15 @@ from partner_gateway.deliveries.delivery import Verdict, judge, pause_after, ret
 from partner_gateway.exchange import MAX_ANSWER_BYTES, client
 from partner_gateway.standard_webhooks import verify
 from tests.partner_gateway.listener import always, listening
-from tests.partner_gateway.world import Gateway, Partner, Simulator, bearer, handed_over, until
+from tests.partner_gateway.world import (
+    Gateway,
+    Partner,
+    Simulator,
+    bearer,
+    handed_over,
+    is_waiting,
+    until,
+)
 
 ANSWERS = ("report.accepted.v1", "report.rejected.v1")
 
@@ -328,3 +337,32 @@ def test_pauses_follow_the_schedule_with_a_little_chance() -> None:
 def test_retry_after_is_read_in_both_forms(header: str | None, seconds: int) -> None:
     now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     assert retry_after(header, now) == timedelta(seconds=seconds)
+
+
+async def test_whoever_stops_while_it_looks_for_work_stops_what_is_under_way(
+    gateway: Gateway,
+) -> None:
+    under_way = asyncio.Event()
+
+    async def never(_: Request) -> Response:
+        under_way.set()
+        await asyncio.sleep(60)
+        return Response()
+
+    settings = gateway.context.settings.model_copy(update={"partner_timeout_seconds": 60})
+    gateway.context.settings = settings
+    async with listening(never) as listener:
+        partner = await gateway.set_up(listener.url)
+        await gateway.receive(handed_over(partner, 1))
+        deliverer = deliver.Deliverer()
+        while not under_way.is_set():
+            assert await deliverer.work(gateway.context)
+        (serving,) = deliverer._serving.values()
+        async with gateway.database.begin() as connection:
+            await connection.execute(text("LOCK TABLE partners"))
+            working = asyncio.create_task(deliverer.work(gateway.context))
+            await until(lambda: is_waiting(gateway))
+            working.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await working
+        assert serving.cancelled()

@@ -272,6 +272,17 @@ class Simulator:
         return await self.call("GET", "/state")
 
 
+async def is_waiting(gateway: Gateway) -> bool:
+    """Say whether somebody in the database waits for what somebody else has locked."""
+    waiting = await gateway.rows(
+        """
+        SELECT 1 FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+        """
+    )
+    return bool(waiting)
+
+
 def record_of(event: Event, tenant: UUID = TENANT) -> Record:
     """Return an event as it lies in Kafka."""
     envelope = Envelope(

@@ -56,6 +56,18 @@ class Deliverer:
         Returns at the latest after a second, so that a slow partner holds up nobody's beginning.
         Whoever is served may have looked just before something new came: then it is served again.
         """
+        try:
+            overlooked = await self._begin(context)
+            await self._wait(context.bell(WORKER))
+        except asyncio.CancelledError:
+            for task in self._serving.values():
+                task.cancel()
+            await asyncio.gather(*self._serving.values(), return_exceptions=True)
+            raise
+        return bool(self._serving) or overlooked
+
+    async def _begin(self, context: Context[Settings]) -> bool:
+        """Begin to serve who is not served yet; tell whether somebody who is may be owed more."""
         async with context.database.connect() as connection:
             due = await store.recipients(connection, now())
         overlooked = any(recipient.partner_id in self._serving for recipient in due)
@@ -63,8 +75,7 @@ class Deliverer:
             if recipient.partner_id not in self._serving:
                 task = asyncio.create_task(serve(context, recipient))
                 self._serving[recipient.partner_id] = task
-        await self._wait(context.bell(WORKER))
-        return bool(self._serving) or overlooked
+        return overlooked
 
     async def _wait(self, bell: asyncio.Event) -> None:
         """Wait until somebody is served to the end, there is something new, or a second is over."""
@@ -77,11 +88,6 @@ class Deliverer:
                 timeout=_LOOK_AGAIN_SECONDS,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-        except asyncio.CancelledError:
-            for task in self._serving.values():
-                task.cancel()
-            await asyncio.gather(*self._serving.values(), return_exceptions=True)
-            raise
         finally:
             rung.cancel()
         for partner_id, task in list(self._serving.items()):
