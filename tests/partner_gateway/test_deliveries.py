@@ -25,6 +25,7 @@ from tests.partner_gateway.world import (
     bearer,
     handed_over,
     is_waiting,
+    killed,
     until,
 )
 
@@ -129,9 +130,6 @@ async def test_a_kill_at_any_step_doubles_nothing(
     run = handed_over(partner, 4)
     await gateway.receive(run)
 
-    async def killed(*_: object, **__: object) -> None:
-        raise RuntimeError("killed")
-
     with monkeypatch.context() as patched:
         target = {
             "before the request": "partner_gateway.deliveries.deliver.exchange",
@@ -139,7 +137,7 @@ async def test_a_kill_at_any_step_doubles_nothing(
             "while storing": "kit.outbox.publish",
         }[fault]
         patched.setattr(target, killed)
-        with pytest.raises(ExceptionGroup):
+        with pytest.raises(BaseExceptionGroup):
             await serve(gateway, partner)
     assert await gateway.published(*ANSWERS) == []
     assert (await delivery_of(gateway, partner))["status"] == "OPEN"
@@ -366,3 +364,66 @@ async def test_whoever_stops_while_it_looks_for_work_stops_what_is_under_way(
             with pytest.raises(asyncio.CancelledError):
                 await working
         assert serving.cancelled()
+
+
+async def test_a_request_that_cannot_be_built_waits_visibly_and_holds_up_nobody(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(always(503)) as listener:
+        partner = await gateway.set_up(listener.url)
+        broken, *others = [case for _ in range(4) for case in handed_over(partner, 1)]
+        await gateway.receive([broken, *others])
+        settings = gateway.context.settings
+        hours = settings.model_copy(update={"retry_delays_seconds": (3600.0,)})
+        gateway.context.settings = hours
+        await serve(gateway, partner)
+        await gateway.execute(
+            "UPDATE cases SET item = NULL WHERE case_id = :case_id", case_id=broken.case_id
+        )
+        listener.answer = always(202)
+        await gateway.let_time_pass()
+        await serve(gateway, partner)
+    by_run = await by_runs(gateway, partner)
+    assert [by_run[str(case.run_id)]["status"] for case in others] == ["DONE"] * 3
+    shown = by_run[str(broken.run_id)]
+    assert (shown["status"], shown["tries"]) == ("OPEN", 2)
+    assert shown["last_error"] == "our failure: TypeError"
+    assert datetime.fromisoformat(shown["next_try_at"]) > now() + timedelta(minutes=50)
+    assert "delivery-failed-here" in caplog.text
+
+
+async def test_an_outcome_that_cannot_be_stored_waits_visibly_and_holds_up_nobody(
+    gateway: Gateway, simulator: Simulator
+) -> None:
+    partner = await gateway.set_up(simulator.url)
+    await simulator.connect(gateway, partner, answer="ACCEPT_NOW")
+    broken, *others = [case for _ in range(4) for case in handed_over(partner, 1)]
+    await gateway.receive([broken, *others])
+    await gateway.execute(
+        """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'no room'; END $$
+        """
+    )
+    await gateway.execute(
+        f"""
+        CREATE TRIGGER refuses BEFORE INSERT ON outbox FOR EACH ROW
+        WHEN (position('{broken.run_id}' IN convert_from(new.payload, 'UTF8')) > 0)
+        EXECUTE FUNCTION refuse()
+        """
+    )
+    await serve(gateway, partner)
+    by_run = await by_runs(gateway, partner)
+    assert [by_run[str(case.run_id)]["status"] for case in others] == ["DONE"] * 3
+    shown = by_run[str(broken.run_id)]
+    assert (shown["status"], shown["last_error"]) == ("OPEN", "our failure: DBAPIError")
+    await gateway.execute("DROP TRIGGER refuses ON outbox")
+    await gateway.let_time_pass()
+    await serve(gateway, partner)
+    assert len(await gateway.published("report.accepted.v1")) == 4
+
+
+async def by_runs(gateway: Gateway, partner: Partner) -> dict[str, Any]:
+    """Return the deliveries to a partner, as staff see them, by their runs."""
+    path = f"/v1/partners/{partner.partner_id}/deliveries"
+    return {each["run_id"]: each for each in (await gateway.call("GET", path)).json()["items"]}

@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from kit.context import Context
+from partner_gateway.deliveries import deliver, store
 from partner_gateway.partners import reencrypt as module
 from partner_gateway.partners.reencrypt import reencrypt
 from partner_gateway.sealing import Seal
@@ -173,6 +174,20 @@ async def test_without_its_key_one_partner_waits_visibly_and_the_others_are_serv
     async with gateway.working():
         await gateway.let_time_pass()
         await until(lambda: failed(gateway, kept.partner_id, "connection"))
+
+
+async def test_a_key_that_is_missing_is_no_failure_of_the_partner(gateway: Gateway) -> None:
+    """Its circuit stays closed: with the key back nothing waits for a probe."""
+    (partner,) = await partners(gateway, 1)
+    await gateway.receive([case for _ in range(6) for case in handed_over(partner, 1)])
+    context = with_keys(gateway, NEW)
+    hours = {"retry_delays_seconds": (3600.0,)}
+    context.settings = context.settings.model_copy(update=hours)
+    await deliver.serve(context, store.Recipient(partner.tenant_id, partner.partner_id))
+    assert await failed(gateway, partner.partner_id, "cannot be opened")
+    path = f"/v1/partners/{partner.partner_id}/deliveries/summary"
+    circuit = (await gateway.call("GET", path)).json()["circuit"]
+    assert (circuit["state"], circuit["failures"]) == ("CLOSED", 0)
 
 
 async def failed(gateway: Gateway, partner_id: UUID, reason: str) -> bool:

@@ -90,6 +90,15 @@ async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+class KilledError(BaseException):
+    """Stands for the end of a process: nothing catches it, and nothing is done about it."""
+
+
+async def killed(*_: object, **__: object) -> None:
+    """Take the place of a step that a process does not live to make."""
+    raise KilledError
+
+
 def plain_http(url: str) -> httpx.AsyncClient:
     """Return a client without TLS: to read the machine's certificates would take it 30 ms."""
     return httpx.AsyncClient(base_url=url, trust_env=False, verify=_TRUSTS_NOBODY)

@@ -24,7 +24,7 @@ from partner_gateway.deliveries import store
 from partner_gateway.deliveries.claim_deliveries import claim_deliveries
 from partner_gateway.deliveries.delivery import Delivery
 from partner_gateway.deliveries.measure_deliveries import delivery_tries_total
-from partner_gateway.deliveries.outcome import read_outcome
+from partner_gateway.deliveries.outcome import Outcome, our_failure, read_outcome
 from partner_gateway.deliveries.record_outcome import record_outcome
 from partner_gateway.deliveries.store import Recipient, Route
 from partner_gateway.exchange import Client, NoReplyError, Reply, client, exchange
@@ -151,14 +151,24 @@ class Sender:
         return ADAPTERS[self.route.api]
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Make one try and store what came of it; no connection is held while it is made."""
+        """Make one try and store what came of it; no connection is held while it is made.
+
+        Raises nothing: what goes wrong with one request holds up no other.
+        """
+        try:
+            await self._try(delivery)
+        except Exception as error:  # the next try is when nobody can be at this one any more
+            _unexpected(delivery, error)
+
+    async def _try(self, delivery: Delivery) -> None:
         began = monotonic()
-        reply = await self._send(delivery)
+        outcome = await self._outcome(delivery)
         took = timedelta(seconds=monotonic() - began)
-        outcome = read_outcome(self.adapter, delivery, reply)
-        async with self.context.one(_seats), self.context.database.begin() as connection:
-            delays = self.context.settings.retry_delays_seconds
-            await record_outcome(connection, delivery, outcome, took, delays)
+        try:
+            await self._store(delivery, outcome, took)
+        except Exception as error:
+            outcome = _unexpected(delivery, error)
+            await self._store(delivery, outcome, took)
         delivery_tries_total.labels(outcome.verdict).inc()
         log.info(
             "delivery",
@@ -169,17 +179,31 @@ class Sender:
             error=outcome.error,
         )
 
+    async def _outcome(self, delivery: Delivery) -> Outcome:
+        try:
+            return read_outcome(self.adapter, delivery, await self._send(delivery))
+        except NotOpenedError:
+            log.error("secret-not-opened", partner_id=delivery.partner_id)
+            return our_failure(NOT_OPENED)
+        except Exception as error:
+            return _unexpected(delivery, error)
+
+    async def _store(self, delivery: Delivery, outcome: Outcome, took: timedelta) -> None:
+        delays = self.context.settings.retry_delays_seconds
+        async with self.context.one(_seats), self.context.database.begin() as connection:
+            await record_outcome(connection, delivery, outcome, took, delays)
+
     async def _send(self, delivery: Delivery) -> Reply | NoReplyError:
         request = self._request(delivery)
+        headers = credentials(
+            self.context.settings.seal,
+            self.route.sealed_secrets,
+            self.route.sealed_api_token,
+            str(delivery.request_id),
+            request.body,
+            delivery.cause.traceparent,
+        )
         try:
-            headers = credentials(
-                self.context.settings.seal,
-                self.route.sealed_secrets,
-                self.route.sealed_api_token,
-                str(delivery.request_id),
-                request.body,
-                delivery.cause.traceparent,
-            )
             return await exchange(
                 self.http,
                 "POST",
@@ -190,11 +214,20 @@ class Sender:
             )
         except NoReplyError as reason:
             return reason
-        except NotOpenedError:
-            log.error("secret-not-opened", partner_id=delivery.partner_id)
-            return NoReplyError(NOT_OPENED)
 
     def _request(self, delivery: Delivery) -> Request:
         if isinstance(delivery.content, HandoverPage):
             return self.adapter.handover_request(delivery.request_id, delivery.content)
         return self.adapter.notice_request(delivery.request_id, delivery.content)
+
+
+def _unexpected(delivery: Delivery, error: Exception) -> Outcome:
+    """Log what should not happen, and return it as what staff see: only the error's type."""
+    log.error(
+        "delivery-failed-here",
+        partner_id=delivery.partner_id,
+        request_id=delivery.request_id,
+        tries=delivery.tries,
+        exc_info=error,
+    )
+    return our_failure(f"our failure: {type(error).__name__}")

@@ -22,9 +22,13 @@ async def follow_circuit(
 ) -> None:
     """Count a failure, or close the circuit and let what had failed go out at once.
 
+    A failure on our side changes nothing; if it was that of a probe, the next one goes out once
+    the time is over that was meant for it.
     The caller holds the delivery's row, if it changed it. Rows of other deliveries that somebody
     holds are passed over, for whoever holds them may wait for this circuit.
     """
+    if outcome.is_our_failure:
+        return
     tenant_id, partner_id = delivery.tenant_id, delivery.partner_id
     if outcome.partner_failed:
         before = await circuits.lock(connection, tenant_id, partner_id)

@@ -27,11 +27,19 @@ class Outcome:
     said: Sequence[CaseAccepted | CaseRejected] = ()
     """What the partner said at once about the cases of a page."""
 
+    is_our_failure: bool = False
+    """Whether something is wrong on our side: it says nothing of how the partner is."""
+
     @property
     def partner_failed(self) -> bool:
-        """Whether the partner is in trouble, and not this request alone."""
+        """Whether the partner is in trouble, and not this request alone, nor we."""
         answered = self.status is not None and judge(self.status) is Verdict.ANSWERED
-        return self.verdict is Verdict.TRY_AGAIN and not answered
+        return self.verdict is Verdict.TRY_AGAIN and not answered and not self.is_our_failure
+
+
+def our_failure(error: str) -> Outcome:
+    """Return what a try came to that failed on our side, whether the partner got it or not."""
+    return Outcome(Verdict.TRY_AGAIN, None, error, is_our_failure=True)
 
 
 def read_outcome(adapter: Adapter, delivery: Delivery, reply: Reply | NoReplyError) -> Outcome:
