@@ -20,21 +20,23 @@ Ended = Message[CaseClosedV1] | Message[CaseCancelledV1]
 _ADD_CASES = text(
     """
     INSERT INTO cases (tenant_id, case_id, partner_id, run_id, member_id, run_booking_number,
-                       collection_date, booking_number, item, voucher_ids, correlation_id,
-                       traceparent)
+                       collection_date, booking_number, currency, item, voucher_ids,
+                       correlation_id, traceparent)
     SELECT new.*
     FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]),
                 CAST(:partner_ids AS uuid[]), CAST(:run_ids AS uuid[]),
                 CAST(:member_ids AS uuid[]), CAST(:run_booking_numbers AS text[]),
                 CAST(:collection_dates AS date[]), CAST(:booking_numbers AS integer[]),
-                CAST(:items AS bytea[]), CAST(:voucher_ids AS jsonb[]),
-                CAST(:correlation_ids AS text[]), CAST(:traceparents AS text[]))
+                CAST(:currencies AS text[]), CAST(:items AS bytea[]),
+                CAST(:voucher_ids AS jsonb[]), CAST(:correlation_ids AS text[]),
+                CAST(:traceparents AS text[]))
          AS new (tenant_id, case_id, partner_id)
     ORDER BY new.tenant_id, new.case_id
     ON CONFLICT (tenant_id, case_id) DO UPDATE
     SET run_booking_number = excluded.run_booking_number,
         collection_date = excluded.collection_date,
         booking_number = excluded.booking_number,
+        currency = excluded.currency,
         item = CASE WHEN cases.ended_at IS NULL THEN excluded.item END,
         voucher_ids = excluded.voucher_ids
     WHERE cases.booking_number IS NULL AND cases.partner_id = excluded.partner_id
@@ -113,6 +115,7 @@ async def add_cases(
             "run_booking_numbers": [event.run_booking_number for event in events],
             "collection_dates": [event.collection_date for event in events],
             "booking_numbers": [event.booking_number for event in events],
+            "currencies": [event.claims[0].to_collect.currency for event in events],
             "items": [
                 message.event.model_dump_json().encode() if channel is Channel.API else None
                 for message, channel in first.values()

@@ -18,7 +18,8 @@ _CREATE: tuple[str, ...] = (
     ADD COLUMN api text NOT NULL DEFAULT 'STANDARD' CHECK (api IN ('STANDARD', 'BALANCES'))
     """,
     "COMMENT ON COLUMN partners.api IS 'the kind of API; means nothing for a partner by hand'",
-    "ALTER TABLE cases ADD COLUMN file_number text",
+    "ALTER TABLE cases ADD COLUMN file_number text, ADD COLUMN currency text",
+    "COMMENT ON COLUMN cases.currency IS 'of its claims; known from the handover on'",
     "DROP INDEX cases_waiting",
     """
     CREATE INDEX cases_waiting ON cases (tenant_id, partner_id, run_id, booking_number)
@@ -47,5 +48,5 @@ def downgrade() -> None:
         "CREATE INDEX cases_waiting ON cases (tenant_id, partner_id, run_id, booking_number) "
         "WHERE request_id IS NULL AND ended_at IS NULL"
     )
-    op.execute("ALTER TABLE cases DROP COLUMN file_number")
+    op.execute("ALTER TABLE cases DROP COLUMN currency, DROP COLUMN file_number")
     op.execute("ALTER TABLE partners DROP COLUMN api")
