@@ -10,14 +10,20 @@ import pytest
 from fastapi import Request, Response
 
 from contracts import MemberHandedOverV1
+from kit.clock import now
 from kit.metrics import registry
 from partner_gateway.deliveries import deliver, store
 from partner_gateway.deliveries.circuit import FIRST_PAUSE, LAST_PAUSE, OPENS_AFTER, Circuit
-from partner_gateway.deliveries.claim_deliveries import AT_ONCE
+from partner_gateway.deliveries.claim_deliveries import AT_ONCE, claim_deliveries
+from partner_gateway.deliveries.delivery import Verdict
 from partner_gateway.deliveries.measure_deliveries import measure_deliveries
+from partner_gateway.deliveries.outcome import Outcome
+from partner_gateway.deliveries.record_outcome import record_outcome
+from partner_gateway.notices.tell import tell_changes
+from tests.partner_gateway.claims import studio_payment
 from tests.partner_gateway.listener import Listener, always, listening
 from tests.partner_gateway.test_deliveries import serve
-from tests.partner_gateway.world import Gateway, Partner, closed, handed_over, until
+from tests.partner_gateway.world import Gateway, Partner, closed, handed_over, is_waiting, until
 
 TIME = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NO_PAUSE = timedelta()
@@ -268,6 +274,35 @@ async def test_probes_go_out_by_themselves(patient: Gateway) -> None:
             await until(is_open)
             await end_pause(patient)
             await until(is_done)
+
+
+async def test_whoever_stores_an_outcome_and_whoever_takes_a_turn_wait_in_one_order(
+    patient: Gateway,
+) -> None:
+    """With several instances: cases before the circuit, else they wait for each other."""
+    async with listening(always(503)) as listener:
+        partner = await patient.set_up(listener.url)
+        cases = await hand_over_runs(patient, partner, 5)
+        await serve(patient, partner)
+        await end_pause(patient)
+        recipient = store.Recipient(partner.tenant_id, partner.partner_id)
+        turn = await deliver._begin_turn(patient.context, recipient)
+    assert turn is not None
+    (probe,) = turn.deliveries
+    await patient.receive([studio_payment(case) for case in cases])
+    answered = Outcome(Verdict.ANSWERED, 202)
+    async with patient.database.begin() as connection:
+        await tell_changes(connection, partner.tenant_id, partner.partner_id, now())
+
+        async def store_outcome() -> None:
+            async with patient.database.begin() as other:
+                await record_outcome(other, probe, answered, NO_PAUSE, [3600.0])
+
+        storing = asyncio.create_task(store_outcome())
+        await until(lambda: is_waiting(patient))
+        await claim_deliveries(connection, recipient, now(), now() + timedelta(seconds=25))
+    await storing
+    assert (await summary_of(patient, partner))["circuit"]["state"] == "CLOSED"
 
 
 def measured() -> tuple[float | None, float | None]:

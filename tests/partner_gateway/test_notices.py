@@ -1,5 +1,6 @@
 """Partners are told to stop, and it is known whether they know (R10, R26, R52)."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from contracts import (
 )
 from kit.context import Context
 from kit.ids import new_id
-from partner_gateway.deliveries import deliver, store
+from partner_gateway.deliveries import deliver, pages, store
 from tests.partner_gateway.world import (
     Gateway,
     Partner,
@@ -313,3 +314,17 @@ async def test_the_end_of_a_case_of_an_unknown_partner_is_a_dead_letter(
     await gateway.receive([closed(case)])
     assert await gateway.rows("SELECT 1 FROM cases") == []
     assert len(await gateway.rows("SELECT 1 FROM outbox WHERE type = 'dead-letter'")) == 1
+
+
+async def test_the_end_of_a_case_does_not_wait_for_who_has_its_request(
+    gateway: Gateway, simulator: Simulator
+) -> None:
+    """Else both wait for ever: who has the request waits for its cases next."""
+    partner, (case,) = await held_by(gateway, simulator, 1)
+    ((request_id,),) = await gateway.rows("SELECT request_id FROM deliveries")
+    async with gateway.database.begin() as connection, asyncio.timeout(5):
+        await store.lock(connection, partner.tenant_id, partner.partner_id, request_id)
+        await gateway.receive([closed(case)])
+        await pages.lock_cases(connection, partner.tenant_id, request_id)
+    (notice,) = await gateway.published("notice.due.v1")
+    assert notice.model_dump()["kind"] == "STOP"

@@ -20,7 +20,7 @@ _LOCK_OPEN = text(
     f"""
     SELECT {_COLUMNS} FROM circuits
     WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND opened_at IS NOT NULL
-    FOR UPDATE
+    FOR NO KEY UPDATE
     """  # noqa: S608 - constants
 )
 # The update changes nothing: it locks the row, and lets it be returned.

@@ -34,7 +34,7 @@ _WAITING = text(
                     ORDER BY run_id LIMIT 1)
     ORDER BY booking_number
     LIMIT :limit
-    FOR UPDATE SKIP LOCKED
+    FOR NO KEY UPDATE SKIP LOCKED
     """  # noqa: S608 - constants
 )
 _INSERT = text(
@@ -66,7 +66,7 @@ _LOCK_CASES = text(
     SELECT item IS NOT NULL AS has_item FROM cases
     WHERE tenant_id = :tenant_id AND request_id = :request_id
     ORDER BY case_id
-    FOR UPDATE
+    FOR NO KEY UPDATE
     """
 )
 _FORGET_ITEMS = text(

@@ -36,19 +36,10 @@ async def record_outcome(
     """Store the outcome: ended, or when it is tried again; `delays` as for `pause_after`."""
     time = now()
     await store.end_try(connection, delivery, outcome.status, outcome.error, took)
-    first = await _settle(connection, delivery, outcome, delays, time)
+    if await _settle(connection, delivery, outcome, delays, time):
+        await outbox.publish(connection, await _outgoing(connection, delivery, outcome, time))
+    # Last, for whoever takes a turn holds cases before the circuit, too: nobody waits in a circle.
     await follow_circuit(connection, delivery, outcome, time, _chance)
-    if not first:
-        return
-    if isinstance(delivery.content, Notice):
-        outgoing = await follow_delivery(
-            connection, delivery, outcome.verdict, outcome.refusal, time
-        )
-    elif outcome.verdict is Verdict.ANSWERED:
-        outgoing = await _reports(connection, delivery, outcome, time)
-    else:
-        return
-    await outbox.publish(connection, outgoing)
 
 
 async def _settle(
@@ -72,6 +63,16 @@ async def _settle(
             return await store.postpone(
                 connection, delivery, outcome.error, time + pause, time + outcome.asked_pause
             )
+
+
+async def _outgoing(
+    connection: AsyncConnection, delivery: Delivery, outcome: Outcome, time: datetime
+) -> list[tuple[Event, Cause]]:
+    if isinstance(delivery.content, Notice):
+        return await follow_delivery(connection, delivery, outcome.verdict, outcome.refusal, time)
+    if outcome.verdict is Verdict.ANSWERED:
+        return await _reports(connection, delivery, outcome, time)
+    return []
 
 
 async def _reports(

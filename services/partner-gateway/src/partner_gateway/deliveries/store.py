@@ -109,7 +109,7 @@ _CLAIM = text(
           AND {_MAY_GO.format(due_by=":due_by")}
         ORDER BY next_try_at, request_id
         LIMIT :limit
-        FOR UPDATE SKIP LOCKED
+        FOR NO KEY UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE deliveries
         SET tries = tries + 1, last_tried_at = :now, next_try_at = :unknown_until,
@@ -174,18 +174,20 @@ _BRING_FORWARD = text(
         WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND status = 'OPEN'
           AND next_try_at > :now
           AND coalesce(under_way_until <= :now, true) AND coalesce(asked_until <= :now, true)
-        FOR UPDATE SKIP LOCKED
+        FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE deliveries SET next_try_at = :now
     FROM failing
     WHERE deliveries.tenant_id = :tenant_id AND deliveries.request_id = failing.request_id
     """
 )
+# Whoever holds a case may make a delivery that follows this one, whose reference locks its key. And
+# who holds this one may wait for the case: so the lock leaves the key free, here and elsewhere.
 _LOCK = text(
     """
     SELECT kind, status FROM deliveries
     WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND request_id = :request_id
-    FOR UPDATE
+    FOR NO KEY UPDATE
     """
 )
 # Before all others: a probe takes the one whose time came first.
