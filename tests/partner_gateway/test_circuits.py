@@ -14,8 +14,8 @@ from kit.clock import now
 from kit.metrics import registry
 from partner_gateway.deliveries import deliver, store
 from partner_gateway.deliveries.circuit import FIRST_PAUSE, LAST_PAUSE, OPENS_AFTER, Circuit
-from partner_gateway.deliveries.claim_deliveries import AT_ONCE, claim_deliveries
-from partner_gateway.deliveries.delivery import Verdict
+from partner_gateway.deliveries.claim_deliveries import claim_deliveries
+from partner_gateway.deliveries.delivery import AT_ONCE, Verdict
 from partner_gateway.deliveries.measure_deliveries import measure_deliveries
 from partner_gateway.deliveries.outcome import Outcome
 from partner_gateway.deliveries.record_outcome import record_outcome
@@ -274,6 +274,30 @@ async def test_probes_go_out_by_themselves(patient: Gateway) -> None:
             await until(is_open)
             await end_pause(patient)
             await until(is_done)
+
+
+async def test_a_partner_gets_four_requests_at_once_however_many_instances_there_are(
+    patient: Gateway,
+) -> None:
+    async with listening(always(202)) as listener:
+        partner = await patient.set_up(listener.url)
+        await hand_over_runs(patient, partner, 7)
+        recipient = store.Recipient(partner.tenant_id, partner.partner_id)
+        turns = await asyncio.gather(
+            *(deliver._begin_turn(patient.context, recipient) for _ in range(5))
+        )
+        taken = [delivery for turn in turns if turn is not None for delivery in turn.deliveries]
+        assert len(taken) == AT_ONCE == 4
+        async with patient.database.begin() as connection:
+            assert await store.recipients(connection, now()) == []
+            await record_outcome(
+                connection, taken[0], Outcome(Verdict.ANSWERED, 202), NO_PAUSE, [3600.0]
+            )
+        async with patient.database.connect() as connection:
+            assert await store.recipients(connection, now()) == [recipient]
+        turn = await deliver._begin_turn(patient.context, recipient)
+        assert turn is not None
+        assert len(turn.deliveries) == 1
 
 
 async def test_whoever_stores_an_outcome_and_whoever_takes_a_turn_wait_in_one_order(

@@ -1,4 +1,7 @@
-"""All SQL about circuits. Several instances share them: whoever holds the row decides."""
+"""All SQL about circuits, and how much is under way to a partner.
+
+Several instances share both: whoever holds the row of the circuit decides.
+"""
 
 from datetime import datetime
 from typing import Final
@@ -14,13 +17,6 @@ _FIND = text(
     f"""
     SELECT {_COLUMNS} FROM circuits
     WHERE tenant_id = :tenant_id AND partner_id = :partner_id
-    """  # noqa: S608 - constants
-)
-_LOCK_OPEN = text(
-    f"""
-    SELECT {_COLUMNS} FROM circuits
-    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND opened_at IS NOT NULL
-    FOR NO KEY UPDATE
     """  # noqa: S608 - constants
 )
 # The update changes nothing: it locks the row, and lets it be returned.
@@ -47,6 +43,12 @@ _CLOSE = text(
     RETURNING old.opened_at IS NOT NULL AS was_open
     """
 )
+_COUNT_UNDER_WAY = text(
+    """
+    SELECT count(*) FROM deliveries
+    WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND under_way_until > :now
+    """
+)
 _PROBE_NOW = text(
     """
     UPDATE circuits SET next_probe_at = :now
@@ -59,14 +61,6 @@ async def find(connection: AsyncConnection, tenant_id: UUID, partner_id: UUID) -
     """Return a partner's circuit."""
     row = (await connection.execute(_FIND, _key(tenant_id, partner_id))).one_or_none()
     return Circuit() if row is None else Circuit(**row._asdict())
-
-
-async def lock_open(
-    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID
-) -> Circuit | None:
-    """Return a partner's circuit and keep others from changing it; None: it is closed."""
-    row = (await connection.execute(_LOCK_OPEN, _key(tenant_id, partner_id))).one_or_none()
-    return None if row is None else Circuit(**row._asdict())
 
 
 async def lock(connection: AsyncConnection, tenant_id: UUID, partner_id: UUID) -> Circuit:
@@ -93,6 +87,17 @@ async def close(connection: AsyncConnection, tenant_id: UUID, partner_id: UUID) 
     """Store that a partner answers; say whether its circuit was open."""
     row = (await connection.execute(_CLOSE, _key(tenant_id, partner_id))).one_or_none()
     return row is not None and bool(row.was_open)
+
+
+async def count_under_way(
+    connection: AsyncConnection, tenant_id: UUID, partner_id: UUID, now: datetime
+) -> int:
+    """Return how many requests a partner has from all instances; the caller holds its circuit.
+
+    A request of whoever died counts until nobody could still be at it.
+    """
+    parameters = {**_key(tenant_id, partner_id), "now": now}
+    return int(await connection.scalar(_COUNT_UNDER_WAY, parameters) or 0)
 
 
 async def probe_now(

@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.ids import new_id
 from partner_gateway.adapters.adapter import PAGE_SIZE
 from partner_gateway.deliveries import circuits, pages, store
-from partner_gateway.deliveries.delivery import Delivery
+from partner_gateway.deliveries.delivery import AT_ONCE, Delivery
 from partner_gateway.deliveries.store import Recipient
-
-AT_ONCE: Final = 4
-"""Requests that one partner gets at the same time at most, from each instance."""
 
 
 async def claim_deliveries(
@@ -25,10 +21,14 @@ async def claim_deliveries(
     A page is formed when it can be sent, not before: of cases that end while they wait the partner
     never hears.
     """
-    circuit = await circuits.lock_open(connection, recipient.tenant_id, recipient.partner_id)
-    if circuit is None:
-        due = await store.claim(connection, recipient, AT_ONCE, time, unknown_until)
-        free = AT_ONCE - len(due)
+    tenant_id, partner_id = recipient.tenant_id, recipient.partner_id
+    circuit = await circuits.lock(connection, tenant_id, partner_id)
+    room = AT_ONCE - await circuits.count_under_way(connection, tenant_id, partner_id, time)
+    if room <= 0:
+        return []
+    if not circuit.is_open:
+        due = await store.claim(connection, recipient, room, time, unknown_until)
+        free = room - len(due)
         formed = [number for number in range(free) if await _form_page(connection, recipient, time)]
         if not formed:
             return due
@@ -39,7 +39,7 @@ async def claim_deliveries(
     probe = await _claim_probe(connection, recipient, time, unknown_until)
     if probe:
         probing = replace(circuit, probing_until=unknown_until)
-        await circuits.save(connection, recipient.tenant_id, recipient.partner_id, probing)
+        await circuits.save(connection, tenant_id, partner_id, probing)
     return [replace(delivery, is_probe=True) for delivery in probe]
 
 

@@ -12,6 +12,9 @@ from uuid import UUID
 from kit.trace import Cause
 from partner_gateway.adapters.adapter import HandoverPage, Notice
 
+AT_ONCE: Final = 4
+"""Requests that one partner gets at the same time at most, from all instances together."""
+
 LONGEST_PAUSE: Final = timedelta(days=1)
 """However long a partner asks us to wait."""
 

@@ -1,4 +1,7 @@
-"""All SQL that changes deliveries, and finds out what is to be sent; `pages` has that of pages."""
+"""All SQL that changes deliveries, and finds out what is to be sent.
+
+`pages` has that of pages, `contents` that of what requests say.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +10,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.trace import Cause
 from partner_gateway.adapters import Api
-from partner_gateway.adapters.adapter import HandoverPage, Notice
-from partner_gateway.deliveries.delivery import Delivery
+from partner_gateway.deliveries.contents import find_contents
+from partner_gateway.deliveries.delivery import AT_ONCE, Delivery
 from partner_gateway.deliveries.pages import IS_WAITING
-from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.partners.store import IS_VALID
 
 
@@ -79,6 +80,10 @@ _RECIPIENTS = text(
               AND EXISTS (SELECT FROM secrets
                           WHERE secrets.tenant_id = partners.tenant_id
                             AND secrets.partner_id = partners.partner_id AND {IS_VALID})
+              AND (SELECT count(*) FROM deliveries
+                   WHERE deliveries.tenant_id = partners.tenant_id
+                     AND deliveries.partner_id = partners.partner_id
+                     AND under_way_until > :now) < {AT_ONCE}
               AND (opened_at IS NULL
                    OR next_probe_at <= :now AND coalesce(probing_until <= :now, true))
               AND (EXISTS (SELECT FROM cases
@@ -129,22 +134,6 @@ _CLAIM = text(
     SELECT request_id, kind, number, correlation_id, traceparent FROM claimed
     """  # noqa: S608 - constants
 )
-_ITEMS = text(
-    """
-    SELECT request_id, run_id, run_booking_number, collection_date,
-           array_agg(item ORDER BY booking_number, case_id) AS items
-    FROM cases
-    WHERE tenant_id = :tenant_id AND request_id = ANY (CAST(:request_ids AS uuid[]))
-    GROUP BY request_id, run_id, run_booking_number, collection_date
-    """
-)
-_NOTICES = text(
-    """
-    SELECT notices.request_id, notice_id, notices.kind, notices.case_id, claim_change
-    FROM notices LEFT JOIN claim_changes USING (tenant_id, notice_id)
-    WHERE tenant_id = :tenant_id AND notices.request_id = ANY (CAST(:request_ids AS uuid[]))
-    """
-).columns(claim_change=JSONB)
 _END_TRY = text(
     """
     UPDATE tries SET status = :status, error = :error, duration_ms = :duration_ms
@@ -208,8 +197,9 @@ _OPEN_AGAIN = text(
 async def recipients(connection: AsyncConnection, now: datetime) -> Sequence[Recipient]:
     """Return the partners for which there is something to do now, of all tenants: this is work.
 
-    Nothing is sent to who is paused or has no secret to sign with, nor to who did not answer
-    lately before it is time for a probe. But what they are to be told of claims is noted.
+    Nothing is sent to who is paused, has no secret to sign with, or has got as many requests as
+    anybody gets at once, nor to who did not answer lately before it is time for a probe. But what
+    they are to be told of claims is noted.
     """
     rows = await connection.execute(_RECIPIENTS, {"now": now})
     return [Recipient(**row._asdict()) for row in rows]
@@ -248,14 +238,12 @@ async def claim(
         "unknown_until": unknown_until,
     }
     rows = (await connection.execute(_CLAIM, parameters)).all()
-    request_ids = {
-        kind: [row.request_id for row in rows if row.kind == kind]
-        for kind in ("HANDOVER", "NOTICE")
-    }
-    contents: dict[UUID, HandoverPage | Notice] = {
-        **await _pages(connection, recipient.tenant_id, request_ids["HANDOVER"]),
-        **await _notices(connection, recipient.tenant_id, request_ids["NOTICE"]),
-    }
+    contents = await find_contents(
+        connection,
+        recipient.tenant_id,
+        [row.request_id for row in rows if row.kind == "HANDOVER"],
+        [row.request_id for row in rows if row.kind == "NOTICE"],
+    )
     return [
         Delivery(
             row.request_id,
@@ -360,39 +348,3 @@ def _partner(recipient: Recipient) -> dict[str, UUID]:
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
     return {"tenant_id": delivery.tenant_id, "request_id": delivery.request_id}
-
-
-async def _pages(
-    connection: AsyncConnection, tenant_id: UUID, request_ids: Sequence[UUID]
-) -> dict[UUID, HandoverPage]:
-    rows = await _of_requests(connection, _ITEMS, tenant_id, request_ids)
-    return {
-        row.request_id: HandoverPage(
-            row.run_id, row.run_booking_number, row.collection_date, row.items
-        )
-        for row in rows
-    }
-
-
-async def _notices(
-    connection: AsyncConnection, tenant_id: UUID, request_ids: Sequence[UUID]
-) -> dict[UUID, Notice]:
-    rows = await _of_requests(connection, _NOTICES, tenant_id, request_ids)
-    return {
-        row.request_id: Notice(
-            row.notice_id,
-            row.kind,
-            row.case_id,
-            row.claim_change and ClaimChange.model_validate(row.claim_change),
-        )
-        for row in rows
-    }
-
-
-async def _of_requests(
-    connection: AsyncConnection, query: Any, tenant_id: UUID, request_ids: Sequence[UUID]
-) -> Sequence[Any]:
-    if not request_ids:
-        return []
-    parameters = {"tenant_id": tenant_id, "request_ids": request_ids}
-    return (await connection.execute(query, parameters)).all()

@@ -45,6 +45,10 @@ _CREATE: tuple[str, ...] = (
     "COMMENT ON COLUMN deliveries.asked_until IS 'the partner asked for no try before'",
     "COMMENT ON COLUMN deliveries.retried_by IS 'who of staff wanted another try'",
     """
+    CREATE INDEX deliveries_under_way ON deliveries (tenant_id, partner_id, under_way_until)
+    WHERE under_way_until IS NOT NULL
+    """,
+    """
     CREATE TABLE tries (
         tenant_id uuid NOT NULL,
         request_id uuid NOT NULL,
@@ -79,7 +83,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take the changes back; what is known of single tries is lost."""
-    op.execute("DROP INDEX deliveries_oldest, deliveries_failing, deliveries_status")
+    op.execute(
+        "DROP INDEX deliveries_oldest, deliveries_failing, deliveries_status, deliveries_under_way"
+    )
     op.execute(
         "ALTER TABLE deliveries DROP COLUMN under_way_until, DROP COLUMN asked_until, "
         "DROP COLUMN retried_at, DROP COLUMN retried_by"
