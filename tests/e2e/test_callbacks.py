@@ -208,7 +208,7 @@ def wrong(agency: Agency, case: Answer) -> dict[str, Callback]:
         "changed body": right.with_body(agency.payment(case).body),
         "a blank more": right.with_body(f"{right.body} "),
         "no body": right.with_body(""),
-        "another id": right.having("webhook-id", "msg_1"),
+        "another id": right.having("webhook-id", f"msg_{uuid4()}"),
         "another timestamp": nine_seconds_ago.having(
             "webhook-timestamp", right.headers["webhook-timestamp"]
         ),
