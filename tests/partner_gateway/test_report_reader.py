@@ -21,7 +21,7 @@ from partner_gateway.report_files.kinds import Field, Kind, Status
 from partner_gateway.report_files.reading import DIED, ReaderLimits, ReadRow, reading
 from partner_gateway.report_files.refusal import NO_FORMAT, RefusedError
 from partner_gateway.report_files.report_format import OWN_FORMAT, ReportFormat
-from partner_gateway.report_files.rows import Reading
+from partner_gateway.report_files.rows import SURPLUS, Reading
 from partner_gateway.report_files.uploads import MAX_FILE_BYTES
 from tests.partner_gateway.report_desk import as_csv, as_xlsx
 
@@ -331,6 +331,46 @@ def test_rows_are_counted_as_a_spreadsheet_counts_them() -> None:
         for column, value in enumerate(values, 2):
             sheet.cell(at, column, value)
     assert [row["row"] for row in rows_of(saved(workbook))] == [6]
+
+
+PAYMENT = f"{CASE},payment.received,2026-11-20"
+
+
+@pytest.mark.parametrize(
+    ("headings", "row"),
+    [
+        ("case_id,kind,day,currency,amount", f"{PAYMENT},CHF,12,99"),
+        ("case_id,kind,day,currency,amount,,", f"{PAYMENT},CHF,12,99,"),
+        # Read as 12.00 under the reference 99, but for the empty cell at the end.
+        ("case_id,kind,day,amount,partner_reference", f"{PAYMENT},12,99,"),
+        ("case_id;kind;day;amount", f"{PAYMENT};12;99".replace(",", ";")),
+    ],
+)
+def test_an_amount_that_was_split_is_not_cut(headings: str, row: str) -> None:
+    whole = f"{headings}\r\n{row}\r\n"
+    (said,) = rows_of(whole.encode())
+    assert said == {"row": 2, "faults": [[None, SURPLUS]]}
+
+
+def test_a_cell_beyond_the_headings_of_a_sheet_makes_its_row_bad() -> None:
+    workbook = openpyxl.Workbook()
+    sheet: Any = workbook.active
+    for values in (list(ROW), list(ROW.values()), [*ROW.values(), None, 0.99]):
+        sheet.append(values)
+    assert [row["faults"] for row in rows_of(saved(workbook))] == [[], [[None, SURPLUS]]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"case_id;kind;day\r\n{CASE};case.closed;2026-03-01;;\r\n",
+        f"case_id,kind,day,\r\n{CASE},case.closed,2026-03-01,\r\n",
+        f'case_id,kind,result_code,day\r\n{CASE},case.closed,,"2026-03-01"\r\n',
+    ],
+)
+def test_empty_cells_at_the_end_harm_nothing(content: str) -> None:
+    (said,) = rows_of(content.encode())
+    assert (said["faults"], said["day"]) == ([], "2026-03-01")
 
 
 def saved(workbook: openpyxl.Workbook) -> bytes:

@@ -54,7 +54,17 @@ class CsvTable:
                 continue
             stripped = [cell.strip() or None for cell in cells]
             if any(stripped):
-                yield number, stripped
+                yield number, self._without_end(stripped)
+
+    def _without_end(self, cells: list[str | None]) -> Sequence[str | None]:
+        """Leave out empty cells at the end, which many programs write, unless commas separate.
+
+        There `12,50,` is an amount that was split, before a last cell that is empty.
+        """
+        end = len(cells)
+        while self._separator != "," and cells[end - 1] is None:
+            end -= 1
+        return cells[:end]
 
 
 def csv_tables(content: bytes) -> Sequence[CsvTable]:

@@ -40,6 +40,10 @@ BROKEN_ROW: Final = (
     "Cannot be read as CSV: a cell with quotation marks in it stands in quotation marks, with each "
     "one in it doubled"
 )
+SURPLUS: Final = (
+    "Has more cells than there are headings: in a file with commas between cells, an amount with a "
+    "decimal comma stands in quotation marks"
+)
 NEEDED: Final = "Must not be empty"
 NO_CASE: Final = "Names no case: give the id of the case or its file number"
 
@@ -106,12 +110,18 @@ class RowReader:
         """Take the first row; raises `RefusedError` unless it has the headings of the format."""
         self._reading = reading
         self._places = _places(reading, headings)
+        self._headings = len(headings)
+        self._named = max(n for n, heading in enumerate(headings, 1) if heading is not None)
 
     def read(self, row: int, record: Sequence[Cell] | None) -> Said:
         """Return what a row says; None is a row that is no CSV."""
         said = Said(row)
         if record is None:
             said.faults.append((None, BROKEN_ROW))
+            return said
+        if self._has_surplus(record):
+            # Something was split, and what stands behind it may stand under a wrong heading.
+            said.faults.append((None, SURPLUS))
             return said
         kind = self._kind(said, record)
         if kind is None:
@@ -124,6 +134,10 @@ class RowReader:
             said.values.setdefault(Field.CURRENCY, self._reading.currency)
             said.values.setdefault(Field.OWN_FEES, "0.00")
         return said
+
+    def _has_surplus(self, record: Sequence[Cell]) -> bool:
+        surplus = record[self._named :]
+        return len(record) > self._headings or any(cell is not None for cell in surplus)
 
     def _kind(self, said: Said, record: Sequence[Cell]) -> Kind | None:
         if self._reading.fixed_kind is not None:
