@@ -64,3 +64,25 @@ async def test_a_worker_whose_round_does_not_end_is_stuck(
         async with asyncio.timeout(60):
             while not worker.is_stuck:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_worker_that_is_woken_while_it_is_stopped_stops() -> None:
+    rounds = 0
+
+    async def work(_: Context[Any]) -> bool:
+        nonlocal rounds
+        rounds += 1
+        return False
+
+    settings = ServiceSettings.model_construct()
+    context = Context(settings, Database(NEVER))
+    task = asyncio.create_task(RunningWorker(Worker("a worker", work, 3600), context).run())
+    while rounds == 0:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    context.wake("a worker")
+    task.cancel()
+    ended, _ = await asyncio.wait([task], timeout=5)
+    task.cancel()
+    assert ended == {task}
+    assert rounds == 1

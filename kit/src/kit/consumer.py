@@ -184,7 +184,8 @@ class Consumer(ConsumerRebalanceListener):
             finally:
                 self._busy_since = None
             try:
-                await asyncio.wait_for(self._let_go.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._let_go.wait()
                 return False
             except TimeoutError:
                 pause = min(pause * 2, _LAST_PAUSE)

@@ -116,7 +116,8 @@ class Relay:
                 try:
                     if producer is None:
                         producer = await self._start_producer()
-                    await asyncio.wait_for(self._send(producer, rows), _WAVE_SECONDS)
+                    async with asyncio.timeout(_WAVE_SECONDS):
+                        await self._send(producer, rows)
                 except (KafkaError, OSError, TimeoutError) as error:
                     log.warning("wave failed, again from the head", error=type(error).__name__)
                     if producer is not None:
@@ -131,8 +132,10 @@ class Relay:
                 await _abandon(producer)
 
     async def _wait_for_news(self) -> None:
+        # Not `wait_for`: woken and cancelled at once, it forgets that it was cancelled.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), _IDLE_PAUSE)
+            async with asyncio.timeout(_IDLE_PAUSE):
+                await self._news.wait()
 
     async def _start_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -216,6 +219,7 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         await asyncio.wait([sender], timeout=5)
     producer._closed = True
     try:
-        await asyncio.wait_for(producer.client.close(), 5)
+        async with asyncio.timeout(5):
+            await producer.client.close()
     except Exception as error:
         log.warning("producer did not close", error=type(error).__name__)

@@ -74,5 +74,7 @@ class RunningWorker:
                 # Let others run even when the work itself never waits.
                 await asyncio.sleep(0)
                 continue
+            # Not `wait_for`: woken and cancelled at once, it forgets that it was cancelled.
             with suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), self._worker.interval)
+                async with asyncio.timeout(self._worker.interval):
+                    await bell.wait()
