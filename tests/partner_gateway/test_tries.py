@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 from fastapi import Request, Response
+from sqlalchemy import text
 
 from kit.ids import new_id
+from partner_gateway.deliveries import queries
 from partner_gateway.deliveries.store import TRIES_KEPT
 from tests.partner_gateway.claims import studio_payment
 from tests.partner_gateway.listener import Listener, always, listening
 from tests.partner_gateway.test_deliveries import delivery_of, serve
 from tests.partner_gateway.test_notices import held_by
 from tests.partner_gateway.world import (
+    TENANT,
     Gateway,
     Partner,
     Simulator,
@@ -155,6 +158,52 @@ async def test_deliveries_are_found_by_status_kind_run_and_failure(
     assert await found(f"?run_id={other.run_id}&failing=true") == [failing]
     assert await found("?failing=false") == [done]
     assert await found(f"?run_id={new_id()}") == []
+
+
+@pytest.mark.parametrize("question", ["?status=STOPPED", "?failing=true", "/summary"])
+async def test_what_is_done_is_not_read_to_find_what_is_not(
+    gateway: Gateway, question: str
+) -> None:
+    async with listening(always(401)) as listener:
+        partner = await gateway.set_up(listener.url)
+        await gateway.receive(handed_over(partner, 1))
+        await serve(gateway, partner)
+    await gateway.execute(
+        """
+        INSERT INTO deliveries (request_id, tenant_id, partner_id, kind, status, tries, next_try_at,
+                                created_at, finished_at, correlation_id)
+        SELECT uuidv7(), tenant_id, partner_id, kind, 'DONE', 1, now(), now(), now(), ''
+        FROM deliveries, generate_series(1, 3000)
+        """
+    )
+    await gateway.execute("ANALYZE deliveries")
+    async with gateway.database.connect() as connection:
+        await connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        if question == "/summary":
+            summary = await queries.summarize_deliveries(connection, TENANT, partner.partner_id)
+            assert (summary.open, summary.stopped, summary.last_error) == (0, 1, "HTTP 401")
+        else:
+            (shown,) = await queries.list_deliveries(
+                connection,
+                TENANT,
+                partner.partner_id,
+                status="STOPPED" if "STOPPED" in question else None,
+                kind=None,
+                run_id=None,
+                failing=True if "failing" in question else None,
+                before=None,
+                limit=100,
+            )
+            assert shown.status == "STOPPED"
+        read = await connection.scalar(
+            text(
+                """
+                SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+                WHERE relname = 'deliveries'
+                """
+            )
+        )
+    assert 0 < read < 50
 
 
 async def test_who_may_see_deliveries_and_who_may_retry_them(gateway: Gateway) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -89,7 +89,6 @@ class DeliveriesSummary(_View):
     """Requests that are tried until they are answered."""
     stopped: int
     """Requests that the partner refused for good."""
-    done: int
     waiting_cases: int
     """Cases that are to be handed over and in no request yet."""
     oldest_open_at: datetime | None
@@ -126,35 +125,35 @@ _TRIES = text(
     ORDER BY number DESC
     """
 )
-_MANY = text(
-    f"""
-    {_SELECT}
-      AND (CAST(:status AS text) IS NULL OR status = :status)
-      AND (CAST(:kind AS text) IS NULL OR kind = :kind)
-      AND (CAST(:failing AS boolean) IS NULL OR (last_error IS NOT NULL) = :failing)
-      AND (CAST(:run_id AS uuid) IS NULL
-           OR request_id IN (
-               SELECT request_id FROM cases
-               WHERE tenant_id = :tenant_id AND run_id = :run_id AND request_id IS NOT NULL
-               UNION ALL
-               SELECT request_id FROM notices
-               WHERE tenant_id = :tenant_id AND run_id = :run_id AND request_id IS NOT NULL))
-      AND (CAST(:before AS uuid) IS NULL OR request_id < :before)
-    ORDER BY request_id DESC
-    LIMIT :limit
-    """  # noqa: S608 - constants
-)
+# Only what is asked for stands in the query: so each list finds its index.
+_CONDITIONS: Final = {
+    "status": "status = :status",
+    "kind": "kind = :kind",
+    "run_id": """request_id IN (
+        SELECT request_id FROM cases
+        WHERE tenant_id = :tenant_id AND run_id = :run_id AND request_id IS NOT NULL
+        UNION ALL
+        SELECT request_id FROM notices
+        WHERE tenant_id = :tenant_id AND run_id = :run_id AND request_id IS NOT NULL)""",
+    "before": "request_id < :before",
+}
+_FAILING: Final = {
+    None: "true",
+    True: "last_error IS NOT NULL",
+    False: "last_error IS NULL",
+}
+# Of what is done there is too much to look at it each time.
 _SUMMARY = text(
     f"""
-    SELECT open, stopped, done, oldest_open_at, last_error, last_error_at,
+    SELECT open, stopped, oldest_open_at, last_error, last_error_at,
            (SELECT count(*) FROM cases
             WHERE tenant_id = :tenant_id AND partner_id = :partner_id
               AND {IS_WAITING}) AS waiting_cases
     FROM (SELECT count(*) FILTER (WHERE status = 'OPEN') AS open,
-                 count(*) FILTER (WHERE status = 'STOPPED') AS stopped,
-                 count(*) FILTER (WHERE status = 'DONE') AS done
+                 count(*) FILTER (WHERE status = 'STOPPED') AS stopped
           FROM deliveries
-          WHERE tenant_id = :tenant_id AND partner_id = :partner_id) AS counts
+          WHERE tenant_id = :tenant_id AND partner_id = :partner_id
+            AND status IN ('OPEN', 'STOPPED')) AS counts
     LEFT JOIN (SELECT created_at AS oldest_open_at FROM deliveries
                WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND status = 'OPEN'
                ORDER BY request_id LIMIT 1) AS oldest ON true
@@ -179,17 +178,12 @@ async def list_deliveries(
     limit: int,
 ) -> Sequence[DeliveryView]:
     """Return a partner's deliveries made before `before`, newest first."""
-    parameters = {
-        "tenant_id": tenant_id,
-        "partner_id": partner_id,
-        "status": status,
-        "kind": kind,
-        "run_id": run_id,
-        "failing": failing,
-        "before": before,
-        "limit": limit,
-    }
-    rows = await connection.execute(_MANY, parameters)
+    wanted = {"status": status, "kind": kind, "run_id": run_id, "before": before}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    conditions = " AND ".join((_FAILING[failing], *(_CONDITIONS[name] for name in given)))
+    query = text(f"{_SELECT} AND {conditions} ORDER BY request_id DESC LIMIT :limit")
+    owner = {"tenant_id": tenant_id, "partner_id": partner_id}
+    rows = await connection.execute(query, {**owner, **given, "limit": limit})
     return [DeliveryView.model_validate(row) for row in rows]
 
 

@@ -67,7 +67,7 @@ _CREATE: tuple[str, ...] = (
     """,
     "CREATE INDEX deliveries_status ON deliveries (tenant_id, partner_id, status, request_id)",
     """
-    CREATE INDEX deliveries_failing ON deliveries (tenant_id, partner_id, last_tried_at)
+    CREATE INDEX deliveries_failing ON deliveries (tenant_id, partner_id, request_id)
     WHERE last_error IS NOT NULL
     """,
     "CREATE INDEX deliveries_oldest ON deliveries (created_at) WHERE status = 'OPEN'",
