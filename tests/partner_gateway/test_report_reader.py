@@ -373,6 +373,15 @@ def test_empty_cells_at_the_end_harm_nothing(content: str) -> None:
     assert (said["faults"], said["day"]) == ([], "2026-03-01")
 
 
+def test_of_a_cell_that_is_too_long_just_that_is_said() -> None:
+    long = "x" * 2_000_000
+    rows = rows_of(as_csv({**ROW, "reason_text": long}, {**ROW, "reason_text": f"{long}; "}, ROW))
+    assert [row["faults"] for row in rows] == [[[None, "A cell is too long"]]] * 2 + [[]]
+    broken = "Cannot be read as CSV"
+    (said,) = rows_of(b'case_id;kind\r\n"x"y;z\r\n')
+    assert said["faults"][0][1].startswith(broken)
+
+
 def saved(workbook: openpyxl.Workbook) -> bytes:
     """Return a workbook as a file."""
     output = io.BytesIO()

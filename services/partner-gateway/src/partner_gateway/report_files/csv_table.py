@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from partner_gateway.report_files.refusal import NO_FORMAT, RefusedError
-from partner_gateway.report_files.table import Record
+from partner_gateway.report_files.table import Record, Unreadable
 
 _SEPARATORS: Final = (";", ",", "\t")
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NEVER_CLOSED: Final = "unexpected end of data"
 """What the csv module says where a file ends within quotation marks."""
+_TOO_LONG: Final = f"field larger than field limit ({csv.field_size_limit()})"
+"""What it says of a cell of more characters."""
 
 
 class CsvTable:
@@ -50,7 +52,7 @@ class CsvTable:
                         f"From row {number} on the file cannot be read: is there a quotation mark "
                         "that is not closed?"
                     ) from None
-                yield number, None
+                yield number, _why(error)
                 continue
             stripped = [cell.strip() or None for cell in cells]
             if any(stripped):
@@ -65,6 +67,10 @@ class CsvTable:
         while self._separator != "," and cells[end - 1] is None:
             end -= 1
         return cells[:end]
+
+
+def _why(error: csv.Error) -> Unreadable:
+    return Unreadable.TOO_LONG if str(error) == _TOO_LONG else Unreadable.BROKEN
 
 
 def csv_tables(content: bytes) -> Sequence[CsvTable]:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 from partner_gateway.report_files.csv_table import csv_tables
 from partner_gateway.report_files.refusal import RefusedError
 from partner_gateway.report_files.rows import Reading, RowReader, known_headings
-from partner_gateway.report_files.table import Record, Table
+from partner_gateway.report_files.table import Record, Table, Unreadable
 from partner_gateway.report_files.xlsx_guard import MAX_ROWS, check_workbook
 
 _ZIP: Final = b"PK\x03\x04"
@@ -51,7 +51,7 @@ def _limit(memory_bytes: int, seconds: int) -> None:
 def _read(content: bytes, reading: Reading, target: BinaryIO) -> None:
     """Write what the rows say; raises `RefusedError`."""
     table, (heading_row, headings) = _best(_tables(content), reading)
-    if headings is None or not known_headings(reading, headings):
+    if isinstance(headings, Unreadable) or not known_headings(reading, headings):
         raise RefusedError(f"Row {heading_row} must hold the headings of the format")
     reader = RowReader(reading, headings)
     _write(target, {"rows": table.rows_expected})
@@ -88,7 +88,12 @@ def _best(tables: Sequence[Table], reading: Reading) -> tuple[Table, Record]:
         if first is None:
             raise RefusedError("The file is empty")
         found.append((table, first))
-    return max(found, key=lambda each: known_headings(reading, each[1][1] or ()))
+    return max(found, key=lambda each: _shown(reading, each[1]))
+
+
+def _shown(reading: Reading, first: Record) -> int:
+    _, headings = first
+    return 0 if isinstance(headings, Unreadable) else known_headings(reading, headings)
 
 
 def _write(target: BinaryIO, line: Mapping[str, Any]) -> None:

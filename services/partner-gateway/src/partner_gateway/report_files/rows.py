@@ -10,6 +10,7 @@ from partner_gateway.report_files import cells
 from partner_gateway.report_files.cells import Cell, CellError, plain
 from partner_gateway.report_files.kinds import PAYMENTS, Days, Field, Kind, Numbers
 from partner_gateway.report_files.refusal import RefusedError
+from partner_gateway.report_files.table import Unreadable
 
 _FIELDS: Final[Mapping[Kind, Mapping[Field, bool]]] = {
     Kind.CASE_ACCEPTED: {Field.FILE_NUMBER: False},
@@ -36,10 +37,6 @@ _FIELDS: Final[Mapping[Kind, Mapping[Field, bool]]] = {
 _BY_ID_ONLY: Final = frozenset({Kind.CASE_ACCEPTED, Kind.FILE_NUMBER_ASSIGNED})
 """Where the file number is what is told of the case, it cannot name the case as well."""
 
-BROKEN_ROW: Final = (
-    "Cannot be read as CSV: a cell with quotation marks in it stands in quotation marks, with each "
-    "one in it doubled"
-)
 SURPLUS: Final = (
     "Has more cells than there are headings: in a file with commas between cells, an amount with a "
     "decimal comma stands in quotation marks"
@@ -113,11 +110,11 @@ class RowReader:
         self._headings = len(headings)
         self._named = max(n for n, heading in enumerate(headings, 1) if heading is not None)
 
-    def read(self, row: int, record: Sequence[Cell] | None) -> Said:
-        """Return what a row says; None is a row that is no CSV."""
+    def read(self, row: int, record: Sequence[Cell] | Unreadable) -> Said:
+        """Return what a row says."""
         said = Said(row)
-        if record is None:
-            said.faults.append((None, BROKEN_ROW))
+        if isinstance(record, Unreadable):
+            said.faults.append((None, record.value))
             return said
         if self._has_surplus(record):
             # Something was split, and what stands behind it may stand under a wrong heading.

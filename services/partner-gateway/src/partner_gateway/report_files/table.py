@@ -1,12 +1,24 @@
 """What the reader process reads rows from."""
 
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import Protocol
 
 from partner_gateway.report_files.cells import Cell
 
-Record = tuple[int, Sequence[Cell] | None]
-"""Number as a spreadsheet counts, from 1 on, and the cells; None where the row is no CSV."""
+
+class Unreadable(Enum):
+    """Why a row of a CSV file has no cells."""
+
+    BROKEN = (
+        "Cannot be read as CSV: a cell with quotation marks in it stands in quotation marks, with "
+        "each one in it doubled"
+    )
+    TOO_LONG = "A cell is too long"
+
+
+Record = tuple[int, Sequence[Cell] | Unreadable]
+"""Number as a spreadsheet counts, from 1 on, and the cells."""
 
 
 class Table(Protocol):
