@@ -298,18 +298,51 @@ async def test_what_is_no_file_of_a_partner_is_refused_at_once(
 @pytest.mark.parametrize(
     ("format_", "field"),
     [
-        ({"columns": {"kind": "Art"}}, "body"),
-        ({"columns": {"case_id": "Fall"}}, "body"),
-        ({"columns": {"case_id": "Fall", "kind": "Art"}, "fixed_kind": "case.closed"}, "body"),
-        ({"columns": {"case_id": "Fall", "kind": " fall "}}, "body"),
+        ({"columns": {"kind": "Art"}}, "columns"),
+        ({"columns": {"case_id": "Fall"}}, "columns"),
+        (
+            {"columns": {"case_id": "Fall", "kind": "Art"}, "fixed_kind": "case.closed"},
+            "fixed_kind",
+        ),
+        ({"columns": {"case_id": "Fall", "kind": " fall "}}, "columns"),
         ({"columns": {"case_id": " ", "kind": "Art"}}, "columns.case_id"),
         (
             {
                 "columns": {"case_id": "Fall", "kind": "Art"},
                 "kinds": {"Storno": "case.closed", "STORNO": "case.rejected"},
             },
-            "body",
+            "kinds",
         ),
+        (
+            {
+                "columns": {"case_id": "Fall", "kind": "Art"},
+                "kinds": {"Z": "case.closed", "z ": "payment.received"},
+            },
+            "kinds",
+        ),
+        (
+            {
+                "columns": {"case_id": "Fall", "kind": "Art"},
+                "kinds": {"Case.accepted": "payment.received"},
+            },
+            "kinds",
+        ),
+        (
+            {
+                "columns": {"case_id": "Fall", "kind": "Art", "reason_code": "Grund"},
+                "codes": {"weg": "UNKNOWN", "Weg": "MOVED"},
+            },
+            "codes",
+        ),
+        (
+            {"columns": {"case_id": "F", "day": "Tag"}, "fixed_kind": "payment.received"},
+            "columns",
+        ),
+        (
+            {"columns": {"case_id": "F", "amount": "B"}, "fixed_kind": "payment.received"},
+            "columns",
+        ),
+        ({"columns": {"file_number": "Nr."}, "fixed_kind": "case.accepted"}, "columns"),
         ({"columns": {"case_id": "Fall", "kind": "Art"}, "currency": "JPY"}, "currency"),
         ({"columns": {"case_id": "Fall", "kind": "Art"}, "kinds": {"x": "y"}}, "kinds.x"),
     ],

@@ -25,7 +25,7 @@ from partner_gateway.report_files.create_report_file import create_report_file
 from partner_gateway.report_files.kinds import Status
 from partner_gateway.report_files.problems import ALL_STUDIOS_NEEDED
 from partner_gateway.report_files.queries import ReportFileView, ReportFormatView, RowError
-from partner_gateway.report_files.report_format import ReportFormat
+from partner_gateway.report_files.report_format import ReportFormat, check_format
 from partner_gateway.report_files.request_application import ApplicationOrder, request_application
 from partner_gateway.report_files.uploads import MAX_BODY_BYTES, upload_of
 from partner_gateway.report_files.withdraw_report_file import withdraw_report_file
@@ -79,6 +79,7 @@ async def put_report_format(
     context: CurrentContext, principal: Administrator, partner_id: UUID, body: ReportFormat
 ) -> ReportFormatView:
     """Set how a partner's report files are read; files that are here already keep theirs."""
+    check_format(body)
     tenant_id = principal.tenant_id
     async with context.database.begin() as connection:
         if await find_partner(connection, tenant_id, partner_id) is None:

@@ -1,5 +1,6 @@
 """Words of report files that the service and its reader process share."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -33,6 +34,32 @@ class Field(StrEnum):
     REASON_CODE = "reason_code"
     REASON_TEXT = "reason_text"
     RESULT_CODE = "result_code"
+
+
+FIELDS: Final[Mapping[Kind, Mapping[Field, bool]]] = {
+    Kind.CASE_ACCEPTED: {Field.FILE_NUMBER: False},
+    Kind.CASE_REJECTED: {Field.REASON_CODE: True, Field.REASON_TEXT: False},
+    Kind.FILE_NUMBER_ASSIGNED: {Field.FILE_NUMBER: True, Field.DAY: False},
+    Kind.PAYMENT_RECEIVED: {
+        Field.AMOUNT: True,
+        Field.OWN_FEES: False,
+        Field.CURRENCY: False,
+        Field.DAY: True,
+        Field.PARTNER_REFERENCE: False,
+    },
+    Kind.PAYMENT_CORRECTED: {
+        Field.AMOUNT: True,
+        Field.OWN_FEES: False,
+        Field.CURRENCY: False,
+        Field.DAY: True,
+        Field.PARTNER_REFERENCE: True,
+    },
+    Kind.CASE_CLOSED: {Field.DAY: True, Field.RESULT_CODE: False},
+}
+"""The columns that count for each kind of row, and whether a cell must be there."""
+
+BY_ID_ONLY: Final = frozenset({Kind.CASE_ACCEPTED, Kind.FILE_NUMBER_ASSIGNED})
+"""Where the file number is what is told of the case, it cannot name the case as well."""
 
 
 class Numbers(StrEnum):

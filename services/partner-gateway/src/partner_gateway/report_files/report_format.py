@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator
 from pydantic import Field as Limits
 
 from contracts.money import CURRENCIES, Currency
 from contracts.parts import Code
 from kit.http import Body
+from kit.problems import unprocessable
 from partner_gateway.report_files.cells import plain
-from partner_gateway.report_files.kinds import Days, Field, Kind, Numbers
+from partner_gateway.report_files.kinds import BY_ID_ONLY, FIELDS, Days, Field, Kind, Numbers
 
 
 def _not_blank(text: str) -> str:
@@ -49,21 +50,6 @@ class ReportFormat(Body):
     currency: Currency = "EUR"
     """The currency where there is no such column, or its cell is empty."""
 
-    @model_validator(mode="after")
-    def _tells_all(self) -> Self:
-        if not self.columns.keys() & {Field.CASE_ID, Field.FILE_NUMBER}:
-            raise ValueError("columns must hold case_id or file_number")
-        if (Field.KIND in self.columns) == (self.fixed_kind is not None):
-            raise ValueError("either columns must hold kind, or fixed_kind be given")
-        for name, words in (
-            ("columns", self.columns.values()),
-            ("kinds", self.kinds),
-            ("codes", self.codes),
-        ):
-            if len({plain(word) for word in words}) < len(words):
-                raise ValueError(f"{name} must have different headings or words")
-        return self
-
     def reading(self, today: date, *, is_own: bool) -> Mapping[str, Any]:
         """Return what the reader process must know; `is_own`: the partner has no format."""
         return {
@@ -72,6 +58,43 @@ class ReportFormat(Body):
             "currencies": sorted(CURRENCIES),
             "today": today.isoformat(),
         }
+
+
+def check_format(format_: ReportFormat) -> None:
+    """Raise the 422 for a format that leaves something open, or says two things.
+
+    Not where a format is made: one that was set when less was refused is still read.
+    """
+    _check_columns(format_)
+    for name, words in (
+        ("columns", format_.columns.values()),
+        ("kinds", format_.kinds),
+        ("codes", format_.codes),
+    ):
+        if len({plain(word) for word in words}) < len(words):
+            raise unprocessable(
+                name, "Must differ by more than capitals and blanks: they do not matter"
+            )
+    for word, kind in format_.kinds.items():
+        if plain(word) in set(Kind) and plain(word) != kind:
+            raise unprocessable("kinds", f"{plain(word)} is a word of ours, and keeps its meaning")
+
+
+def _check_columns(format_: ReportFormat) -> None:
+    columns, fixed = format_.columns.keys(), format_.fixed_kind
+    if not columns & {Field.CASE_ID, Field.FILE_NUMBER}:
+        raise unprocessable("columns", "Must hold case_id or file_number")
+    if fixed is None:
+        if Field.KIND not in columns:
+            raise unprocessable("columns", "Must hold kind, unless fixed_kind is given")
+        return
+    if Field.KIND in columns:
+        raise unprocessable("fixed_kind", "Must not be given where columns hold kind")
+    needed = [name for name, is_needed in FIELDS[fixed].items() if is_needed]
+    if fixed in BY_ID_ONLY:
+        needed.insert(0, Field.CASE_ID)
+    if not columns >= set(needed):
+        raise unprocessable("columns", f"Must hold what {fixed} needs: {', '.join(needed)}")
 
 
 OWN_FORMAT = ReportFormat(columns={name: name.value for name in Field})

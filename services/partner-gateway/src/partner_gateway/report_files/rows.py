@@ -8,34 +8,17 @@ from typing import Any, Final
 
 from partner_gateway.report_files import cells
 from partner_gateway.report_files.cells import Cell, CellError, plain
-from partner_gateway.report_files.kinds import PAYMENTS, Days, Field, Kind, Numbers
+from partner_gateway.report_files.kinds import (
+    BY_ID_ONLY,
+    FIELDS,
+    PAYMENTS,
+    Days,
+    Field,
+    Kind,
+    Numbers,
+)
 from partner_gateway.report_files.refusal import RefusedError
 from partner_gateway.report_files.table import Unreadable
-
-_FIELDS: Final[Mapping[Kind, Mapping[Field, bool]]] = {
-    Kind.CASE_ACCEPTED: {Field.FILE_NUMBER: False},
-    Kind.CASE_REJECTED: {Field.REASON_CODE: True, Field.REASON_TEXT: False},
-    Kind.FILE_NUMBER_ASSIGNED: {Field.FILE_NUMBER: True, Field.DAY: False},
-    Kind.PAYMENT_RECEIVED: {
-        Field.AMOUNT: True,
-        Field.OWN_FEES: False,
-        Field.CURRENCY: False,
-        Field.DAY: True,
-        Field.PARTNER_REFERENCE: False,
-    },
-    Kind.PAYMENT_CORRECTED: {
-        Field.AMOUNT: True,
-        Field.OWN_FEES: False,
-        Field.CURRENCY: False,
-        Field.DAY: True,
-        Field.PARTNER_REFERENCE: True,
-    },
-    Kind.CASE_CLOSED: {Field.DAY: True, Field.RESULT_CODE: False},
-}
-"""The columns that count for each kind of row, and whether a cell must be there."""
-
-_BY_ID_ONLY: Final = frozenset({Kind.CASE_ACCEPTED, Kind.FILE_NUMBER_ASSIGNED})
-"""Where the file number is what is told of the case, it cannot name the case as well."""
 
 SURPLUS: Final = (
     "Has more cells than there are headings: in a file with commas between cells, an amount with a "
@@ -125,7 +108,7 @@ class RowReader:
             return said
         said.values["kind"] = kind
         self._name_case(said, kind, record)
-        for name, is_needed in _FIELDS[kind].items():
+        for name, is_needed in FIELDS[kind].items():
             self._put(said, name, record, is_needed=is_needed)
         if kind in PAYMENTS:
             said.values.setdefault(Field.CURRENCY, self._reading.currency)
@@ -144,8 +127,8 @@ class RowReader:
         return None if found is None else Kind(found)
 
     def _name_case(self, said: Said, kind: Kind, record: Sequence[Cell]) -> None:
-        self._put(said, Field.CASE_ID, record, is_needed=kind in _BY_ID_ONLY)
-        if kind in _BY_ID_ONLY or Field.CASE_ID in said.values or said.faults:
+        self._put(said, Field.CASE_ID, record, is_needed=kind in BY_ID_ONLY)
+        if kind in BY_ID_ONLY or Field.CASE_ID in said.values or said.faults:
             return
         self._put(said, Field.FILE_NUMBER, record, is_needed=False)
         if Field.FILE_NUMBER in said.values:
