@@ -12,7 +12,7 @@ from sqlalchemy import text
 from kit.clock import now
 from kit.ids import new_id
 from partner_gateway.callbacks import intake
-from partner_gateway.callbacks.measures import callbacks_total
+from partner_gateway.callbacks.intake import callbacks_total
 from partner_gateway.callbacks.receive_callbacks import Arrival, receive_callbacks
 from partner_gateway.callbacks.store import forget_bodies
 from partner_gateway.standard_webhooks import sign

@@ -6,9 +6,10 @@ from typing import Any
 from kit.clock import now
 from kit.ids import new_id
 from partner_gateway.callbacks.forget_bodies import forget_bodies
-from partner_gateway.callbacks.measures import measure_callbacks, unsettled_callbacks
-from tests.partner_gateway.saying import NOWHERE, hold, said, statuses, translate
-from tests.partner_gateway.world import Gateway, Partner, bearer
+from partner_gateway.callbacks.measure_callbacks import measure_callbacks, unsettled_callbacks
+from partner_gateway.callbacks.park_waiting_callbacks import park_waiting_callbacks
+from tests.partner_gateway.saying import NOWHERE, hold, said, send, statuses, translate
+from tests.partner_gateway.world import Gateway, Partner, bearer, handed_over
 
 
 async def listed(gateway: Gateway, partner: Partner, query: str = "") -> Any:
@@ -65,6 +66,28 @@ async def test_what_waits_for_more_than_seven_days_is_overdue(gateway: Gateway) 
     (overdue,) = await listed(gateway, partner, "?overdue=true")
     assert overdue["overdue"] is True
     assert [each["overdue"] for each in await listed(gateway, partner)] == [False, True]
+
+
+async def test_what_waits_for_more_than_thirty_days_is_parked(gateway: Gateway) -> None:
+    """Nothing is dropped: staff decide, and once the case is there it can still act."""
+    partner = await gateway.set_up(NOWHERE)
+    (case,) = handed_over(partner, 1)
+    for case_id in (case.case_id, new_id()):
+        await gateway.call_back(partner, said("case.accepted", case_id=str(case_id)))
+    await translate(gateway)
+    first = "WHERE callback_id = (SELECT callback_id FROM callbacks ORDER BY 1 LIMIT 1)"
+    at = now() - timedelta(days=30, minutes=1)
+    await gateway.execute(f"UPDATE callbacks SET handled_at = :at {first}", at=at)
+    assert not await park_waiting_callbacks(gateway.context)
+    assert await statuses(gateway) == ["PARKED", "WAITING"]
+    parked = (await listed(gateway, partner))[1]
+    assert parked["reason"] == "no such case for 30 days"
+    await gateway.receive([case])
+    await send(gateway, partner)
+    path = f"/v1/partners/{partner.partner_id}/callbacks/{parked['callback_id']}/retry"
+    assert (await gateway.call("POST", path)).status_code == 200
+    await translate(gateway)
+    assert await statuses(gateway) == ["TRANSLATED", "WAITING"]
 
 
 async def test_a_callback_is_shown_as_it_came(gateway: Gateway) -> None:
@@ -145,7 +168,7 @@ async def test_what_staff_dismiss_never_acts(gateway: Gateway) -> None:
 
 
 async def test_nobody_else_sees_or_decides_on_a_callback(gateway: Gateway) -> None:
-    """R63: not another tenant, not by way of another partner, not without the role."""
+    """R63: not another tenant, not by way of another partner, not without role or all studios."""
     partner = await gateway.set_up(NOWHERE)
     other = await gateway.set_up(NOWHERE)
     await gateway.call_back(partner, b"{}")
@@ -165,6 +188,9 @@ async def test_nobody_else_sees_or_decides_on_a_callback(gateway: Gateway) -> No
         assert foreign.status_code == 404, path
         reader = await gateway.call(method, path, body, **bearer(roles="collection:read"))
         assert reader.status_code == 403, path
+        narrowed = await gateway.call(method, path, body, **bearer(studios=str(new_id())))
+        assert narrowed.status_code == 403, path
+        assert narrowed.json()["type"] == "urn:collection:problem:all-studios-needed"
     for method, path, body in asked[1:]:
         other_path = path.replace(one, elsewhere)
         assert (await gateway.call(method, other_path, body)).status_code == 404, path

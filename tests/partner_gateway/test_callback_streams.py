@@ -14,6 +14,7 @@ import httpx
 
 from kit.clock import now
 from kit.ids import new_id
+from partner_gateway.callbacks import waiting
 from partner_gateway.callbacks.release_callbacks import release_callbacks
 from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.standard_webhooks import sign
@@ -164,6 +165,25 @@ async def test_what_is_said_of_a_case_waits_behind_what_is_said_of_its_run(
     await translate(gateway)
     reports = await gateway.published("report.accepted.v1", "report.rejected.v1")
     assert [report.TYPE for report in reports] == ["report.accepted.v1", "report.rejected.v1"]
+
+
+async def test_only_what_was_sent_since_is_looked_at(gateway: Gateway) -> None:
+    """Each page once, a few in a round, whoever waits for what is on it."""
+    partner = await gateway.set_up(NOWHERE)
+    liar = await gateway.set_up(NOWHERE)
+    cases = handed_over(partner, 2)
+    for speaker in (partner, liar):
+        for case in cases:
+            await gateway.call_back(speaker, said("case.accepted", case_id=str(case.case_id)))
+    await translate(gateway)
+    assert await statuses(gateway) == ["WAITING"] * 4
+    await gateway.receive(cases[:1])
+    await send(gateway, partner)
+    async with gateway.database.begin() as connection:
+        assert await waiting.release_callbacks(connection, 1) == (1, 2)
+        assert await waiting.release_callbacks(connection, 1) == (0, 0)
+    await translate(gateway)
+    assert await statuses(gateway) == ["TRANSLATED", "WAITING", "PARKED", "WAITING"]
 
 
 async def test_a_partner_that_says_much_does_not_hold_up_another(gateway: Gateway) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import pytest
 
 from contracts import (
     ReportAcceptedV1,
@@ -19,7 +18,6 @@ from contracts import (
 from kit.clock import now
 from kit.ids import new_id
 from partner_gateway.callbacks.api import MAX_BODY_BYTES
-from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.standard_webhooks import sign
 from tests.partner_gateway.saying import NOWHERE, euros, hold, said, send, statuses, translate
 from tests.partner_gateway.world import Gateway, Partner, handed_over
@@ -297,34 +295,6 @@ async def test_one_bad_callback_holds_up_no_other(gateway: Gateway) -> None:
     await gateway.call_back(partner, said("case.accepted", case_id=str(case.case_id)))
     await translate(gateway)
     assert await statuses(gateway) == ["PARKED", "WAITING", "TRANSLATED"]
-
-
-async def test_a_crash_while_translating_reports_nothing_twice(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    partner = await gateway.set_up(NOWHERE)
-    cases = await hold(gateway, partner, 3)
-    for case in cases:
-        await gateway.call_back(partner, said("case.accepted", case_id=str(case.case_id)))
-    for step in ("due_callbacks", "held_cases", "holders_of_runs", "mark_callbacks"):
-        with monkeypatch.context() as patched:
-            patched.setattr(f"partner_gateway.callbacks.store.{step}", _crash)
-            with pytest.raises(RuntimeError, match="killed"):
-                await translate_callbacks(gateway.context)
-    with monkeypatch.context() as patched:
-        patched.setattr("kit.outbox.publish", _crash)
-        with pytest.raises(RuntimeError, match="killed"):
-            await translate_callbacks(gateway.context)
-    assert await gateway.published("report.accepted.v1") == []
-    await translate(gateway)
-    reports = await gateway.published("report.accepted.v1")
-    assert [report.model_dump()["case_id"] for report in reports] == [
-        case.case_id for case in cases
-    ]
-
-
-async def _crash(*_: object) -> None:
-    raise RuntimeError("killed")
 
 
 async def test_a_replaced_secret_and_the_old_one_both_count(gateway: Gateway) -> None:

@@ -7,7 +7,8 @@ from kit.workers import Worker
 from partner_gateway.callbacks import api as callbacks_api
 from partner_gateway.callbacks import (
     forget_bodies,
-    measures,
+    measure_callbacks,
+    park_waiting_callbacks,
     release_callbacks,
     translate_callbacks,
 )
@@ -47,8 +48,13 @@ service = Service(
         Worker(measure_deliveries.WORKER, measure_deliveries.measure_deliveries, interval=15),
         Worker(translate_callbacks.WORKER, translate_callbacks.translate_callbacks, interval=1),
         Worker(release_callbacks.WORKER, release_callbacks.release_callbacks, interval=2),
+        Worker(
+            park_waiting_callbacks.WORKER,
+            park_waiting_callbacks.park_waiting_callbacks,
+            interval=3600,
+        ),
         Worker(forget_bodies.WORKER, forget_bodies.forget_bodies, interval=3600),
-        Worker(measures.WORKER, measures.measure_callbacks, interval=15),
+        Worker(measure_callbacks.WORKER, measure_callbacks.measure_callbacks, interval=15),
         Worker(mark_overdue.WORKER, mark_overdue.mark_overdue, interval=5),
         Worker(ask_partners.WORKER, ask_partners.Asker().work, interval=1),
         Worker(measure_polls.WORKER, measure_polls.measure_polls, interval=15),
@@ -60,7 +66,7 @@ service = Service(
         Worker(discard_report_files.WORKER, discard_report_files.discard_report_files, interval=60),
     ],
     migrations="partner_gateway.migrations",
-    append_only=("ended_secrets",),
+    append_only=("callback_decisions", "ended_secrets", "reported_rows"),
     commands={"reencrypt": reencrypt},
 )
 

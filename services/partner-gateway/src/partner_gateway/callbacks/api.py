@@ -13,6 +13,7 @@ from kit.cursors import Cursor, Limit, Page, decode, encode
 from kit.http import CurrentContext
 from kit.problems import not_found
 from kit.trace import current_correlation_id, current_traceparent
+from partner_gateway.all_studios import must_see_all_studios
 from partner_gateway.callbacks import queries, translate_callbacks
 from partner_gateway.callbacks.callback import Status
 from partner_gateway.callbacks.intake import Intake
@@ -68,6 +69,7 @@ async def get_callbacks(
     cursor: Cursor = None,
 ) -> Page[CallbackView]:
     """List what a partner called back, newest first; `overdue`: what has waited for too long."""
+    must_see_all_studios(principal)
     before = None if cursor is None else decode(cursor, (UUID,))[0]
     async with context.database.connect() as connection:
         if await find_partner(connection, principal.tenant_id, partner_id) is None:
@@ -90,6 +92,7 @@ async def get_callback(
     context: CurrentContext, principal: Administrator, partner_id: UUID, callback_id: UUID
 ) -> CallbackDetails:
     """Show a callback with its body and headers; they may hold personal data."""
+    must_see_all_studios(principal)
     async with context.database.connect() as connection:
         found = await queries.find_callback(
             connection, principal.tenant_id, partner_id, callback_id
@@ -107,6 +110,7 @@ async def post_callback_retry(
 
     Needs no Idempotency-Key: the second time it does not wait for staff any more.
     """
+    must_see_all_studios(principal)
     async with context.database.begin() as connection:
         await retry_callback(connection, principal, partner_id, callback_id)
     context.wake(translate_callbacks.WORKER)
@@ -125,6 +129,7 @@ async def post_callback_dismissal(
 
     Needs no Idempotency-Key: the second time it does not wait for staff any more.
     """
+    must_see_all_studios(principal)
     async with context.database.begin() as connection:
         await dismiss_callback(connection, principal, partner_id, callback_id, body)
     return await get_callback(context, principal, partner_id, callback_id)

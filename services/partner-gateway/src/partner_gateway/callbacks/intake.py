@@ -1,8 +1,9 @@
 """Callbacks are taken in groups: all that wait while one group is stored become the next one.
 
-A transaction waits for the disk, and costs the same for one callback as for a hundred. So an answer
-takes as long as two of them at most, at whatever rate callbacks come, and nobody is made to wait
-for a group to fill.
+A transaction waits for the disk, and costs the same for one callback as for a hundred. Nobody is
+made to wait for a group to fill: an answer takes as long as the transaction that is under way, and
+its own. Only of what comes faster than groups are stored, as many as MAX_WAITING / GROUP groups may
+have to be stored one after the other; whoever comes behind them is asked to come again.
 """
 
 import asyncio
@@ -12,11 +13,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from prometheus_client import Counter
 
 from kit.context import Context
 from kit.database import is_temporary
+from kit.metrics import registry
 from kit.problems import Problem, unavailable
-from partner_gateway.callbacks.measures import callbacks_total
 from partner_gateway.callbacks.receive_callbacks import (
     Arrival,
     Outcome,
@@ -36,6 +38,15 @@ MAX_WAITING: Final = 1000
 _TRANSLATED_AFTER: Final = 0.05
 """Seconds for which callbacks gather until they are translated: nobody waits for that, and many at
 once cost little more than few."""
+
+callbacks_total: Final = Counter(
+    "callbacks",
+    "Callbacks answered, by what became of them: received, parked, repeated, conflict, refused, "
+    "failed.",
+    ("outcome",),
+    registry=registry,
+)
+"""Callbacks answered; `conflict` is another body under a webhook id that was used."""
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -135,6 +135,8 @@ def _unreadable(api: Api, body: bytes) -> str | None:
         ADAPTERS[api].statement(body)
     except UnreadableError as error:
         return error.reason
+    except Exception as error:  # ours, not the partner's: it is parked when it is translated
+        log.error("a callback failed", exc_info=error)
     return None
 
 

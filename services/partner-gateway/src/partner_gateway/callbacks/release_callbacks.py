@@ -3,17 +3,20 @@
 from typing import Final
 
 from kit.context import Context
-from partner_gateway.callbacks import store, translate_callbacks
+from partner_gateway.callbacks import translate_callbacks, waiting
 from partner_gateway.settings import Settings
 
 WORKER: Final = "release callbacks"
 """The worker that does this."""
 
+PAGES: Final = 50
+"""Pages whose cases are looked at in one round, each once."""
+
 
 async def release_callbacks(context: Context[Settings]) -> bool:
-    """Release all whose wait is over; there is never more to do at once."""
+    """Release those whose wait the next pages end; tell whether there may be more pages."""
     async with context.database.begin() as connection:
-        released = await store.release_callbacks(connection)
+        pages, released = await waiting.release_callbacks(connection, PAGES)
     if released:
         context.wake(translate_callbacks.WORKER)
-    return False
+    return pages == PAGES

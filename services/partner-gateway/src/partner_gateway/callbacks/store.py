@@ -104,6 +104,7 @@ _LOCK_PARTNER_WITH_DUE = text(
         ORDER BY callback_id
         LIMIT 1
     ) AS oldest
+    WHERE partner_id <> ALL (CAST(:not_these AS uuid[]))
     ORDER BY oldest.callback_id
     LIMIT 1
     FOR NO KEY UPDATE OF partners SKIP LOCKED
@@ -125,36 +126,6 @@ _WAITED_FOR = text(
     WHERE status = 'WAITING' AND tenant_id = :tenant_id AND partner_id = :partner_id
       AND waits_for = ANY (CAST(:ids AS uuid[]))
     """
-)
-# A callback waits for a case, or a run, to be given to whoever; to whom is judged afterwards. The
-# union keeps the planner from reading all cases: each callback that waits is looked up by its ids.
-_IS_OVER = """
-    callbacks.status = 'WAITING' AND EXISTS (
-        SELECT FROM cases
-        WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
-          AND cases.case_id = callbacks.waits_for
-        UNION ALL
-        SELECT FROM cases
-        WHERE cases.tenant_id = callbacks.tenant_id AND cases.request_id IS NOT NULL
-          AND cases.run_id = callbacks.waits_for)
-"""
-_LOCK_PARTNERS_WHOSE_WAIT_IS_OVER = text(
-    f"""
-    SELECT tenant_id, partner_id FROM partners
-    WHERE (tenant_id, partner_id) IN (
-        SELECT tenant_id, partner_id FROM callbacks WHERE {_IS_OVER})
-    ORDER BY partner_id
-    FOR NO KEY UPDATE
-    """  # noqa: S608 - constants
-)
-_RELEASE = text(
-    f"""
-    UPDATE callbacks SET status = 'RECEIVED', waits_for = NULL
-    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:partner_ids AS uuid[]))
-         AS locked (tenant_id, partner_id)
-    WHERE callbacks.tenant_id = locked.tenant_id AND callbacks.partner_id = locked.partner_id
-      AND {_IS_OVER}
-    """  # noqa: S608 - constants
 )
 _LOCK_CALLBACK = text(
     """
@@ -250,13 +221,13 @@ async def first_answers(
 
 
 async def lock_partner_with_due_callbacks(
-    connection: AsyncConnection,
+    connection: AsyncConnection, not_these: Sequence[UUID]
 ) -> Speaker | None:
-    """Return a partner that said something new, and keep others off it; None: there is none.
+    """Return another partner that said something new, and keep others off it; None: there is none.
 
     Looks at all tenants: this is work, not somebody's question.
     """
-    row = (await connection.execute(_LOCK_PARTNER_WITH_DUE)).one_or_none()
+    row = (await connection.execute(_LOCK_PARTNER_WITH_DUE, {"not_these": not_these})).one_or_none()
     return None if row is None else Speaker(row.tenant_id, row.partner_id, Api(row.api))
 
 
@@ -277,22 +248,6 @@ async def waited_for(
     """
     parameters = {"tenant_id": tenant_id, "partner_id": partner_id, "ids": ids}
     return set((await connection.execute(_WAITED_FOR, parameters)).scalars())
-
-
-async def release_callbacks(connection: AsyncConnection) -> int:
-    """Let callbacks be looked at again whose case or run was sent by now; return how many.
-
-    Looks at all tenants. Holds the partners, so that nothing is translated meanwhile that one of
-    them said later. Reads each waiting callback once, however many of them are released.
-    """
-    locked = (await connection.execute(_LOCK_PARTNERS_WHOSE_WAIT_IS_OVER)).all()
-    if not locked:
-        return 0
-    parameters = {
-        "tenant_ids": [row.tenant_id for row in locked],
-        "partner_ids": [row.partner_id for row in locked],
-    }
-    return (await connection.execute(_RELEASE, parameters)).rowcount
 
 
 async def lock_callback(

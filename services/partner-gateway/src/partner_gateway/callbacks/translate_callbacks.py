@@ -3,14 +3,17 @@
 A callback is marked in the transaction that publishes its reports, so a crash does both or neither;
 so do the payments that follow from balances. What names a case or run that the tenant never sent to
 anybody waits, for as long as that is so, and what is said of it later waits behind that.
+What cannot be translated for a reason that nobody thought of holds up nothing but itself.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+import structlog
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +21,7 @@ from contracts import Event
 from kit import outbox
 from kit.clock import now
 from kit.context import Context
+from kit.database import is_temporary
 from kit.ids import new_id
 from kit.trace import Cause
 from partner_gateway.adapters import ADAPTERS
@@ -42,7 +46,12 @@ WORKER: Final = "translate callbacks"
 BATCH: Final = 100
 """So few that requests need not wait for a processor meanwhile."""
 
+_REST_SECONDS: Final = 60.0
+"""For how long the others come first after the callbacks of a partner failed together."""
+
 Said = Statement | CaseBalance
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +71,54 @@ class Translation:
         return Status.TRANSLATED if self.waits_for is None else Status.WAITING
 
 
+class _Failing:
+    """The partners whose callbacks this process could not translate lately."""
+
+    def __init__(self, _: Context[Settings]) -> None:
+        self._until: dict[UUID, float] = {}
+
+    def add(self, partner_id: UUID) -> None:
+        """Let the others come first for a while."""
+        self._until[partner_id] = time.monotonic() + _REST_SECONDS
+
+    def partner_ids(self) -> list[UUID]:
+        """Return those whose time is not over."""
+        at = time.monotonic()
+        self._until = {each: until for each, until in self._until.items() if until > at}
+        return list(self._until)
+
+
 async def translate_callbacks(context: Context[Settings]) -> bool:
     """Translate a batch of one partner's callbacks; tell whether there were any."""
-    async with context.database.begin() as connection:
-        due = await store.lock_partner_with_due_callbacks(connection)
-        if due is None:
-            return False
-        callbacks = await store.due_callbacks(connection, due.tenant_id, due.partner_id, BATCH)
-        if not callbacks:  # another instance was quicker, until we had the lock
-            return True
-        translations = await _translate(connection, due, callbacks)
-        await store.mark_callbacks(
-            connection,
-            due.tenant_id,
-            [
-                (done.callback.callback_id, done.status, done.parked, done.waits_for)
-                for done in translations
-            ],
-            now(),
-        )
-        await outbox.publish(connection, _outgoing(translations))
-    return True
+    failing = context.one(_Failing)
+    due = None
+    try:
+        async with context.database.begin() as connection:
+            due = await store.lock_partner_with_due_callbacks(connection, failing.partner_ids())
+            if due is not None:
+                await _translate_batch(connection, due)
+    except Exception as error:
+        if due is not None and not is_temporary(error):
+            failing.add(due.partner_id)
+        raise
+    return due is not None
+
+
+async def _translate_batch(connection: AsyncConnection, due: Speaker) -> None:
+    callbacks = await store.due_callbacks(connection, due.tenant_id, due.partner_id, BATCH)
+    if not callbacks:  # another instance was quicker, until we had the lock
+        return
+    translations = await _translate(connection, due, callbacks)
+    await store.mark_callbacks(
+        connection,
+        due.tenant_id,
+        [
+            (done.callback.callback_id, done.status, done.parked, done.waits_for)
+            for done in translations
+        ],
+        now(),
+    )
+    await outbox.publish(connection, _outgoing(translations))
 
 
 def _outgoing(translations: Sequence[Translation]) -> list[tuple[Event, Cause]]:
@@ -93,7 +129,7 @@ async def _translate(
     connection: AsyncConnection, speaker: Speaker, callbacks: Sequence[Callback]
 ) -> list[Translation]:
     adapter, tenant_id = ADAPTERS[speaker.api], speaker.tenant_id
-    read = [(callback, _read(adapter, callback.body)) for callback in callbacks]
+    read = [(callback, _read(adapter, callback)) for callback in callbacks]
     said = [each for _, each in read if not isinstance(each, str)]
     balances = [each.case_id for each in said if isinstance(each, CaseBalance)]
     case_ids = balances + [each.case_id for each in said if isinstance(each, CaseStatement)]
@@ -116,12 +152,20 @@ async def _translate(
     return translations
 
 
-def _read(adapter: Adapter, body: bytes) -> Said | str:
+def _read(adapter: Adapter, callback: Callback) -> Said | str:
     """Return what a callback says, or why it cannot be read."""
     try:
-        return adapter.statement(body)
+        return adapter.statement(callback.body)
     except UnreadableError as error:
         return f"unreadable: {error.reason}"
+    except Exception as error:
+        return _unexpected(callback, error)
+
+
+def _unexpected(callback: Callback, error: Exception) -> str:
+    """Return why a callback is parked at which we fail; the log says where."""
+    log.error("a callback failed", callback_id=str(callback.callback_id), exc_info=error)
+    return f"unexpected: {type(error).__name__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +209,8 @@ def _judge(callback: Callback, said: Said, known: _Known) -> Translation:
         return Translation(callback, parked=f"contradiction: {error.reason}")
     except ValidationError as error:
         return Translation(callback, parked=f"against the contract: {error.errors()[0]['type']}")
+    except Exception as error:
+        return Translation(callback, parked=_unexpected(callback, error))
 
 
 def _subject(said: Said, known: _Known) -> tuple[UUID, _Subject | None]:

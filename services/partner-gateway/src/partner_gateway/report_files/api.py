@@ -12,7 +12,8 @@ from kit.auth import Principal, requires
 from kit.clock import now
 from kit.cursors import Cursor, Limit, Page, Place, decode, encode
 from kit.http import CurrentContext, cause_of
-from kit.problems import not_found, problem
+from kit.problems import not_found
+from partner_gateway.all_studios import must_see_all_studios
 from partner_gateway.partners.queries import find_partner
 from partner_gateway.report_files import (
     apply_report_files,
@@ -23,7 +24,6 @@ from partner_gateway.report_files import (
 )
 from partner_gateway.report_files.create_report_file import create_report_file
 from partner_gateway.report_files.kinds import Status
-from partner_gateway.report_files.problems import ALL_STUDIOS_NEEDED
 from partner_gateway.report_files.queries import ReportFileView, ReportFormatView, RowError
 from partner_gateway.report_files.report_format import ReportFormat, check_format
 from partner_gateway.report_files.request_application import ApplicationOrder, request_application
@@ -102,7 +102,7 @@ async def post_report_file(
 
     Nothing is reported before that is ordered. A file has at most 20 MB and 200,000 rows.
     """
-    _must_see_all_studios(principal)
+    must_see_all_studios(principal)
     kept_for = timedelta(days=context.settings.report_file_days)
     async with upload_of(request) as upload:
 
@@ -130,7 +130,7 @@ async def get_report_files(
     cursor: Cursor = None,
 ) -> Page[ReportFileView]:
     """List the report files, newest first."""
-    _must_see_all_studios(principal)
+    must_see_all_studios(principal)
     before = None if cursor is None else decode(cursor, (UUID,))[0]
     async with context.database.connect() as connection:
         found = await queries.list_files(
@@ -151,7 +151,7 @@ async def get_report_file(
     context: CurrentContext, principal: Accountant, report_file_id: UUID
 ) -> ReportFileView:
     """Show a report file, and how far it is."""
-    _must_see_all_studios(principal)
+    must_see_all_studios(principal)
     async with context.database.connect() as connection:
         return await _view(connection, principal, report_file_id)
 
@@ -165,7 +165,7 @@ async def get_report_file_errors(
     cursor: Cursor = None,
 ) -> Page[RowError]:
     """List what is wrong with a report file, by row."""
-    _must_see_all_studios(principal)
+    must_see_all_studios(principal)
     row, number = (0, 0) if cursor is None else decode(cursor, (Place, Place))
     async with context.database.connect() as connection:
         await _view(connection, principal, report_file_id)
@@ -188,7 +188,7 @@ async def post_application(
     body: ApplicationOrder,
 ) -> Response:
     """Apply what was checked: each good row is reported, after the answer and once."""
-    _must_see_all_studios(principal)
+    must_see_all_studios(principal)
     cause = cause_of(request, principal)
 
     async def make(connection: AsyncConnection) -> ReportFileView:
@@ -205,7 +205,7 @@ async def delete_report_file(
     context: CurrentContext, principal: Accountant, report_file_id: UUID
 ) -> None:
     """Take a file back instead of waiting until it expires; not once it is applied."""
-    _must_see_all_studios(principal)
+    must_see_all_studios(principal)
     async with context.database.begin() as connection:
         await withdraw_report_file(connection, principal.tenant_id, report_file_id)
     context.wake(discard_report_files.WORKER)
@@ -218,9 +218,3 @@ async def _view(
     if view is None:
         raise not_found()
     return view
-
-
-def _must_see_all_studios(principal: Principal) -> None:
-    """Raise the 403 for who sees some studios only: files may hold cases of any."""
-    if principal.studio_ids is not None:
-        raise problem(ALL_STUDIOS_NEEDED)

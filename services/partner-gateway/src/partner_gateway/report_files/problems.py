@@ -4,12 +4,6 @@ from typing import Final
 
 from kit.problems import define
 
-ALL_STUDIOS_NEEDED: Final = define(
-    "all-studios-needed",
-    403,
-    "You may not see all studios",
-    "Ask somebody who may see all studios of the tenant.",
-)
 NOT_CHECKED: Final = define(
     "report-file-not-checked",
     409,

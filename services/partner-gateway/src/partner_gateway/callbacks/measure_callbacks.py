@@ -1,8 +1,8 @@
-"""What is measured of callbacks; of all tenants together."""
+"""Measure how many callbacks have not acted, of all tenants together."""
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 from sqlalchemy import text
 
 from kit.context import Context
@@ -11,15 +11,6 @@ from partner_gateway.settings import Settings
 
 WORKER: Final = "measure callbacks"
 """The worker that keeps the gauges up to date."""
-
-callbacks_total: Final = Counter(
-    "callbacks",
-    "Callbacks answered, by what became of them: received, parked, repeated, conflict, refused, "
-    "failed.",
-    ("outcome",),
-    registry=registry,
-)
-"""Callbacks answered; `conflict` is another body under a webhook id that was used."""
 
 unsettled_callbacks: Final = Gauge(
     "unsettled_callbacks",
