@@ -7,7 +7,7 @@ import pytest
 from contracts import NoticeAcknowledgedV1
 from kit.ids import new_id
 from partner_gateway.notices.refusal import read_refusal
-from partner_gateway.notices.reopen_notice import reopen_notice
+from partner_gateway.notices.store import reopen_notice
 from tests.partner_gateway.claims import claim_changed, studio_payment
 from tests.partner_gateway.test_cases import numbered
 from tests.partner_gateway.test_notices import by_hand, held_by, serve

@@ -8,7 +8,7 @@ from kit.clock import now
 from kit.ids import new_id
 from kit.problems import define, not_found, problem
 from partner_gateway.deliveries import circuits, pages, store
-from partner_gateway.notices.reopen_notice import reopen_notice
+from partner_gateway.notices.store import reopen_notice
 
 DELIVERY_IS_DONE = define(
     "delivery-is-done",

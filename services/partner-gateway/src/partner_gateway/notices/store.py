@@ -50,7 +50,7 @@ _HOLD_CASES_WITH_CHANGES = text(
           WHERE tenant_id = :tenant_id AND partner_id = :partner_id AND NOT told))
     ORDER BY case_id
     LIMIT :limit
-    FOR UPDATE SKIP LOCKED
+    FOR NO KEY UPDATE SKIP LOCKED
     """
 )
 _TAKE_CHANGES = text(
@@ -128,14 +128,14 @@ _LOCK = text(
     SELECT {_COLUMNS} FROM notices
     WHERE tenant_id = :tenant_id AND notice_id = ANY (CAST(:notice_ids AS uuid[]))
     ORDER BY notice_id
-    FOR UPDATE
+    FOR NO KEY UPDATE
     """  # noqa: S608 - constants
 )
 _LOCK_OF_DELIVERY = text(
     f"""
     SELECT {_COLUMNS} FROM notices
     WHERE tenant_id = :tenant_id AND request_id = :request_id
-    FOR UPDATE
+    FOR NO KEY UPDATE
     """  # noqa: S608 - constants
 )
 _SET_STATUS = text(
@@ -165,7 +165,7 @@ _MARK_OVERDUE = text(
         WHERE due_on < :today AND overdue_since IS NULL AND status <> 'ACKNOWLEDGED'
         ORDER BY due_on
         LIMIT :limit
-        FOR UPDATE SKIP LOCKED
+        FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE notices SET overdue_since = :now
     FROM late
@@ -281,8 +281,11 @@ async def set_status(
     await connection.execute(_SET_STATUS, parameters)
 
 
-async def reopen(connection: AsyncConnection, tenant_id: UUID, request_id: UUID) -> bool:
-    """Store that what a delivery tells is sent again; False when the notice had not failed."""
+async def reopen_notice(connection: AsyncConnection, tenant_id: UUID, request_id: UUID) -> bool:
+    """Let the notice that a stopped delivery tells be SENT again.
+
+    False when staff have told the partner by hand meanwhile: then nothing is left to be sent.
+    """
     parameters = {"tenant_id": tenant_id, "request_id": request_id}
     return (await connection.execute(_REOPEN, parameters)).rowcount == 1
 

@@ -27,6 +27,8 @@ _CREATE: tuple[str, ...] = (
     "ALTER TABLE cases ADD COLUMN voucher_ids jsonb",
     "COMMENT ON COLUMN cases.voucher_ids IS 'by claim: under which id the partner knows it'",
     "CREATE INDEX notices_tenant ON notices (tenant_id, notice_id)",
+    "CREATE INDEX notices_studio ON notices (tenant_id, studio_id, notice_id)",
+    "CREATE INDEX notices_kind ON notices (tenant_id, kind, notice_id)",
     "CREATE INDEX notices_run ON notices (tenant_id, run_id, notice_id)",
     """
     CREATE INDEX notices_duties ON notices (tenant_id, partner_id, notice_id)
@@ -53,7 +55,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the changes back."""
     op.execute("DROP INDEX notices_not_overdue, notices_overdue, notices_duties, notices_run")
-    op.execute("DROP INDEX notices_tenant")
+    op.execute("DROP INDEX notices_kind, notices_studio, notices_tenant")
     op.execute("ALTER TABLE cases DROP COLUMN voucher_ids")
     op.execute(
         """
