@@ -27,13 +27,13 @@ class Route:
     ids: Mapping[str, str] = field(default_factory=dict)
     """Which of the ids is meant by a name in the path, if it is called otherwise."""
     query: Mapping[str, str] = field(default_factory=dict)
-    also: str | None = None
-    """Another role that is enough."""
+    also: tuple[str, ...] = ()
+    """Other roles each of which is enough."""
 
     @property
     def enough(self) -> tuple[str, ...]:
         """The roles each of which is enough."""
-        return (self.role,) if self.also is None else (self.role, self.also)
+        return (self.role, *self.also)
 
     def __str__(self) -> str:
         return f"{self.service} {self.method} {self.path}"
@@ -143,8 +143,8 @@ ROUTES = [
         ADMIN,
         {"name": "Inkasso West", "channel": "BY_HAND"},
     ),
-    Route("partner-gateway", "GET", "/v1/partners", ADMIN),
-    Route("partner-gateway", "GET", "/v1/partners/{partner_id}", ADMIN),
+    Route("partner-gateway", "GET", "/v1/partners", ADMIN, also=(READ, FINANCE)),
+    Route("partner-gateway", "GET", "/v1/partners/{partner_id}", ADMIN, also=(READ, FINANCE)),
     Route("partner-gateway", "PATCH", "/v1/partners/{partner_id}", ADMIN, {"name": "Inkasso Ost"}),
     Route("partner-gateway", "POST", "/v1/partners/{partner_id}/secrets", ADMIN, {}),
     Route(
@@ -160,7 +160,7 @@ ROUTES = [
         "/v1/partners/{partner_id}/deliveries",
         ADMIN,
         ids={"partner_id": "agency_id"},
-        also=READ,
+        also=(READ,),
     ),
     Route(
         "partner-gateway",
@@ -168,7 +168,7 @@ ROUTES = [
         "/v1/partners/{partner_id}/deliveries/summary",
         ADMIN,
         ids={"partner_id": "agency_id"},
-        also=READ,
+        also=(READ,),
     ),
     Route(
         "partner-gateway",
@@ -176,7 +176,7 @@ ROUTES = [
         "/v1/partners/{partner_id}/deliveries/{request_id}",
         ADMIN,
         ids={"partner_id": "agency_id"},
-        also=READ,
+        also=(READ,),
     ),
     Route(
         "partner-gateway",

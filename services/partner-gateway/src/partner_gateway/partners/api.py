@@ -1,6 +1,6 @@
 """HTTP in: partners and their secrets."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -25,7 +25,9 @@ from partner_gateway.partners.queries import PartnerView, SecretView
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"])
 
-Administrator = Annotated[Principal, requires("partner:admin")]
+_ADMINISTRATOR: Final = "partner:admin"
+Administrator = Annotated[Principal, requires(_ADMINISTRATOR)]
+Reader = Annotated[Principal, requires(_ADMINISTRATOR, "collection:read", "collection:finance")]
 
 
 class NewSecret(SecretView):
@@ -55,7 +57,7 @@ async def post_partner(
 
 @router.get("")
 async def get_partners(
-    context: CurrentContext, principal: Administrator, limit: Limit = 100, cursor: Cursor = None
+    context: CurrentContext, principal: Reader, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[PartnerView]:
     """List the tenant's partners, oldest first."""
     after = None if cursor is None else decode(cursor, (UUID,))[0]
@@ -68,7 +70,7 @@ async def get_partners(
 
 @router.get("/{partner_id}")
 async def get_partner(
-    response: Response, context: CurrentContext, principal: Administrator, partner_id: UUID
+    response: Response, context: CurrentContext, principal: Reader, partner_id: UUID
 ) -> PartnerView:
     """Show one partner."""
     async with context.database.connect() as connection:
