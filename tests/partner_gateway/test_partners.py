@@ -69,9 +69,10 @@ async def test_each_change_is_published_with_the_next_sequence(gateway: Gateway)
 
 async def test_what_is_wrong_with_a_partner_is_named(gateway: Gateway) -> None:
     wrong: list[tuple[dict[str, object], str]] = [
-        ({**BY_HAND, "base_url": "http://127.0.0.1/"}, "body"),
-        ({**BY_HAND, "api_token": "secret-token"}, "body"),
-        ({"name": "Ohne Adresse", "channel": "API"}, "body"),
+        ({**BY_HAND, "base_url": "http://127.0.0.1/"}, "base_url"),
+        ({**BY_HAND, "api_token": "secret-token"}, "api_token"),
+        ({**BY_HAND, "api": "BALANCES"}, "api"),
+        ({"name": "Ohne Adresse", "channel": "API"}, "base_url"),
         ({**API, "base_url": "ftp://127.0.0.1/"}, "base_url"),
         ({**API, "base_url": "http://user@127.0.0.1/"}, "base_url"),
         ({**API, "base_url": "http://127.0.0.1/api?"}, "base_url"),
@@ -170,6 +171,15 @@ async def test_what_is_wrong_with_a_contact_is_named(gateway: Gateway) -> None:
         assert "sommer" not in refused.text
 
 
+async def test_what_must_not_go_away_is_named(gateway: Gateway) -> None:
+    made = (await gateway.call("POST", "/v1/partners", API)).json()
+    for field in ("name", "status", "base_url"):
+        path = f"/v1/partners/{made['partner_id']}"
+        refused = await gateway.call("PATCH", path, {field: None})
+        assert refused.status_code == 422
+        assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
 async def test_a_partner_by_hand_gets_no_secret(gateway: Gateway) -> None:
     made = (await gateway.call("POST", "/v1/partners", BY_HAND)).json()
     refused = await gateway.call("POST", f"/v1/partners/{made['partner_id']}/secrets")
@@ -206,7 +216,13 @@ async def test_only_administrators_of_partners_may_change_them(gateway: Gateway)
     """R63."""
     reader = bearer(roles="collection:read collection:manage")
     assert (await gateway.call("POST", "/v1/partners", API, **reader)).status_code == 403
-    assert (await gateway.call("GET", "/v1/partners", **reader)).status_code == 403
+    made = (await gateway.call("POST", "/v1/partners", API)).json()
+    path = f"/v1/partners/{made['partner_id']}"
+    for role in ("collection:read", "collection:finance"):
+        reader = bearer(roles=role)
+        assert (await gateway.call("GET", "/v1/partners", **reader)).json()["items"] == [made]
+        assert (await gateway.call("GET", path, **reader)).json() == made
+        assert (await gateway.call("PATCH", path, {"name": "x"}, **reader)).status_code == 403
     nobody = {"Authorization": "Bearer x"}
     assert (await gateway.call("GET", "/v1/partners", **nobody)).status_code == 401
 

@@ -1,10 +1,11 @@
 """Change how a partner is called and reached, and whether it is paused (R50)."""
 
 from dataclasses import replace
-from typing import Self
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit import outbox
@@ -47,12 +48,12 @@ class PartnerChange(Body):
     contact: Contact | None = Field(default=None, repr=False)
     """Whom staff reach at the partner; takes the place of what was there, as a whole."""
 
-    @model_validator(mode="after")
-    def _required_stays(self) -> Self:
-        for name in ("name", "status", "base_url"):
-            if name in self.model_fields_set and getattr(self, name) is None:
-                raise ValueError(f"{name} must not be null")
-        return self
+    @field_validator("name", "status", "base_url")
+    @classmethod
+    def _required_stays(cls, value: Any) -> Any:
+        if value is None:
+            raise PydanticCustomError("required", "Must not be null")
+        return value
 
 
 async def change_partner(

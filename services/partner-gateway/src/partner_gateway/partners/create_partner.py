@@ -1,8 +1,9 @@
 """Set up a partner (R50)."""
 
-from typing import Self
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit import outbox
@@ -34,7 +35,7 @@ class NewPartner(Body):
     """BY_HAND: staff pass on an export. API: we call the partner."""
     api: Api = Api.STANDARD
     """The kind of the partner's API; for channel API only."""
-    base_url: BaseUrl | None = None
+    base_url: BaseUrl | None = Field(default=None, validate_default=True)
     """Where the partner's API is; for channel API only, and then required."""
     api_token: ApiToken | None = Field(default=None, repr=False)
     """Bearer token for the partner's API, if it wants one; never shown again."""
@@ -47,17 +48,19 @@ class NewPartner(Body):
     contact: Contact | None = Field(default=None, repr=False)
     """Whom staff reach at the partner."""
 
-    @model_validator(mode="after")
-    def _api_is_reached_by_hand_is_not(self) -> Self:
-        if self.channel is Channel.API and self.base_url is None:
-            raise ValueError("base_url is required for channel API")
-        if self.channel is Channel.BY_HAND and self.model_fields_set & {
-            "api",
-            "base_url",
-            "api_token",
-        }:
-            raise ValueError("api, base_url and api_token are for channel API only")
-        return self
+    @field_validator("base_url")
+    @classmethod
+    def _api_has_an_address(cls, base_url: str | None, info: ValidationInfo) -> str | None:
+        if base_url is None and info.data.get("channel") is Channel.API:
+            raise PydanticCustomError("base_url", "Is required for channel API")
+        return base_url
+
+    @field_validator("api", "base_url", "api_token")
+    @classmethod
+    def _by_hand_has_no_api(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("channel") is Channel.BY_HAND:
+            raise PydanticCustomError("by_hand", "A partner by hand has no API")
+        return value
 
 
 async def create_partner(
