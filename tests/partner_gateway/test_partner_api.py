@@ -18,6 +18,7 @@ from kit.ids import new_id
 from partner_gateway.adapters import standard
 from partner_gateway.adapters.adapter import PAGE_SIZE, HandoverPage, Notice, UnreadableError
 from partner_gateway.callbacks.api import MAX_BODY_BYTES
+from partner_gateway.callbacks.receive_callbacks import Receipt
 from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.statement import CaseAccepted, CaseRejected
 from partner_simulator.partner_api import Notice as SimulatorNotice
@@ -154,6 +155,15 @@ def test_only_documented_callbacks_are_read() -> None:
     assert set(mapping) == set(standard.STATEMENTS) == set(_examples())
     body = DOCUMENT["paths"]["/v1/partners/{partner_id}/callbacks"]["post"]["requestBody"]
     assert f"{MAX_BODY_BYTES:,}" in body["description"]
+
+
+def test_a_callback_is_answered_as_documented() -> None:
+    """The answers over HTTP are held against it in test_vectors.py."""
+    schema = DOCUMENT["components"]["schemas"]["CallbackAnswer"]
+    assert set(schema["properties"]) == set(Receipt.model_fields)
+    parked = Receipt(status="PARKED", reason="data.case_id: missing")
+    for receipt in (Receipt(), parked):
+        validator("CallbackAnswer").validate(receipt.model_dump(exclude_none=True))
 
 
 def test_results_are_read_as_documented() -> None:
