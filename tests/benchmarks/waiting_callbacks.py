@@ -85,7 +85,7 @@ async def test_the_wait_of_many_costs_others_little(gateway: Gateway) -> None:
     await change(_HOLD_OTHERS, request_id=new_id(), run_id=new_id(), count=OTHERS)
     await change(_WAIT, count=WAITING)
     figures = [
-        Figure("a look at all that wait", await seconds_of(release), "s", 2),
+        Figure("a look at what was sent", await seconds_of(release), "s", 2),
         Figure(
             "a turn of the translator with nothing to do", await seconds_of(translate), "s", 0.1
         ),
@@ -94,7 +94,7 @@ async def test_the_wait_of_many_costs_others_little(gateway: Gateway) -> None:
     figures += [
         Figure(f"release of {COMING}", await seconds_of(release), "s", 4),
         Figure("their translation", await seconds_of(translate), "s", 10),
-        Figure("a look at all that still wait", await seconds_of(release), "s", 2),
+        Figure("a look when nothing more was sent", await seconds_of(release), "s", 0.1),
     ]
     for figure in figures:
         print(figure)  # noqa: T201
