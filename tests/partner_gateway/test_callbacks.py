@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -307,3 +308,67 @@ async def test_a_replaced_secret_and_the_old_one_both_count(gateway: Gateway) ->
     path = f"{gateway.url}/v1/partners/{partner.partner_id}/callbacks"
     async with httpx.AsyncClient(trust_env=False) as http:
         assert (await http.post(path, content=b"3", headers=headers)).status_code == 202
+
+
+async def test_a_payment_in_another_currency_than_the_case_is_parked(gateway: Gateway) -> None:
+    """case-service could not book it, and nobody here would know."""
+    partner = await gateway.set_up("http://127.0.0.1:1")
+    (case,) = await hold(gateway, partner)
+    francs = {"amount": "10.00", "currency": "CHF"}
+    for kind, day in (("payment.received", "paid_on"), ("payment.corrected", "corrected_on")):
+        told = {"partner_reference": "P-1", "amount": francs, "own_fees": francs, day: "2026-03-02"}
+        body = said(kind, case_id=str(case.case_id), **told)
+        assert (await gateway.call_back(partner, body)).status_code == 202
+    await translate(gateway)
+    assert await reasons(gateway) == ["contradiction: currency: not that of the case"] * 2
+    right = paid(case, "10.00")  # under the same reference: what was parked has not used it
+    assert (await gateway.call_back(partner, right)).status_code == 202
+    await translate(gateway)
+    assert len(await gateway.published("report.payment-received.v1")) == 1
+
+
+async def test_a_reference_stands_for_one_payment_of_a_case(gateway: Gateway) -> None:
+    """The same payment under another webhook id is told once; another one is for staff."""
+    partner = await gateway.set_up("http://127.0.0.1:1")
+    first, second = await hold(gateway, partner, 2)
+    for body in (
+        *(paid(first, "10.00"), paid(first, "10.00"), paid(first, "15.00")),
+        paid(second, "20.00"),
+    ):
+        assert (await gateway.call_back(partner, body)).status_code == 202
+    await translate(gateway)
+    assert (await gateway.call_back(partner, paid(second, "20.00"))).status_code == 202
+    assert (await gateway.call_back(partner, paid(second, "25.00"))).status_code == 202
+    await translate(gateway)
+    reported = await gateway.published("report.payment-received.v1")
+    assert [
+        (event.case_id, event.amount.amount)
+        for event in reported
+        if isinstance(event, ReportPaymentReceivedV1)
+    ] == [(first.case_id, Decimal("10.00")), (second.case_id, Decimal("20.00"))]
+    assert await statuses(gateway) == [
+        *("TRANSLATED", "TRANSLATED", "PARKED", "TRANSLATED"),
+        *("TRANSLATED", "PARKED"),
+    ]
+    assert (
+        await reasons(gateway)
+        == ["contradiction: partner_reference: stands for another payment of the case"] * 2
+    )
+
+
+def paid(case: Any, amount: str) -> bytes:
+    """Return a payment of a case, under the one reference that is used here."""
+    return said(
+        "payment.received",
+        case_id=str(case.case_id),
+        partner_reference="P-1",
+        amount=euros(amount),
+        own_fees=euros("1.00"),
+        paid_on="2026-03-02",
+    )
+
+
+async def reasons(gateway: Gateway) -> list[str]:
+    """Return why callbacks are parked, in the order in which they came."""
+    query = "SELECT reason FROM callbacks WHERE status = 'PARKED' ORDER BY callback_id"
+    return [row.reason for row in await gateway.rows(query)]

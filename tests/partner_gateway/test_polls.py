@@ -34,10 +34,12 @@ from tests.partner_gateway.test_deliveries import serve
 from tests.partner_gateway.world import (
     LIMIT_SECONDS,
     Gateway,
+    KilledError,
     Partner,
     bearer,
     closed,
     handed_over,
+    killed,
     serving,
 )
 
@@ -246,7 +248,7 @@ async def test_what_is_said_before_the_handover_waits_for_it(
     assert {row.reason for row in rows} == {
         "unreadable: body: model_type",
         "contradiction: number: stands for another balance",
-        "contradiction: currency: not that of the balance before",
+        "contradiction: currency: not that of the case",
     }
 
 

@@ -5,7 +5,12 @@ from uuid import uuid4
 import pytest
 
 from kit.ids import new_id
-from partner_gateway.report_files.add_rows import FROM_BALANCES, REFERENCE_NEEDED, UNKNOWN_ID
+from partner_gateway.report_files.add_rows import (
+    FROM_BALANCES,
+    OTHER_CURRENCY,
+    REFERENCE_NEEDED,
+    UNKNOWN_ID,
+)
 from tests.partner_gateway.report_desk import ALL_ROLES, Desk, as_csv
 from tests.partner_gateway.saying import NOWHERE, euros, hold, said, send, translate
 from tests.partner_gateway.world import Gateway, bearer, handed_over
@@ -104,3 +109,46 @@ async def test_a_partner_that_is_asked_for_balances_tells_no_payments_in_files(
     assert (
         await gateway.published("report.payment-received.v1", "report.payment-corrected.v1") == []
     )
+
+
+async def test_a_payment_in_another_currency_than_its_case_is_a_bad_row(gateway: Gateway) -> None:
+    """case-service could not book it, and the file would count it as applied."""
+    desk = await Desk.open(gateway)
+    await desk.number("AZ-1")
+    file = await desk.check(
+        as_csv(
+            desk.payment(currency="CHF"),
+            desk.payment(case_id="", file_number="AZ-1", currency="CHF", partner_reference="Z-2"),
+            desk.payment(currency="EUR"),
+        )
+    )
+    assert (file["good"], file["bad"]) == (1, 2)
+    assert await desk.errors(file) == [
+        (2, "currency", OTHER_CURRENCY),
+        (3, "currency", OTHER_CURRENCY),
+    ]
+
+
+async def test_what_a_partner_called_back_is_known_in_its_file(gateway: Gateway) -> None:
+    partner = await gateway.set_up(NOWHERE)
+    (case,) = await hold(gateway, partner)
+    called_back = {
+        "case_id": str(case.case_id),
+        "partner_reference": "Z-1",
+        "amount": euros("12.30"),
+        "own_fees": euros("0.00"),
+        "paid_on": "2026-03-01",
+    }
+    body = said("payment.received", **called_back)
+    assert (await gateway.call_back(partner, body)).status_code == 202
+    await translate(gateway)
+    desk = Desk(gateway, partner, [case])
+    again = desk.payment(own_fees="0.00")
+    other = desk.payment(own_fees="0.00", amount="13.30")
+    file = await desk.check(as_csv(again, other))
+    assert (file["good"], file["known"], file["bad"]) == (0, 1, 1)
+    await desk.read_in(as_csv(desk.payment(partner_reference="Z-2", own_fees="0.00")))
+    body = said("payment.received", **called_back | {"partner_reference": "Z-2"})
+    assert (await gateway.call_back(partner, body)).status_code == 202
+    await translate(gateway)
+    assert len(await gateway.published("report.payment-received.v1")) == 2

@@ -50,6 +50,8 @@ class HeldCase:
     partner_id: UUID
     run_id: UUID
     member_id: UUID
+    currency: str | None
+    """Of its claims; None for what was handed over before that was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ _FORGET_BODIES = text(
 )
 _HELD_CASES = text(
     """
-    SELECT case_id, partner_id, run_id, member_id FROM cases
+    SELECT case_id, partner_id, run_id, member_id, currency FROM cases
     WHERE tenant_id = :tenant_id AND request_id IS NOT NULL
       AND case_id = ANY (CAST(:case_ids AS uuid[]))
     """

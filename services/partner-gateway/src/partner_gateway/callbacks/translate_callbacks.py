@@ -30,11 +30,14 @@ from partner_gateway.balances.account import Account, ContradictionError, take_b
 from partner_gateway.balances.store import accounts_of, save_accounts
 from partner_gateway.callbacks import store
 from partner_gateway.callbacks.callback import Status
+from partner_gateway.callbacks.known_payments import Received, enter_payments
 from partner_gateway.callbacks.store import Callback, HeldCase, Speaker
 from partner_gateway.settings import Settings
 from partner_gateway.statement import (
     CaseBalance,
     CaseStatement,
+    PaymentCorrected,
+    PaymentReceived,
     RunStatement,
     Statement,
     to_report,
@@ -45,6 +48,8 @@ WORKER: Final = "translate callbacks"
 
 BATCH: Final = 100
 """So few that requests need not wait for a processor meanwhile."""
+
+_OTHER_PAYMENT: Final = "contradiction: partner_reference: stands for another payment of the case"
 
 _REST_SECONDS: Final = 60.0
 """For how long the others come first after the callbacks of a partner failed together."""
@@ -60,6 +65,8 @@ class Translation:
 
     callback: Callback
     reports: Sequence[Event] = ()
+    said: Said | None = None
+    """What the reports tell."""
     parked: str | None = None
     waits_for: UUID | None = None
 
@@ -149,7 +156,29 @@ async def _translate(
         for callback, each in read
     ]
     await save_accounts(connection, tenant_id, known.changed_accounts)
-    return translations
+    return await _only_new_payments(connection, speaker, translations)
+
+
+async def _only_new_payments(
+    connection: AsyncConnection, speaker: Speaker, translations: Sequence[Translation]
+) -> list[Translation]:
+    """Report each payment once, and park another one under a reference that was used."""
+    received = [
+        Received(done.callback.callback_id, done.said)
+        for done in translations
+        if done.reports and isinstance(done.said, PaymentReceived)
+    ]
+    verdicts = await enter_payments(connection, speaker.tenant_id, speaker.partner_id, received)
+    judged = []
+    for done in translations:
+        match verdicts.get(done.callback.callback_id, "NEW"):
+            case "NEW":
+                judged.append(done)
+            case "KNOWN":
+                judged.append(Translation(done.callback))
+            case "OTHER":
+                judged.append(Translation(done.callback, parked=_OTHER_PAYMENT))
+    return judged
 
 
 def _read(adapter: Adapter, callback: Callback) -> Said | str:
@@ -188,6 +217,7 @@ class _Subject:
     holder: UUID
     run_id: UUID
     member_id: UUID | None
+    currency: str | None = None
 
 
 def _judge(callback: Callback, said: Said, known: _Known) -> Translation:
@@ -201,10 +231,13 @@ def _judge(callback: Callback, said: Said, known: _Known) -> Translation:
         return Translation(callback, parked="the case is not of this run")
     if subject.holder != callback.partner_id:
         return Translation(callback, parked="not held by this partner")
+    if (said_in := _currency(said)) and subject.currency not in (None, said_in):
+        return Translation(callback, parked="contradiction: currency: not that of the case")
     try:
         if isinstance(said, CaseBalance):
-            return Translation(callback, _take_balance(callback, said, subject, known))
-        return Translation(callback, [_report(callback, said, subject, callback.callback_id)])
+            return Translation(callback, _take_balance(callback, said, subject, known), said)
+        report = _report(callback, said, subject, callback.callback_id)
+        return Translation(callback, [report], said)
     except ContradictionError as error:
         return Translation(callback, parked=f"contradiction: {error.reason}")
     except ValidationError as error:
@@ -219,10 +252,20 @@ def _subject(said: Said, known: _Known) -> tuple[UUID, _Subject | None]:
         case = known.cases.get(said.case_id)
         if case is None:
             return said.case_id, None
-        return said.case_id, _Subject(case.partner_id, case.run_id, case.member_id)
+        return said.case_id, _Subject(case.partner_id, case.run_id, case.member_id, case.currency)
     assert isinstance(said, RunStatement), "what is about no case is about a run"
     holder = known.runs.get(said.run_id)
     return said.run_id, None if holder is None else _Subject(holder, said.run_id, None)
+
+
+def _currency(said: Said) -> str | None:
+    """Return the currency of what is said, if it is about money."""
+    match said:
+        case PaymentReceived() | PaymentCorrected():
+            return said.amount.currency
+        case CaseBalance():
+            return said.paid_so_far.currency
+    return None
 
 
 def _take_balance(

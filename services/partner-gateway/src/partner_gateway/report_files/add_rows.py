@@ -24,6 +24,7 @@ REFERENCE_NEEDED: Final = (
     "A partner with an API must give its reference: only by that the same payment is known if it "
     "calls back, too"
 )
+OTHER_CURRENCY: Final = "The case is in another currency"
 SEVERAL_CASES: Final = "Several cases have this file number: give the id of the case"
 
 # A partner with an API speaks of what was sent to it; one by hand got its cases with an export.
@@ -32,6 +33,12 @@ _CASES = text(
     SELECT case_id FROM cases
     WHERE tenant_id = :tenant_id AND partner_id = :partner_id
       AND case_id = ANY (CAST(:case_ids AS uuid[])) AND (:by_hand OR request_id IS NOT NULL)
+    """
+)
+_CURRENCIES = text(
+    """
+    SELECT case_id, currency FROM cases
+    WHERE tenant_id = :tenant_id AND case_id = ANY (CAST(:case_ids AS uuid[]))
     """
 )
 _CASES_BY_NUMBER = text(
@@ -97,6 +104,13 @@ async def find_faults_and_cases(
             else:
                 message = SEVERAL_CASES if found else UNKNOWN_NUMBER
                 faults.append((row.row, columns[Field.FILE_NUMBER], message))
+    currencies = await _currencies(connection, file, set(cases.values()))
+    for row in rows:
+        if row.row not in cases or row.kind not in PAYMENTS:
+            continue
+        if currencies[cases[row.row]] not in (None, row.currency):
+            faults.append((row.row, columns.get(Field.CURRENCY), OTHER_CURRENCY))
+            del cases[row.row]
     return faults, cases
 
 
@@ -155,6 +169,14 @@ async def _cases(
         "case_ids": list(case_ids),
     }
     return set(await connection.scalars(_CASES, parameters))
+
+
+async def _currencies(
+    connection: AsyncConnection, file: ReportFile, case_ids: Collection[UUID]
+) -> dict[UUID, str | None]:
+    parameters = {"tenant_id": file.tenant_id, "case_ids": list(case_ids)}
+    rows = await connection.execute(_CURRENCIES, parameters)
+    return {row.case_id: row.currency for row in rows}
 
 
 async def _cases_by_number(

@@ -136,7 +136,7 @@ _CREATE: tuple[str, ...] = (
         partner_id uuid NOT NULL,
         identity bytea NOT NULL,
         content bytea NOT NULL,
-        report_file_id uuid NOT NULL,
+        report_file_id uuid,
         PRIMARY KEY (tenant_id, partner_id, identity),
         FOREIGN KEY (tenant_id, report_file_id)
             REFERENCES report_files (tenant_id, report_file_id)
@@ -144,7 +144,7 @@ _CREATE: tuple[str, ...] = (
     """,
     """
     COMMENT ON TABLE reported_rows IS
-    'hashes of all rows that were ever applied, and of what they said: each is reported once'
+    'hashes of all rows that were ever applied, and of payments that were called back: each once'
     """,
 )
 
