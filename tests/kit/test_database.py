@@ -142,7 +142,7 @@ async def test_a_connection_that_the_server_ends_is_temporary(database: Database
 
 async def test_a_lock_that_is_not_to_be_had_in_time_is_temporary(database: Database) -> None:
     async with database.begin() as holder:
-        await holder.execute(text("LOCK TABLE inbox"))
+        await holder.execute(text("LOCK TABLE inbox IN SHARE MODE"))
         with pytest.raises(DBAPIError) as caught:
             async with database.begin() as waiter:
                 await waiter.execute(text("SET LOCAL lock_timeout = '50ms'"))
@@ -235,6 +235,38 @@ async def test_a_connection_that_is_lost_while_rows_are_copied_is_temporary(
             await copy_rows(connection, "inbox", COLUMNS, rows(pid))
     assert is_temporary(caught.value)
     await database.ping()
+
+
+async def test_a_connection_that_is_lost_while_there_is_no_room_to_write_is_heard_of(
+    database: Database,
+) -> None:
+    """Nobody reads what is copied: its table may be read only."""
+    yielded = 0
+
+    async def rows() -> AsyncIterator[tuple[str, str]]:
+        nonlocal yielded
+        while True:
+            yielded += 1
+            yield "/tests", f"{yielded:01000}"
+
+    async def copy(started: asyncio.Future[int]) -> None:
+        async with database.begin() as connection:
+            started.set_result(await connection.scalar(text("SELECT pg_backend_pid()")))
+            await copy_rows(connection, "inbox", COLUMNS, rows())
+
+    async with database.begin() as other:
+        await other.execute(text("LOCK TABLE inbox IN SHARE MODE"))
+        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        copying = asyncio.create_task(copy(started))
+        pid, before = await started, 0
+        while not yielded or yielded != before:
+            before = yielded
+            await asyncio.sleep(0.2)
+        await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        ended, _ = await asyncio.wait([copying], timeout=20)
+    copying.cancel()
+    assert ended
+    assert is_temporary(copying.exception() or AssertionError("it was copied"))
 
 
 async def test_processes_that_start_at_once_migrate_once(

@@ -3,7 +3,7 @@
 import asyncio
 import importlib.resources
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -112,11 +112,31 @@ async def copy_rows(
     assert isinstance(raw, asyncpg.Connection)
     assert raw.is_in_transaction(), "rows would be there before the transaction is committed"
     try:
-        await raw.copy_records_to_table(table, columns=columns, records=rows)
-    except asyncpg.InterfaceError as error:
+        async with _until_lost(raw):
+            await raw.copy_records_to_table(table, columns=columns, records=rows)
+    except (asyncpg.InterfaceError, TimeoutError) as error:
         if raw.is_closed():
             raise ConnectionResetError("the connection to the database was lost") from error
         raise
+
+
+@asynccontextmanager
+async def _until_lost(connection: "asyncpg.Connection[Any]") -> AsyncIterator[None]:
+    """Raise `TimeoutError` inside when the connection ends.
+
+    asyncpg does not wake who waits for room to write on a connection that is lost meanwhile.
+    """
+    async with asyncio.timeout(None) as limit:
+
+        def end(_: object) -> None:
+            with suppress(RuntimeError):  # what was done inside has ended by itself
+                limit.reschedule(0)
+
+        connection.add_termination_listener(end)
+        try:
+            yield
+        finally:
+            connection.remove_termination_listener(end)
 
 
 def sqlstate(error: BaseException) -> str | None:
