@@ -35,7 +35,7 @@ GROUP: Final = 200
 MAX_WAITING: Final = 1000
 """Callbacks that wait at most; who comes then is asked to come again. Each may hold 256 KiB."""
 
-_TRANSLATED_AFTER: Final = 0.05
+_TRANSLATED_AFTER: Final = 0.25
 """Seconds for which callbacks gather until they are translated: nobody waits for that, and many at
 once cost little more than few."""
 
