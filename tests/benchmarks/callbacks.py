@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.benchmarks.measuring import Figure, percentile
-from tests.benchmarks.partner_gateway_process import PartnerGateway, partner_gateway
+from tests.benchmarks.service_process import ServiceProcess, partner_gateway, set_up_partner
 
 from contracts import TOPICS, ReportPaymentReceivedV1
 from local_stack.http_client import until
@@ -45,8 +45,8 @@ _HOLD = """
 def test_callbacks_at_a_rate(tmp_path: Path) -> None:
     with partner_gateway(tmp_path) as gateway:
         gateway.program.start()
-        partner_id, secret = gateway.set_up_partner()
-        held = gateway.sql(_HOLD, uuid4(), gateway.tenant_id, partner_id, uuid4(), CASES)
+        partner_id, secret = set_up_partner(gateway)
+        held = gateway.rows(_HOLD, uuid4(), gateway.tenant_id, partner_id, uuid4(), CASES)
         order = {
             "url": f"{gateway.program.url}/v1/partners/{partner_id}/callbacks",
             "secret": secret,
@@ -93,27 +93,27 @@ def figures_of(rate: int, seconds: list[float]) -> list[Figure]:
     ]
 
 
-def check_all_acted(gateway: PartnerGateway, sent: int) -> None:
+def check_all_acted(gateway: ServiceProcess, sent: int) -> None:
     """Check that each callback is there, has acted, and became one report."""
     states = "SELECT status, count(*) FROM callbacks GROUP BY status"
     until(
-        lambda: dict(gateway.sql(states)),
+        lambda: dict(gateway.rows(states)),
         lambda found: found == {"TRANSLATED": sent},
         limit=120,
         what="all callbacks translated",
     )
     until(
-        lambda: dict(gateway.sql("SELECT 'waiting', count(*) FROM outbox")),
+        lambda: dict(gateway.rows("SELECT 'waiting', count(*) FROM outbox")),
         lambda found: found == {"waiting": 0},
         limit=60,
         what="all reports published",
     )
     assert sorted(reports(gateway)) == sorted(
-        str(row["callback_id"]) for row in gateway.sql("SELECT callback_id FROM callbacks")
+        str(row["callback_id"]) for row in gateway.rows("SELECT callback_id FROM callbacks")
     )
 
 
-def reports(gateway: PartnerGateway) -> list[str]:
+def reports(gateway: ServiceProcess) -> list[str]:
     """Return the ids of all reports in Kafka."""
     topic = ReportPaymentReceivedV1.TOPIC
     consumer = Consumer(

@@ -17,10 +17,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.benchmarks.case_service_process import CaseService, case_service
 from tests.benchmarks.handovers import handovers, publish
 from tests.benchmarks.many_cases import CASES_OF_A_RUN, fill, id_of
 from tests.benchmarks.measuring import Figure, p95, seconds_of, times_of
+from tests.benchmarks.service_process import ServiceProcess, case_service
 
 from contracts import Event, MemberHandedOverV1, Money, ReportPaymentReceivedV1
 from local_stack.data import Population
@@ -43,14 +43,14 @@ SEARCHES = ("Müller", "jorg schroder", "z", f"{CASES // 2:07}", "Nobody")
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[CaseService]:
+def service(tmp_path: Path) -> Iterator[ServiceProcess]:
     """A case-service with an empty database, yet to be started."""
     with case_service(tmp_path) as service:
         yield service
 
 
 @pytest.mark.timeout(5_400)
-def test_a_large_tenant_is_read_in_time(service: CaseService) -> None:
+def test_a_large_tenant_is_read_in_time(service: ServiceProcess) -> None:
     for tenant_id in [uuid4() for _ in range(OTHER_TENANTS)]:
         asyncio.run(fill(service.owner_url, tenant_id, CASES // 20))
     seconds = seconds_of(lambda: asyncio.run(fill(service.owner_url, service.tenant_id, CASES)))
@@ -66,7 +66,7 @@ def test_a_large_tenant_is_read_in_time(service: CaseService) -> None:
 
 
 @pytest.mark.timeout(5_400)
-def test_an_audit_of_a_large_ledger_finds_nothing_in_time(service: CaseService) -> None:
+def test_an_audit_of_a_large_ledger_finds_nothing_in_time(service: ServiceProcess) -> None:
     service.program.start()
     started = time.perf_counter()
     entries = make_ledger(service)
@@ -87,7 +87,7 @@ Read = tuple[str, Mapping[str, str]]
 """A path, and the parameters of its query."""
 
 
-def reads(service: CaseService) -> dict[str, Read]:
+def reads(service: ServiceProcess) -> dict[str, Read]:
     """Everything that is read, by what it is called."""
     tenant = service.tenant_id
     today = datetime.now(UTC).date()
@@ -112,7 +112,7 @@ def reads(service: CaseService) -> dict[str, Read]:
         found |= {f"GET {path}{what}": (path, query) for what, query in filters.items()}
     run_id = str(id_of(tenant, "run", CASES // CASES_OF_A_RUN // 2))
     partner_id = str(id_of(tenant, "partner", 1))
-    case_id = service.sql(
+    case_id = service.value(
         f"SELECT case_id FROM cases WHERE tenant_id = '{tenant}' AND unallocated > 0 LIMIT 1"
     )
     return {
@@ -135,12 +135,14 @@ def reads(service: CaseService) -> dict[str, Read]:
     }
 
 
-def read_often(service: CaseService, what: str, path: str, parameters: Mapping[str, str]) -> Figure:
+def read_often(
+    service: ServiceProcess, what: str, path: str, parameters: Mapping[str, str]
+) -> Figure:
     """Read the same again and again, and show how long it took."""
     return timed(what, times_of(lambda _: service.client.get(path, **parameters), REQUESTS))
 
 
-def read_pages(service: CaseService, path: str) -> list[Figure]:
+def read_pages(service: ServiceProcess, path: str) -> list[Figure]:
     """Read page after page, of everything and of a search."""
     figures = []
     for what, parameters in ((path, {}), (f"{path}?search=Müller", {"search": "Müller"})):
@@ -165,7 +167,7 @@ def timed(what: str, times: list[float]) -> Figure:
 # A ledger that the service itself has made, with all that it published
 
 
-def make_ledger(service: CaseService) -> int:
+def make_ledger(service: ServiceProcess) -> int:
     """Let the service open cases and book a payment on each; return how many entries it made."""
     today = datetime.now(UTC).date()
     members = int(CASES / ENTRIES_OF_A_CASE) + 1
@@ -181,7 +183,7 @@ def make_ledger(service: CaseService) -> int:
     _publish(service, "/partner-gateway", (_half_paid(event) for event in opened))
     _wait_for(service, f"SELECT count(*) = {members} FROM payments", "all payments")
     _wait_for(service, "SELECT count(*) = 0 FROM outbox", "all events")
-    return int(service.sql("SELECT count(*) FROM entries"))
+    return int(service.value("SELECT count(*) FROM entries"))
 
 
 def _half_paid(event: MemberHandedOverV1) -> ReportPaymentReceivedV1:
@@ -201,12 +203,12 @@ def _half_paid(event: MemberHandedOverV1) -> ReportPaymentReceivedV1:
     )
 
 
-def _publish(service: CaseService, source: str, events: Iterator[Event]) -> None:
+def _publish(service: ServiceProcess, source: str, events: Iterator[Event]) -> None:
     asyncio.run(publish(service.kafka.bootstrap_servers, service.tenant_id, source, events))
 
 
-def _wait_for(service: CaseService, query: str, what: str) -> None:
-    wait_until(lambda: bool(service.sql(query)), limit=SECONDS, what=what)
+def _wait_for(service: ServiceProcess, query: str, what: str) -> None:
+    wait_until(lambda: bool(service.value(query)), limit=SECONDS, what=what)
 
 
 def _period(today: date, days: int) -> dict[str, str]:

@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 from aiokafka import AIOKafkaProducer
 from tests.benchmarks.measuring import Figure, percentile
-from tests.benchmarks.partner_gateway_process import PartnerGateway, partner_gateway
+from tests.benchmarks.service_process import ServiceProcess, partner_gateway
 from tests.partner_gateway.world import Partner, handed_over, record_of
 
 from contracts import MemberHandedOverV1
@@ -123,7 +123,7 @@ def test_a_working_partner_notices_nothing_of_dead_ones(tmp_path: Path) -> None:
     assert not [figure.what for figure in figures if figure.is_too_much]
 
 
-async def measure(gateway: PartnerGateway) -> tuple[Sequence[float], Sequence[float]]:
+async def measure(gateway: ServiceProcess) -> tuple[Sequence[float], Sequence[float]]:
     """Return how many seconds handovers took: alone, and beside dead partners."""
     times: tuple[list[float], list[float]] = ([], [])
     async with AsyncExitStack() as ends:
@@ -153,7 +153,7 @@ async def measure(gateway: PartnerGateway) -> tuple[Sequence[float], Sequence[fl
 
 
 async def hand_over(
-    gateway: PartnerGateway,
+    gateway: ServiceProcess,
     producer: AIOKafkaProducer,
     working: WorkingPartner,
     partner: Partner,
@@ -175,7 +175,7 @@ async def hand_over(
 
 
 async def publish(
-    gateway: PartnerGateway, producer: AIOKafkaProducer, case: MemberHandedOverV1
+    gateway: ServiceProcess, producer: AIOKafkaProducer, case: MemberHandedOverV1
 ) -> None:
     """Publish a handover, without waiting for Kafka."""
     record = record_of(case, gateway.tenant_id)
@@ -184,7 +184,7 @@ async def publish(
     )
 
 
-def set_up(gateway: PartnerGateway, base_url: str) -> Partner:
+def set_up(gateway: ServiceProcess, base_url: str) -> Partner:
     """Set up a partner with an API at an address."""
     body = {"name": "Agentur", "channel": "API", "base_url": base_url}
     partner_id = str(gateway.client.post("/v1/partners", body)["partner_id"])
@@ -192,7 +192,7 @@ def set_up(gateway: PartnerGateway, base_url: str) -> Partner:
     return Partner(UUID(partner_id), secret, gateway.tenant_id)
 
 
-def await_tries(gateway: PartnerGateway, partners: Sequence[Partner]) -> None:
+def await_tries(gateway: ServiceProcess, partners: Sequence[Partner]) -> None:
     """Wait until the gateway knows what it owes to partners, and all of them are being tried."""
     for partner in partners:
         path = f"/v1/partners/{partner.partner_id}/deliveries/summary"
@@ -204,6 +204,6 @@ def await_tries(gateway: PartnerGateway, partners: Sequence[Partner]) -> None:
         )
 
 
-def pause(gateway: PartnerGateway, partner: Partner) -> None:
+def pause(gateway: ServiceProcess, partner: Partner) -> None:
     """Let nothing more go to a partner."""
-    gateway.sql("UPDATE partners SET status = 'PAUSED' WHERE partner_id = $1", partner.partner_id)
+    gateway.rows("UPDATE partners SET status = 'PAUSED' WHERE partner_id = $1", partner.partner_id)

@@ -17,9 +17,9 @@ import asyncpg
 import psutil
 import pytest
 from tests.benchmarks import plain_copy
-from tests.benchmarks.case_service_process import CaseService, case_service
 from tests.benchmarks.handovers import handovers, publish
 from tests.benchmarks.measuring import Figure, Memory
+from tests.benchmarks.service_process import ServiceProcess, case_service
 
 from local_stack.data import Population
 from local_stack.places import PROJECT
@@ -50,7 +50,9 @@ def test_opening_cases_takes_little_longer_than_copying_their_rows(tmp_path: Pat
         plain = measure(service, copying, "plain", "a plain copy of the rows")
         opened = measure(service, service.program, "public", "case-service opens the cases")
         wait_until(
-            lambda: service.sql("SELECT count(*) = 0 FROM outbox"), limit=SECONDS, what="the relay"
+            lambda: service.value("SELECT count(*) = 0 FROM outbox"),
+            limit=SECONDS,
+            what="the relay",
         )
         same_rows(service)
     ratio = Figure("opening is longer than copying", opened / plain, "times", TIMES_A_PLAIN_COPY)
@@ -59,7 +61,7 @@ def test_opening_cases_takes_little_longer_than_copying_their_rows(tmp_path: Pat
         assert not ratio.is_too_much
 
 
-def publish_handovers(service: CaseService) -> None:
+def publish_handovers(service: ServiceProcess) -> None:
     """Put all handovers on Kafka, before anybody reads them."""
     today = datetime.now(UTC).date()
     population = Population(members=MEMBERS, today=today)
@@ -70,7 +72,7 @@ def publish_handovers(service: CaseService) -> None:
     show(Figure("size of a handover", size / messages, "bytes"))
 
 
-def measure(service: CaseService, reader: ChildProcess, schema: str, what: str) -> float:
+def measure(service: ServiceProcess, reader: ChildProcess, schema: str, what: str) -> float:
     """Let `reader` do its work; return how many seconds it took, and show what else it took."""
     reader.start()
     memory = Memory(reader.pid)
@@ -101,16 +103,16 @@ async def seconds_until_done(owner_url: str, schema: str) -> float:
         await connection.close()
 
 
-def same_rows(service: CaseService) -> None:
+def same_rows(service: ServiceProcess) -> None:
     """Check that both wrote the same number of rows, and that there were three claims a case."""
     for table in plain_copy.TABLES:
         if table != "outbox":  # published, and deleted
             counts = [
-                service.sql(f"SELECT count(*) FROM {schema}.{table}")
+                service.value(f"SELECT count(*) FROM {schema}.{table}")
                 for schema in ("plain", "public")
             ]
             assert counts[0] == counts[1], table
-    claims = service.sql("SELECT count(*) FROM claims")
+    claims = service.value("SELECT count(*) FROM claims")
     show(Figure("claims of the cases", claims, ""))
 
 

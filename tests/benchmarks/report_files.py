@@ -18,7 +18,7 @@ import psutil
 import pytest
 from tests.benchmarks.callbacks import reports
 from tests.benchmarks.measuring import MEGABYTE, Figure, Memory, seconds_of
-from tests.benchmarks.partner_gateway_process import PartnerGateway, partner_gateway
+from tests.benchmarks.service_process import ServiceProcess, partner_gateway
 from tests.partner_gateway.report_desk import as_csv, as_xlsx
 
 from local_stack.http_client import Answer, until
@@ -137,7 +137,7 @@ def test_a_large_report_file(tmp_path: Path) -> None:
             gateway.client.post("/v1/partners", {"name": "Süd", "channel": "BY_HAND"})["partner_id"]
         )
         gateway.client.put(f"/v1/partners/{partner_id}/report-format", FORMAT)
-        gateway.sql(_HOLD, gateway.tenant_id, partner_id, uuid4(), ROWS)
+        gateway.rows(_HOLD, gateway.tenant_id, partner_id, uuid4(), ROWS)
         checked = check(gateway, partner_id, workbook, "xlsx", figures)
         assert (checked["good"], checked["bad"], checked["known"]) == (good, len(bad), 0)
         (to_apply,) = checked["to_apply"]
@@ -160,7 +160,7 @@ def test_a_large_report_file(tmp_path: Path) -> None:
 
 
 def check(
-    gateway: PartnerGateway, partner_id: str, content: bytes, what: str, figures: list[Figure]
+    gateway: ServiceProcess, partner_id: str, content: bytes, what: str, figures: list[Figure]
 ) -> Answer:
     """Send a file and wait until it is checked."""
     with watched(gateway.program.pid) as (memory, reader):
@@ -184,7 +184,7 @@ def check(
     return checked
 
 
-def apply(gateway: PartnerGateway, checked: Answer, good: int) -> float:
+def apply(gateway: ServiceProcess, checked: Answer, good: int) -> float:
     """Apply a file, kill the service in the middle of it, and return the seconds it took."""
     path = f"/v1/report-files/{checked['report_file_id']}"
     client = gateway.client
@@ -198,14 +198,14 @@ def apply(gateway: PartnerGateway, checked: Answer, good: int) -> float:
             what="the first rows applied",
         )
         gateway.program.kill()
-        assert gateway.sql("SELECT applied FROM report_files")[0]["applied"] < good
+        assert gateway.rows("SELECT applied FROM report_files")[0]["applied"] < good
         gateway.program.start()
         await_status(gateway, path, "APPLIED")
 
     seconds = seconds_of(work)
     assert client.get(path)["applied"] == good
     until(
-        lambda: dict(gateway.sql("SELECT 'waiting', count(*) FROM outbox")),
+        lambda: dict(gateway.rows("SELECT 'waiting', count(*) FROM outbox")),
         lambda found: found == {"waiting": 0},
         limit=SECONDS,
         what="all reports published",
@@ -213,7 +213,7 @@ def apply(gateway: PartnerGateway, checked: Answer, good: int) -> float:
     return seconds
 
 
-def await_status(gateway: PartnerGateway, path: str, status: str) -> None:
+def await_status(gateway: ServiceProcess, path: str, status: str) -> None:
     """Wait until a file is so far."""
     until(
         lambda: gateway.client.get(path),
@@ -223,7 +223,7 @@ def await_status(gateway: PartnerGateway, path: str, status: str) -> None:
     )
 
 
-def bad_rows(gateway: PartnerGateway, file: Answer) -> Sequence[int]:
+def bad_rows(gateway: ServiceProcess, file: Answer) -> Sequence[int]:
     """Return the rows with errors."""
     errors = gateway.client.all(f"/v1/report-files/{file['report_file_id']}/errors")
     return [error["row"] for error in errors]
