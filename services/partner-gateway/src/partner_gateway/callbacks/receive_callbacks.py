@@ -11,7 +11,6 @@ import structlog
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.clock import now
 from kit.ids import new_id
 from kit.problems import Problem, define, problem, unavailable
 from kit.trace import Cause
@@ -84,7 +83,7 @@ async def receive_callbacks(
     tolerance get one and the same 401. What is wrong with one of them does not touch the others.
     """
     partner_ids = {arrival.partner_id for arrival in arrivals}
-    known = await signers(connection, partner_ids, now())
+    known = await signers(connection, partner_ids)
     nobody = Signer(tenant_id=UUID(int=0), api=Api.STANDARD, sealed_secrets=[seal.close(_DECOY)])
     secrets = {each: _open(known.get(each, nobody), seal) for each in partner_ids}
     checked = [

@@ -125,13 +125,13 @@ _CHANNELS = text(
 # A callback comes without a token: the partner's id alone says whose it is, and the signature,
 # checked next, that it is so. The partner's row leads to the tenant, by which secrets are indexed.
 _SIGNERS = text(
-    """
+    f"""
     SELECT tenant_id, partner_id, api, array_agg(sealed_secret ORDER BY secret_id) AS sealed_secrets
     FROM partners JOIN secrets USING (tenant_id, partner_id)
     WHERE partners.partner_id = ANY (CAST(:partner_ids AS uuid[]))
-      AND (ends_at IS NULL OR ends_at > :now)
+      AND {IS_VALID}
     GROUP BY tenant_id, partner_id, api
-    """
+    """  # noqa: S608 - constants
 )
 
 
@@ -220,11 +220,9 @@ async def channels(
     return {(row.tenant_id, row.partner_id): Channel(row.channel) for row in rows}
 
 
-async def signers(
-    connection: AsyncConnection, partner_ids: Collection[UUID], now: datetime
-) -> dict[UUID, Signer]:
+async def signers(connection: AsyncConnection, partner_ids: Collection[UUID]) -> dict[UUID, Signer]:
     """Return those of the partners that can sign anything, of whatever tenant, by their ids."""
-    rows = await connection.execute(_SIGNERS, {"partner_ids": list(partner_ids), "now": now})
+    rows = await connection.execute(_SIGNERS, {"partner_ids": list(partner_ids)})
     return {row.partner_id: Signer(row.tenant_id, Api(row.api), row.sealed_secrets) for row in rows}
 
 
