@@ -15,7 +15,8 @@ from tests.export_service.handed_over import handover
 
 from export_service.rendering.csv_writer import CsvWriter
 from export_service.rendering.xlsx_writer import XlsxWriter
-from export_service.runs.columns import COLUMNS, Kind
+from export_service.rendering.columns import Kind
+from export_service.runs.columns import COLUMNS
 from export_service.runs.rows import rows_of, text_of
 
 ROWS = 5_000

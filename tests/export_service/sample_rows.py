@@ -5,7 +5,8 @@ from datetime import date
 
 from hypothesis import strategies as st
 
-from export_service.runs.columns import COLUMNS, Column, Kind
+from export_service.rendering.columns import Column, Kind
+from export_service.runs.columns import COLUMNS
 
 PLAIN = {
     Kind.TEXT: "Text",

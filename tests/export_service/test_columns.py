@@ -1,6 +1,7 @@
 """The 61 columns are what collection agencies expect (R40)."""
 
-from export_service.runs.columns import COLUMNS, Kind, Section
+from export_service.rendering.columns import Kind
+from export_service.runs.columns import COLUMNS
 
 NAMES = [
     "TransferId",
@@ -71,13 +72,6 @@ def test_the_columns_are_these_61_in_this_order() -> None:
     """R40."""
     assert [column.name for column in COLUMNS] == NAMES
     assert len(NAMES) == len(set(NAMES)) == 61
-
-
-def test_the_columns_of_a_section_stand_together() -> None:
-    sections = [column.section for column in COLUMNS]
-    assert sections == (
-        [Section.RUN] * 4 + [Section.STUDIO] * 21 + [Section.DEBTOR] * 25 + [Section.CLAIM] * 11
-    )
 
 
 def test_what_is_no_text_is_known_by_name() -> None:

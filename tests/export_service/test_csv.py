@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from export_service.rendering.columns import Column, Kind
 from export_service.rendering.csv_writer import CsvWriter, guarded
-from export_service.runs.columns import COLUMNS, Column, Kind
+from export_service.runs.columns import COLUMNS
 from tests.export_service import sample_rows
 from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position
 

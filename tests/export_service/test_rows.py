@@ -8,7 +8,8 @@ import pytest
 
 from contracts import BankAccount, MemberHandedOverV1
 from contracts.examples import Example, load_examples
-from export_service.runs.columns import COLUMNS, FORMAT_VERSION, Kind
+from export_service.rendering.columns import Kind
+from export_service.runs.columns import COLUMNS, FORMAT_VERSION
 from export_service.runs.rows import Value, rows_of, text_of, wrong_columns
 from tests.export_service.handed_over import claim, debtor, handover, studio
 

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from openpyxl.worksheet.worksheet import Worksheet
 from python_calamine import CalamineWorkbook
 
+from export_service.rendering.columns import Column, Kind
 from export_service.rendering.summary import SummaryRow, summary_of
 from export_service.rendering.xlsx_cells import CUT_MARK, LONGEST_TEXT, column_letters
 from export_service.rendering.xlsx_writer import XlsxWriter
 from export_service.rendering.zip_stream import ArchiveTooLargeError, ZipStream
-from export_service.runs.columns import COLUMNS, Column, Kind
+from export_service.runs.columns import COLUMNS
 from export_service.runs.run import Run, RunStudio
 from tests.export_service import sample_rows
 from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position

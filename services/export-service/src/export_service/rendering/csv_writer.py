@@ -10,10 +10,19 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
+from export_service.rendering.columns import Column, Kind
 from export_service.rendering.texts import without_lone_surrogates
 from export_service.rendering.zip_stream import Output
-from export_service.runs.columns import Column, Kind
+
+
+class CsvDialect(StrEnum):
+    """STANDARD is RFC 4180; GERMAN_EXCEL is what Excel opens by a double click in Germany."""
+
+    STANDARD = "STANDARD"
+    GERMAN_EXCEL = "GERMAN_EXCEL"
+
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 _PHONE_NUMBERS = re.compile(r"\+[0-9 ]+(?:,\+?[0-9 ]+)*")

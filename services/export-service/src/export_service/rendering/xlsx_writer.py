@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 from export_service.rendering import xlsx_parts
+from export_service.rendering.columns import Column, Kind
 from export_service.rendering.summary import SummaryRow, SummaryValue
 from export_service.rendering.xlsx_cells import (
     AMOUNT,
@@ -28,7 +29,6 @@ from export_service.rendering.xlsx_cells import (
 )
 from export_service.rendering.xlsx_parts import Sheet
 from export_service.rendering.zip_stream import Output, ZipStream
-from export_service.runs.columns import Column, Kind
 
 ROWS_PER_SHEET = 500_000
 BYTES_PER_SHEET = 2 * 1024**3
