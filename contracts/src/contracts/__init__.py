@@ -18,7 +18,7 @@ from contracts.case import (
 )
 from contracts.envelope import Envelope, EnvelopeError
 from contracts.event import Contract, Event
-from contracts.export import ExportCompletedV1
+from contracts.export import ExportCompletedV1, ExportMembersCompletedV1
 from contracts.handover import HandoverClaim, HandoverDebtor, HandoverStudio, MemberHandedOverV1
 from contracts.member import MemberDunningLevelResetV1, MemberReleasedV1
 from contracts.membership import (
@@ -97,6 +97,7 @@ EVENTS: dict[str, type[Event]] = {
         NoticeFailedV1,
         NoticeOverdueV1,
         ExportCompletedV1,
+        ExportMembersCompletedV1,
     )
 }
 """The class of each type."""
@@ -152,6 +153,7 @@ __all__ = [
     "EnvelopeError",
     "Event",
     "ExportCompletedV1",
+    "ExportMembersCompletedV1",
     "HandoverClaim",
     "HandoverDebtor",
     "HandoverStudio",
