@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from case_service.cases.search_text import search_text, text_keys
+from kit.search_text import search_text, text_keys
 from local_stack import vocabulary
 
 CASES_OF_A_RUN: Final = 10_000

@@ -13,7 +13,6 @@ from case_service import store
 from case_service.cases.answer import Answer, apply_answer
 from case_service.cases.case import Case, Claim, Key, Status
 from case_service.cases.reports import partners_occasion
-from case_service.cases.search_text import search_text, text_keys
 from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
@@ -31,6 +30,7 @@ from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
 from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
 from kit.clock import now
+from kit.search_text import search_text, text_keys
 from kit.trace import Cause
 
 Handover = tuple[MemberHandedOverV1, Cause]

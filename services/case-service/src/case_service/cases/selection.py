@@ -35,11 +35,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.case import Status
-from case_service.cases.search_text import MAX_SEARCH, search_patterns, text_keys
 from case_service.tables import cases, members
 from kit import cursors
 from kit.auth import Principal
 from kit.problems import unprocessable
+from kit.search_text import MAX_SEARCH, search_patterns, text_keys
 
 _AS_WRITTEN: Final = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")])
 Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]

@@ -5,7 +5,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from case_service.cases.search_text import search_text, text_keys
+from kit.search_text import search_text, text_keys
 
 revision = "0003"
 down_revision = "0002"

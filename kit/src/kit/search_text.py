@@ -1,6 +1,6 @@
-"""How members are found: accents and case do not matter, nor does ü or ue, ß or ss (R20).
+"""How people are found: accents and case do not matter, nor does ü or ue, ß or ss (R20).
 
-A word of a search is looked for in every part of the name and of the membership number. One of a
+A word of a search is looked for in every part of the name and of the person's number. One of a
 single or of two letters is looked for where words of the name begin: nearly everybody has it
 somewhere. Letters that follow one another are the keys by which the database finds who may have a
 word, as `pg_trgm` does; whoever has it in truth is told by the text itself.
@@ -24,7 +24,7 @@ MAX_SEARCH: Final = 200
 """Characters of a search."""
 
 
-def search_text(name: str, membership_number: str) -> str:
+def search_text(name: str, number: str) -> str:
     """Return the text in which the words of a search are looked for.
 
     It holds the name as it is spelt without umlauts (Mueller), and as it looks without its dots
@@ -36,11 +36,11 @@ def search_text(name: str, membership_number: str) -> str:
     for pair, letter in _DIGRAPHS:
         shortened = shortened.replace(pair, letter)
     lines = [spelt_out] if shortened == spelt_out else [spelt_out, shortened]
-    return "\n".join([*lines, *search_patterns(membership_number)])
+    return "\n".join([*lines, *search_patterns(number)])
 
 
 def search_patterns(search: str) -> list[str]:
-    """Return what is looked for; a member is found whose `search_text` holds each of them."""
+    """Return what is looked for; whoever has each of them in the `search_text` is found."""
     return [
         word if len(word) >= _KEY_LETTERS else f" {word}" for word in _spell_out(search).split()
     ]

@@ -1,4 +1,4 @@
-"""How members are found: accents and case do not matter, nor how an umlaut is spelt (R20)."""
+"""How people are found: accents and case do not matter, nor how an umlaut is spelt (R20)."""
 
 import unicodedata
 from uuid import UUID
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from case_service.cases.search_text import search_patterns, search_text, text_keys
+from kit.search_text import search_patterns, search_text, text_keys
 
 TENANT = UUID(int=1)
 
