@@ -1,26 +1,143 @@
-"""The file of an export: has a temporary name until it is whole."""
+"""Where the files of exports are: a folder, or a bucket that speaks S3.
+
+A file is there under its name only once it is whole: until then a folder holds it under another
+name, and a bucket as parts of an upload that nobody sees. No file is ever changed or replaced.
+"""
 
 import contextlib
 import errno
 import hashlib
 import os
+import re
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from export_service.exports.export import ExportFailedError, FailureReason, Job
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from export_service.exports.export import ExportFailedError, FailureReason, Job, stored_name
+from export_service.settings import Settings
+from kit.context import Context
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+PART_BYTES: Final = 8 * 1024 * 1024
+"""What is written at a time: S3 takes 10,000 parts, so a file may have 80 GB."""
+
+_PARTS_AT_ONCE: Final = 2
+
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+"""What is read at a time: a slow reader of a large file keeps no request to the storage open."""
+
+# A bucket that does not answer in this time has failed: nobody waits for it for minutes.
+_PATIENCE: Final = timedelta(seconds=15)
+_REQUEST_TIME: Final = timedelta(seconds=20)
+
+# The library tells the numbers of errors, and what the bucket answered, in its text only.
+_FULL: Final = re.compile(
+    rf"(os error|Errno) ({errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b|507 Insufficient Storage"
+)
+
+
+class StorageUnavailableError(Exception):
+    """The storage does not answer, or not with what was asked for."""
+
+
+class ExportFiles:
+    """The files of all exports; one for a service (`context.one`), for it keeps connections.
+
+    Raises ExportFailedError if there is no folder and none can be made.
+    """
+
+    def __init__(self, context: Context[Settings]) -> None:
+        settings = context.settings
+        self._folder = settings.export_directory
+        try:
+            self.store = _bucket(settings) if self._folder is None else _local(self._folder)
+        except (BaseError, OSError) as error:
+            _fail(error)
+
+    def create(self, job: Job) -> "ExportFile":
+        """Begins the file of this attempt; those of earlier ones, which are dead, are deleted.
+
+        Blocks on the storage. Raises ExportFailedError.
+        """
+        dead = range(1, job.attempt)
+        try:
+            self.delete([stored_name(job.export_id, attempt, job.layout) for attempt in dead])
+        except StorageUnavailableError as error:
+            raise ExportFailedError(FailureReason.STORAGE_FAILED) from error
+        return ExportFile(self, job.stored_name)
+
+    async def size(self, name: str) -> int | None:
+        """How many bytes a file has; None if there is none. Raises StorageUnavailableError."""
+        try:
+            return (await obstore.head_async(self.store, name))["size"]
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise StorageUnavailableError from error
+
+    async def read(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes of a file from `start` to before `end`, block by block.
+
+        Raises StorageUnavailableError if they do not come.
+        """
+        while start < end:
+            try:
+                block = await obstore.get_range_async(
+                    self.store, name, start=start, end=min(start + BLOCK_BYTES, end)
+                )
+            except (BaseError, OSError) as error:
+                raise StorageUnavailableError from error
+            yield block.to_bytes()
+            start += len(block)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Deletes files, and what a folder has of unfinished ones; what is not there is no error.
+
+        Unfinished uploads to a bucket are for its lifecycle rule. Blocks on the storage. Raises
+        StorageUnavailableError.
+        """
+        try:
+            if self._folder is None:
+                obstore.delete(self.store, names)
+                return
+            for name in names:
+                for path in (self._folder / name, *self._folder.glob(f"{name}#*")):
+                    path.unlink(missing_ok=True)
+        except (BaseError, OSError) as error:
+            raise StorageUnavailableError from error
+
+    def sync(self, name: str) -> None:
+        """Waits until a file in a folder survives a power cut, which the library does not."""
+        if self._folder is not None:
+            for path in (self._folder / name, self._folder):
+                descriptor = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
 
 
 class ExportFile:
-    """An output that counts and hashes what is written: `open`, `write` …, `sync`, `keep`, `close`.
+    """An output that counts and hashes what is written: `write` …, `keep`, `close`.
 
-    What is not kept is deleted when closed. The methods block on the disk: call them in a thread.
-    They raise ExportFailedError when the disk does not do its part.
+    What is not kept is deleted when closed. The methods block on the storage: call them in a
+    thread. They raise ExportFailedError when the storage does not do its part.
     """
 
-    def __init__(self, directory: Path, job: Job) -> None:
-        self._directory = directory
-        self._part = directory / job.part_name
-        self._path = directory / job.stored_name
+    def __init__(self, files: ExportFiles, name: str) -> None:
+        self._files = files
+        self._name = name
+        self._writer = obstore.open_writer(
+            files.store, name, buffer_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+        )
+        self._is_kept = False
         self._sha256 = hashlib.sha256()
         self.size_bytes = 0
 
@@ -29,60 +146,64 @@ class ExportFile:
         """SHA-256 of all that was written, in hexadecimal."""
         return self._sha256.hexdigest()
 
-    def open(self) -> None:
-        """Opens the file; parts that dead attempts left behind are deleted."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            for left_behind in self._directory.glob(f"{self._path.name}.*.part"):
-                left_behind.unlink(missing_ok=True)
-            # Personal data: nobody else on the machine may read it.
-            descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            self._file = os.fdopen(descriptor, "wb")
-        except OSError as error:
-            raise _failure(error) from error
-
     def write(self, data: bytes, /) -> None:
         """Adds to the file."""
         try:
-            self._file.write(data)
-        except OSError as error:
-            raise _failure(error) from error
+            self._writer.write(data)
+        except (BaseError, OSError) as error:
+            _fail(error)
         self._sha256.update(data)
         self.size_bytes += len(data)
 
-    def sync(self) -> None:
-        """Waits until all that was written is on the disk."""
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _failure(error) from error
-
     def keep(self) -> None:
-        """Gives the file, synced before, its own name; survives a power cut after that."""
+        """Completes the file: from now on it is there under its name, even after a power cut."""
         try:
-            self._part.rename(self._path)
-            directory = os.open(self._directory, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-        except OSError as error:
-            raise _failure(error) from error
+            self._writer.close()
+            self._files.sync(self._name)
+        except (BaseError, OSError) as error:
+            _fail(error)
+        self._is_kept = True
 
     def close(self) -> None:
-        """Closes the file and deletes it unless it was kept."""
-        with contextlib.suppress(OSError):  # what could not be flushed is deleted anyway
-            self._file.close()
-        self._part.unlink(missing_ok=True)
+        """Deletes the file unless it was kept."""
+        if not self._is_kept:
+            self.delete()
+
+    def delete(self) -> None:
+        """Deletes the file, kept or not; what cannot be deleted now is when the export expires."""
+        with contextlib.suppress(BaseError, OSError, StorageUnavailableError):
+            if not self._writer.closed():
+                # As if its block had ended by an error: closed, the writer would complete the file.
+                self._writer.__exit__(ExportFailedError, None, None)
+            self._files.delete([self._name])
 
 
-def delete_left_behind(directory: Path, export_id: UUID) -> None:
-    """Deletes all that dead attempts wrote of an export that nobody begins again."""
-    for path in directory.glob(f"{export_id}.*"):
-        path.unlink(missing_ok=True)
+def _local(folder: Path) -> LocalStore:
+    # Personal data: nobody else on the machine may read it.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return LocalStore(folder)
 
 
-def _failure(error: OSError) -> ExportFailedError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return ExportFailedError(FailureReason.STORAGE_FULL if full else FailureReason.STORAGE_FAILED)
+def _bucket(settings: Settings) -> S3Store:
+    config: S3Config = {"region": settings.export_s3_region}
+    endpoint, secret = settings.export_s3_endpoint, settings.export_s3_secret_access_key
+    if endpoint is not None:
+        config["endpoint"] = endpoint
+    if settings.export_s3_access_key_id is not None and secret is not None:
+        config["access_key_id"] = settings.export_s3_access_key_id
+        config["secret_access_key"] = secret.get_secret_value()
+    return S3Store(
+        settings.export_bucket,
+        config=config,
+        client_options={
+            "allow_http": endpoint is not None and endpoint.startswith("http://"),
+            "timeout": _REQUEST_TIME,
+        },
+        retry_config={"retry_timeout": _PATIENCE},
+    )
+
+
+def _fail(error: Exception) -> NoReturn:
+    full = _FULL.search(str(error)) is not None
+    reason = FailureReason.STORAGE_FULL if full else FailureReason.STORAGE_FAILED
+    raise ExportFailedError(reason) from error
