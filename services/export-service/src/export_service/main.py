@@ -4,7 +4,9 @@ import sys
 
 from export_service.api import RENDER_EXPORTS, router
 from export_service.exports.delete_expired_exports import delete_expired_exports
+from export_service.exports.download import router as download_router
 from export_service.exports.render_export import ExportRenderer
+from export_service.runs.delete_old_run_details import delete_old_run_details
 from export_service.settings import Settings
 from export_service.subscribers import subscriptions
 from kit.service import Service
@@ -13,12 +15,13 @@ from kit.workers import Worker
 service = Service(
     name="export-service",
     settings=Settings,
-    routers=[router],
+    routers=[router, download_router],
     subscriptions=subscriptions,
     migrations="export_service.migrations",
     workers=[
         Worker(RENDER_EXPORTS, ExportRenderer().turn, interval=1.0),
         Worker("delete-expired-exports", delete_expired_exports, interval=3600.0),
+        Worker("delete-old-run-details", delete_old_run_details, interval=3600.0),
     ],
 )
 

@@ -33,6 +33,9 @@ class Settings(ServiceSettings):
     export_days: int = Field(default=30, ge=1, le=365)
     """Days after which a file is deleted (EXPORT_DAYS)."""
 
+    run_details_days: int = Field(default=400, ge=1, le=3650)
+    """Days after which the rows of a run are deleted (RUN_DETAILS_DAYS); its sums stay."""
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.export_directory is None) == (self.export_bucket is None):

@@ -1,16 +1,22 @@
-"""Keep members that were handed over, as rows that are ready to be written."""
+"""Keep members that were handed over: in the overview, and as rows that are ready to be written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import MemberHandedOverV1
+from contracts import HandoverDebtor, MemberHandedOverV1
+from export_service.members.case import NOTHING, Key
+from export_service.members.store import insert_handed_over
 from export_service.runs import store
-from export_service.runs.rows import rows_of, text_of, wrong_columns
+from export_service.runs.rows import cells_of, wrong_columns
 from kit.messages import Message
 from kit.metrics import registry
+from kit.search_text import search_text
+
+Handovers = Mapping[Key, MemberHandedOverV1]
 
 wrong_details_total: Final = Counter(
     "export_wrong_details",
@@ -23,14 +29,91 @@ wrong_details_total: Final = Counter(
 async def keep_handovers(
     connection: AsyncConnection, messages: Sequence[Message[MemberHandedOverV1]]
 ) -> None:
-    """Keeps one row for each claim; a wrong IBAN, BIC or VAT number is counted, and kept."""
-    await store.insert_handovers(
-        connection,
-        [
-            (message, [[text_of(value) for value in row] for row in rows_of(message.event)])
-            for message in messages
-        ],
+    """Keeps one case for each member and one row for each claim; who is known stays as he is.
+
+    A wrong IBAN, BIC or VAT number is counted, and kept.
+    """
+    given = {(message.tenant_id, message.event.case_id): message.event for message in messages}
+    new = await insert_handed_over(
+        connection, [_case_row(key, given[key]) for key in sorted(given)]
     )
-    for message in messages:
-        for column in wrong_columns(message.event):
+    if not new:
+        return
+    arrived = {key: given[key] for key in sorted(new)}
+    await store.enter_runs(connection, _runs_of(arrived))
+    await store.copy_handover_rows(connection, _rows_of(arrived))
+    await store.count_arrived(connection, _studios_of(arrived))
+    for handover in arrived.values():
+        for column in wrong_columns(handover):
             wrong_details_total.labels(column).inc()
+
+
+def _case_row(key: Key, handover: MemberHandedOverV1) -> store.Values:
+    tenant_id, case_id = key
+    name, membership_number = _member_name(handover.debtor), handover.debtor.membership_number
+    return {
+        "tenant_id": tenant_id,
+        "case_id": case_id,
+        "run_id": handover.run_id,
+        "run_booking_number": handover.run_booking_number,
+        "booking_number": handover.booking_number,
+        "member_id": handover.member_id,
+        "studio_id": handover.studio.studio_id,
+        "studio_name": handover.studio.name1,
+        "partner_id": handover.partner_id,
+        "name": name,
+        "membership_number": membership_number,
+        "search_text": search_text(name, membership_number),
+        "collection_date": handover.collection_date,
+        "currency": handover.claims[0].to_collect.currency,
+        "handed_over": sum((claim.to_collect.amount for claim in handover.claims), NOTHING),
+    }
+
+
+def _member_name(debtor: HandoverDebtor) -> str:
+    """Names the member itself, as case-service does, also when its legal guardian is who owes."""
+    names = (debtor.first_name, debtor.name1)
+    return debtor.represented_member_name or " ".join(name for name in names if name)
+
+
+def _rows_of(arrived: Handovers) -> Iterator[tuple[UUID, UUID, UUID, int, int, str]]:
+    for (tenant_id, _), handover in arrived.items():
+        place = tenant_id, handover.run_id, handover.studio.studio_id, handover.booking_number
+        for index, cells in enumerate(cells_of(handover)):
+            yield *place, index, cells
+
+
+def _runs_of(arrived: Handovers) -> list[store.Values]:
+    found = {(tenant_id, handover.run_id): handover for (tenant_id, _), handover in arrived.items()}
+    return [
+        {
+            "tenant_id": tenant_id,
+            "run_id": run_id,
+            "booking_number": found[tenant_id, run_id].run_booking_number,
+            "partner_id": found[tenant_id, run_id].partner_id,
+            "trigger": found[tenant_id, run_id].trigger,
+            "collection_date": found[tenant_id, run_id].collection_date,
+        }
+        for tenant_id, run_id in sorted(found)
+    ]
+
+
+def _studios_of(arrived: Handovers) -> list[store.Values]:
+    found: dict[tuple[UUID, UUID, UUID], store.Values] = {}
+    for (tenant_id, _), handover in arrived.items():
+        studio = handover.studio
+        counted = found.setdefault(
+            (tenant_id, handover.run_id, studio.studio_id),
+            {
+                "tenant_id": tenant_id,
+                "run_id": handover.run_id,
+                "studio_id": studio.studio_id,
+                "studio_name": studio.name1,
+                "members_arrived": 0,
+                "claims_arrived": 0,
+            },
+        )
+        counted["studio_name"] = min(counted["studio_name"], studio.name1)
+        counted["members_arrived"] += 1
+        counted["claims_arrived"] += len(handover.claims)
+    return [found[key] for key in sorted(found)]

@@ -1,7 +1,9 @@
 """A handover as rows of the export: one for each claim, the member's data repeated (R40)."""
 
+import json
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from contracts import BankAccount, HandoverClaim, HandoverDebtor, HandoverStudio, MemberHandedOverV1
 from export_service.runs.checks import is_bic, is_iban, is_vat_number
@@ -18,16 +20,14 @@ _NO_ACCOUNT = BankAccount()
 
 def rows_of(handover: MemberHandedOverV1) -> list[Row]:
     """One row for each claim, in the order of the claims."""
-    member = (
-        str(handover.transfer_id),
-        handover.collection_date,
-        FORMAT_VERSION,
-        handover.trigger,
-        *_studio(handover.studio),
-        *_debtor(handover.debtor),
-        str(handover.case_id),
-    )
+    member = _member(handover)
     return [(*member, *_claim(claim)) for claim in handover.claims]
+
+
+def cells_of(handover: MemberHandedOverV1) -> list[str]:
+    """The same rows as they are stored: JSON lists of texts. The member's part is written once."""
+    member = _texts(_member(handover)).removesuffix("]")
+    return [f"{member}, {_texts(_claim(claim)).removeprefix('[')}" for claim in handover.claims]
 
 
 def text_of(value: Value) -> str:
@@ -36,16 +36,16 @@ def text_of(value: Value) -> str:
     Dates as 2026-03-01, amounts as 12.30, truth values as true and false, nothing as "".
     """
     match value:
+        case str():
+            return value
         case None:
             return ""
-        case bool():
-            return "true" if value else "false"
         case date():
             return value.isoformat()
         case Decimal():
             return format(value, ".2f")
-        case str():
-            return value
+        case bool():
+            return "true" if value else "false"
 
 
 def wrong_columns(handover: MemberHandedOverV1) -> list[str]:
@@ -61,6 +61,25 @@ def wrong_columns(handover: MemberHandedOverV1) -> list[str]:
         ("DebtorBIC", debtor_account.bic, is_bic),
     ]
     return [name for name, text, is_right in checked if text is not None and not is_right(text)]
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _texts(row: Row) -> str:
+    return _encode([text_of(value) for value in row])
+
+
+def _member(handover: MemberHandedOverV1) -> Row:
+    return (
+        str(handover.transfer_id),
+        handover.collection_date,
+        FORMAT_VERSION,
+        handover.trigger,
+        *_studio(handover.studio),
+        *_debtor(handover.debtor),
+        str(handover.case_id),
+    )
 
 
 def _studio(studio: HandoverStudio) -> Row:

@@ -1,20 +1,27 @@
 """Tables of runs and of the rows of their exports, and the SQL that fills them."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Column, Date, DateTime, Integer, MetaData, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSON, JSONB, insert
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import MemberHandedOverV1, RunCreatedV1
-from kit.messages import Message
+from kit.database import copy_rows
 
 tables = MetaData()
 
 _ID: Final = PG_UUID(as_uuid=True)
+_TIME: Final = DateTime(timezone=True)
+
+Values = dict[str, Any]
+"""A row: each column by its name. All rows of one set have the same columns."""
+
+RunKey = tuple[UUID, UUID]
+"""Tenant and run: what a run is known by."""
 
 runs: Final = Table(
     "runs",
@@ -25,8 +32,14 @@ runs: Final = Table(
     Column("partner_id", _ID, nullable=False),
     Column("trigger", Text, nullable=False),
     Column("collection_date", Date, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    comment="runs that were announced",
+    Column("created_at", _TIME),
+    Column("handed_over_at", _TIME),
+    Column("rejected_at", _TIME),
+    Column("reversed_at", _TIME),
+    Column("accepted_count", Integer),
+    Column("rejected_count", Integer),
+    Column("details_deleted_at", _TIME),
+    comment="runs of which something is known; created_at is null until a run is announced",
 )
 
 run_studios: Final = Table(
@@ -35,22 +48,13 @@ run_studios: Final = Table(
     Column("tenant_id", _ID, primary_key=True),
     Column("run_id", _ID, primary_key=True),
     Column("studio_id", _ID, primary_key=True),
-    Column("member_count", Integer, nullable=False),
-    Column("claim_count", Integer, nullable=False),
-    Column("totals", JSONB, nullable=False),
-    comment="what was announced of each studio of a run; totals are amounts by currency",
-)
-
-handovers: Final = Table(
-    "handovers",
-    tables,
-    Column("tenant_id", _ID, primary_key=True),
-    Column("run_id", _ID, primary_key=True),
-    Column("booking_number", Integer, primary_key=True),
-    Column("studio_id", _ID, nullable=False),
-    Column("studio_name", Text, nullable=False),
-    Column("claim_count", Integer, nullable=False),
-    comment="members that have arrived; narrow, so that counting a run's members is quick",
+    Column("member_count", Integer),
+    Column("claim_count", Integer),
+    Column("totals", JSONB),
+    Column("studio_name", Text),
+    Column("members_arrived", Integer, nullable=False),
+    Column("claims_arrived", Integer, nullable=False),
+    comment="what was announced of each studio of a run, and what has arrived; totals by currency",
 )
 
 handover_rows: Final = Table(
@@ -58,102 +62,164 @@ handover_rows: Final = Table(
     tables,
     Column("tenant_id", _ID, primary_key=True),
     Column("run_id", _ID, primary_key=True),
+    Column("studio_id", _ID, primary_key=True),
     Column("booking_number", Integer, primary_key=True),
     Column("claim_index", Integer, primary_key=True),
-    Column("studio_id", _ID, nullable=False),
     Column("cells", JSON, nullable=False),
     comment="the rows of exports, read in the order of the key; cells are texts, one a column",
 )
 
-
-async def insert_runs(
-    connection: AsyncConnection, messages: Sequence[Message[RunCreatedV1]]
-) -> None:
-    """Keeps what was announced of runs; what is known already stays."""
-    new_runs: list[dict[str, Any]] = []
-    new_studios: list[dict[str, Any]] = []
-    for message in messages:
-        run = message.event
-        key = {"tenant_id": message.tenant_id, "run_id": run.run_id}
-        new_runs.append(
-            {
-                **key,
-                "booking_number": run.booking_number,
-                "partner_id": run.partner_id,
-                "trigger": run.trigger,
-                "collection_date": run.collection_date,
-                "created_at": run.created_at,
-            }
-        )
-        new_studios.extend(
-            {
-                **key,
-                "studio_id": studio.studio_id,
-                "member_count": studio.member_count,
-                "claim_count": studio.claim_count,
-                "totals": {money.currency: str(money.amount) for money in studio.totals},
-            }
-            for studio in run.studios
-        )
-    await connection.execute(insert(runs).on_conflict_do_nothing(), new_runs)
-    await connection.execute(insert(run_studios).on_conflict_do_nothing(), new_studios)
-
-
-_INSERT_HANDOVERS = text(
+_ANNOUNCE_RUNS = text(
     """
-    INSERT INTO handovers
-        (tenant_id, run_id, booking_number, studio_id, studio_name, claim_count)
+    INSERT INTO runs
+        (tenant_id, run_id, booking_number, partner_id, trigger, collection_date, created_at)
     SELECT * FROM unnest(
-        CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:booking_number AS integer[]),
-        CAST(:studio_id AS uuid[]), CAST(:studio_name AS text[]), CAST(:claim_count AS integer[]))
-    ON CONFLICT DO NOTHING
+        CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:booking_number AS text[]),
+        CAST(:partner_id AS uuid[]), CAST(:trigger AS text[]), CAST(:collection_date AS date[]),
+        CAST(:created_at AS timestamptz[]))
+    ON CONFLICT (tenant_id, run_id) DO UPDATE SET created_at = excluded.created_at
+    WHERE runs.created_at IS NULL
     """
 )
 
-_INSERT_ROWS = text(
+_ANNOUNCE_STUDIOS = text(
     """
-    INSERT INTO handover_rows
-        (tenant_id, run_id, booking_number, claim_index, studio_id, cells)
-    SELECT tenant_id, run_id, booking_number, claim_index, studio_id, CAST(cells AS json)
+    INSERT INTO run_studios
+        (tenant_id, run_id, studio_id, member_count, claim_count, totals)
+    SELECT tenant_id, run_id, studio_id, member_count, claim_count, CAST(totals AS jsonb)
     FROM unnest(
-        CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:booking_number AS integer[]),
-        CAST(:claim_index AS integer[]), CAST(:studio_id AS uuid[]), CAST(:cells AS text[]))
-        AS new (tenant_id, run_id, booking_number, claim_index, studio_id, cells)
+        CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:studio_id AS uuid[]),
+        CAST(:member_count AS integer[]), CAST(:claim_count AS integer[]),
+        CAST(:totals AS text[]))
+        AS announced (tenant_id, run_id, studio_id, member_count, claim_count, totals)
+    ON CONFLICT (tenant_id, run_id, studio_id) DO UPDATE
+    SET member_count = excluded.member_count, claim_count = excluded.claim_count,
+        totals = excluded.totals
+    WHERE run_studios.member_count IS NULL
+    """
+)
+
+
+async def announce_runs(
+    connection: AsyncConnection, new_runs: Sequence[Values], new_studios: Sequence[Values]
+) -> None:
+    """Keeps what was announced of runs, each once, in the order of their keys.
+
+    What was announced already stays.
+    """
+    await connection.execute(_ANNOUNCE_RUNS, _columns(new_runs))
+    await connection.execute(_ANNOUNCE_STUDIOS, _columns(new_studios))
+
+
+_ENTER_RUNS = text(
+    """
+    INSERT INTO runs (tenant_id, run_id, booking_number, partner_id, trigger, collection_date)
+    SELECT * FROM unnest(
+        CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:booking_number AS text[]),
+        CAST(:partner_id AS uuid[]), CAST(:trigger AS text[]), CAST(:collection_date AS date[]))
     ON CONFLICT DO NOTHING
     """
 )
 
 
-async def insert_handovers(
-    connection: AsyncConnection,
-    handed_over: Sequence[tuple[Message[MemberHandedOverV1], Sequence[Sequence[str]]]],
+async def enter_runs(connection: AsyncConnection, heard_of: Sequence[Values]) -> None:
+    """Keeps runs whose members arrive; they may have been announced before."""
+    await connection.execute(_ENTER_RUNS, _columns(heard_of))
+
+
+_FOLLOW_RUNS = text(
+    """
+    UPDATE runs
+    SET handed_over_at = coalesce(given.handed_over_at, runs.handed_over_at),
+        rejected_at = coalesce(given.rejected_at, runs.rejected_at),
+        reversed_at = coalesce(given.reversed_at, runs.reversed_at),
+        accepted_count = coalesce(given.accepted_count, runs.accepted_count),
+        rejected_count = coalesce(given.rejected_count, runs.rejected_count)
+    FROM unnest(
+        CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]),
+        CAST(:handed_over_at AS timestamptz[]), CAST(:rejected_at AS timestamptz[]),
+        CAST(:reversed_at AS timestamptz[]), CAST(:accepted_count AS integer[]),
+        CAST(:rejected_count AS integer[]))
+        AS given (tenant_id, run_id, handed_over_at, rejected_at, reversed_at, accepted_count,
+                  rejected_count)
+    WHERE runs.tenant_id = given.tenant_id AND runs.run_id = given.run_id
+    RETURNING runs.tenant_id, runs.run_id
+    """
+)
+
+
+async def follow_runs(connection: AsyncConnection, told: Sequence[Values]) -> set[RunKey]:
+    """Keeps what has become of runs; returns which of them are known."""
+    followed = await connection.execute(_FOLLOW_RUNS, _columns(told))
+    return {(row.tenant_id, row.run_id) for row in followed}
+
+
+_COUNT_ARRIVED = text(
+    """
+    INSERT INTO run_studios
+        (tenant_id, run_id, studio_id, studio_name, members_arrived, claims_arrived)
+    SELECT * FROM unnest(
+        CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:studio_id AS uuid[]),
+        CAST(:studio_name AS text[]), CAST(:members_arrived AS integer[]),
+        CAST(:claims_arrived AS integer[]))
+    ON CONFLICT (tenant_id, run_id, studio_id) DO UPDATE
+    SET studio_name = least(run_studios.studio_name, excluded.studio_name),
+        members_arrived = run_studios.members_arrived + excluded.members_arrived,
+        claims_arrived = run_studios.claims_arrived + excluded.claims_arrived
+    """
+)
+
+
+async def count_arrived(connection: AsyncConnection, arrived: Sequence[Values]) -> None:
+    """Adds to what has arrived of studios, each once, in the order of their keys.
+
+    It comes last in its transaction, for all who bring members of one run write the same rows.
+    """
+    await connection.execute(_COUNT_ARRIVED, _columns(arrived))
+
+
+async def copy_handover_rows(
+    connection: AsyncConnection, rows: Iterable[tuple[UUID, UUID, UUID, int, int, str]]
 ) -> None:
-    """Keeps members with the rows of their claims; who is known already stays as he is."""
-    members: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    for message, cells_of_claims in handed_over:
-        handover = message.event
-        place = {
-            "tenant_id": message.tenant_id,
-            "run_id": handover.run_id,
-            "booking_number": handover.booking_number,
-            "studio_id": handover.studio.studio_id,
-        }
-        members.append(
-            {
-                **place,
-                "studio_name": handover.studio.name1,
-                "claim_count": len(cells_of_claims),
-            }
-        )
-        rows.extend(
-            {**place, "claim_index": index, "cells": json.dumps(cells, ensure_ascii=False)}
-            for index, cells in enumerate(cells_of_claims)
-        )
-    await connection.execute(_INSERT_HANDOVERS, _columns(members))
-    await connection.execute(_INSERT_ROWS, _columns(rows))
+    """Adds new rows, their values in the order of the table's columns; cells are JSON."""
+    await copy_rows(connection, handover_rows.name, list(handover_rows.c.keys()), rows)
 
 
-def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+_MARK_DETAILS_DELETED = text(
+    """
+    UPDATE runs SET details_deleted_at = :now
+    WHERE collection_date < :before AND details_deleted_at IS NULL
+    """
+)
+
+_DELETE_ROWS = text(
+    """
+    DELETE FROM handover_rows
+    USING (
+        SELECT handover_rows.ctid AS place
+        FROM runs
+        JOIN handover_rows USING (tenant_id, run_id)
+        WHERE collection_date < :before
+        LIMIT :limit
+        FOR UPDATE OF handover_rows SKIP LOCKED
+    ) AS old
+    WHERE handover_rows.ctid = old.place
+    """
+)
+
+
+async def delete_rows_before(
+    connection: AsyncConnection, before: date, now: datetime, limit: int
+) -> int:
+    """Deletes some rows of runs created before a day, and says so at these; returns how many.
+
+    Rows that arrive for such a run later are found, too.
+    """
+    await connection.execute(_MARK_DETAILS_DELETED, {"before": before, "now": now})
+    deleted = await connection.execute(_DELETE_ROWS, {"before": before, "limit": limit})
+    return deleted.rowcount
+
+
+def _columns(rows: Sequence[Values]) -> dict[str, list[Any]]:
     """The rows as one list for each column, as `unnest` takes them."""
     return {name: [row[name] for row in rows] for name in rows[0]}

@@ -1,0 +1,189 @@
+"""Reads of the members overview. Each asks for one tenant, and for some of its studios (None: all).
+
+A case is in the overview once its handover has come.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Text,
+    and_,
+    cast,
+    func,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from export_service.members.store import cases
+from export_service.members.wanted import WantedMembers
+from kit.clock import now
+from kit.search_text import search_patterns
+
+RECENT: Final = timedelta(days=1)
+"""For so long members of a run that was announced are on their way; later they are missing."""
+
+Position = tuple[date, UUID]
+"""Day of the handover and case: where in the overview a row stands."""
+
+START: Final[Position] = (date.max, UUID(int=2**128 - 1))
+"""Before the first row: the newest handover comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowOfOverview:
+    """A case; `cells` is a JSON list with a text for each of the overview's columns."""
+
+    studio_id: UUID
+    cells: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class MembersMissing:
+    """How many members were announced and have not arrived."""
+
+    recent: int
+    """Of runs that were created within `RECENT`: they are on their way."""
+    older: int
+    """Of all runs before that."""
+
+
+async def next_rows(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    studio_ids: Sequence[UUID] | None,
+    wanted: WantedMembers,
+    time_zone: str,
+    *,
+    after: Position,
+    limit: int,
+) -> list[RowOfOverview]:
+    """The cases behind a position, the newest handover first, each as it is now.
+
+    Where a case stands never changes: whoever goes on behind the last row meets each case once.
+    `time_zone` says on which day a case ended.
+    """
+    await connection.execute(_READ_IN_ORDER)
+    found = await connection.execute(
+        select(cases.c.studio_id, cases.c.collection_date, cases.c.case_id, _cells(time_zone))
+        .where(*_asked_for(tenant_id, studio_ids, wanted))
+        .where(tuple_(cases.c.collection_date, cases.c.case_id) < tuple_(*after))
+        .order_by(cases.c.collection_date.desc(), cases.c.case_id.desc())
+        .limit(limit)
+    )
+    return [
+        RowOfOverview(row.studio_id, row.cells, (row.collection_date, row.case_id)) for row in found
+    ]
+
+
+async def count_rows(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    studio_ids: Sequence[UUID] | None,
+    wanted: WantedMembers,
+) -> int:
+    """How many cases are asked for."""
+    counted = await connection.scalar(
+        select(func.count()).select_from(cases).where(*_asked_for(tenant_id, studio_ids, wanted))
+    )
+    return counted or 0
+
+
+_MISSING = text(
+    """
+    SELECT coalesce(sum(missing) FILTER (WHERE is_recent), 0) AS recent,
+           coalesce(sum(missing) FILTER (WHERE NOT is_recent), 0) AS older
+    FROM (
+        SELECT member_count - members_arrived AS missing, created_at > :since AS is_recent
+        FROM run_studios
+        JOIN runs USING (tenant_id, run_id)
+        WHERE tenant_id = :tenant_id AND members_arrived < member_count
+          AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY (CAST(:studio_ids AS uuid[])))
+    ) AS incomplete
+    """
+)
+
+
+async def members_missing(
+    connection: AsyncConnection, tenant_id: UUID, studio_ids: Sequence[UUID] | None
+) -> MembersMissing:
+    """How many members the overview lacks, of those who were announced."""
+    found = await connection.execute(
+        _MISSING, {"tenant_id": tenant_id, "studio_ids": studio_ids, "since": now() - RECENT}
+    )
+    row = found.one()
+    return MembersMissing(recent=row.recent, older=row.older)
+
+
+_READ_IN_ORDER: Final = text("SET LOCAL enable_bitmapscan = off")
+"""PostgreSQL expects a small tenant, whatever is true (`kit.plumbing.expect_new_tenants`). It would
+collect all its cases and sort them; without bitmaps it reads the newest off the end of an index."""
+
+
+def _cells(time_zone: str) -> ColumnElement[str]:
+    """A JSON list with a text for each of `members.columns`, in their order."""
+    of = cases.c
+    ended_on = cast(func.timezone(time_zone, of.ended_at), Date)
+    values = (
+        of.name,
+        of.membership_number,
+        _day(of.collection_date),
+        of.handed_over,
+        of.currency,
+        of.status,
+        of.file_number,
+        of.collected,
+        func.coalesce(of.open, of.handed_over),
+        of.result,
+        _day(ended_on),
+        of.studio_name,
+        of.run_booking_number,
+        of.booking_number,
+        of.member_id,
+        of.case_id,
+        of.partner_id,
+    )
+    texts = [func.coalesce(cast(value, Text), "") for value in values]
+    return cast(func.json_build_array(*texts), Text).label("cells")
+
+
+def _day(day: ColumnElement[Any]) -> ColumnElement[str]:
+    return func.to_char(day, "YYYY-MM-DD")
+
+
+def _asked_for(
+    tenant_id: UUID, studio_ids: Sequence[UUID] | None, wanted: WantedMembers
+) -> list[ColumnElement[bool]]:
+    of = cases.c
+    found: list[ColumnElement[bool]] = [
+        of.tenant_id == tenant_id,
+        of.collection_date.between(wanted.first_day or date.min, wanted.last_day or date.max),
+    ]
+    if studio_ids is not None:
+        found.append(of.studio_id.in_(studio_ids))
+    if wanted.status:
+        found.append(of.status.in_(wanted.status))
+    found += [
+        column == value
+        for column, value in (
+            (of.studio_id, wanted.studio_id),
+            (of.partner_id, wanted.partner_id),
+            (of.run_id, wanted.run_id),
+        )
+        if value is not None
+    ]
+    if wanted.open_again is not None:
+        is_open_again = and_(of.ended_at.is_not(None), of.open > 0)
+        found.append(is_open_again if wanted.open_again else ~is_open_again)
+    found += [
+        func.strpos(of.search_text, pattern) > 0 for pattern in search_patterns(wanted.search or "")
+    ]
+    return found
