@@ -1,149 +1,83 @@
 """HTTP in: parse → call a verb → render."""
 
 import asyncio
-import base64
+import json
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from time import monotonic
+from typing import Annotated, Final
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports import queries
+from export_service.exports.cancel_export import cancel_export
 from export_service.exports.create_export import create_export
-from export_service.exports.export import FailureReason, Format, Status, stored_name
-from export_service.runs.queries import knows_run
+from export_service.exports.download import send_file
+from export_service.exports.export import Kind, Status
+from export_service.exports.problems import NOT_OF_RUN
+from export_service.exports.views import ExportAnswer, ExportOrder
+from export_service.runs.queries import find_run
 from export_service.settings import Settings
 from kit.auth import Principal, requires
-from kit.clock import now
 from kit.context import Context
 from kit.cursors import Cursor, Limit, Page, decode, encode
-from kit.http import Body, CurrentContext, cause_of
+from kit.http import CurrentContext, cause_of
 from kit.idempotency import once
-from kit.problems import conflict, define, not_found, problem
-
-log = structlog.stdlib.get_logger(__name__)
+from kit.problems import FORBIDDEN, problem, unprocessable
 
 router = APIRouter(prefix="/v1/exports", tags=["exports"])
 
 RENDER_EXPORTS: Final = "render-exports"
 """The worker that is woken when there is a new export."""
 
+MAX_ROWS_AT_ONCE: Final = 5_000
+"""How many rows a file has at most that is the answer to its order."""
+
+LONGEST_WAIT_FOR_FILE: Final = 20.0
+"""Seconds that an order waits for its file at most."""
+
 _LOOK_AGAIN_AFTER: Final = 0.1
 _LOOKS_FOR_RUN: Final = 30
 
-NOT_READY: Final = define(
-    "export-not-ready",
-    409,
-    "The file is not ready",
-    "Ask for the export until its status is COMPLETED; one that FAILED has no file.",
-)
-GONE: Final = define(
-    "export-gone", 410, "The file has expired", "Create the export again; the run is still there."
-)
-
 Reader = Annotated[Principal, requires("collection:read")]
 Service = Context[Settings]
-
-
-class ExportOrder(Body):
-    """What is to be exported."""
-
-    run_id: UUID
-    """The run whose details are wanted."""
-    format: Format
-    """The format of the file."""
-
-
-class ExportAnswer(BaseModel):
-    """An export and how far it is."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    export_id: UUID
-    """Id of the export."""
-    run_id: UUID
-    """The run that is exported."""
-    format: Format
-    """Format of the file."""
-    studio_ids: list[UUID] | None
-    """The studios whose rows it holds; null for the whole run."""
-    status: Status
-    """WAITING until all members of the run have arrived, RUNNING, COMPLETED, FAILED."""
-    reason_code: FailureReason | None
-    """Why it failed."""
-    rows_done: int
-    """Rows that are written."""
-    rows_total: int | None
-    """Rows that there will be; null while the export waits."""
-    file_name: str | None
-    """What the file is called when it is fetched."""
-    size_bytes: int | None
-    """Size of the file in bytes."""
-    sha256: str | None
-    """SHA-256 of the file, in hexadecimal."""
-    created_by: str
-    """Subject of the token of who asked for it."""
-    created_at: datetime
-    """When it was asked for."""
-    completed_at: datetime | None
-    """When the file was whole."""
-    expires_at: datetime | None
-    """When the file is deleted."""
-
-    @classmethod
-    def of(cls, row: Row[Any]) -> Self:
-        """The answer for a row of the table of exports."""
-        return cls(
-            export_id=row.export_id,
-            run_id=row.run_id,
-            format=row.format,
-            studio_ids=row.studio_ids,
-            status=row.status,
-            reason_code=row.failure_reason,
-            rows_done=row.rows_done,
-            rows_total=row.rows_total,
-            file_name=row.file_name,
-            size_bytes=row.size_bytes,
-            sha256=row.sha256,
-            created_by=row.created_by,
-            created_at=row.created_at,
-            completed_at=row.completed_at,
-            expires_at=row.expires_at,
-        )
 
 
 @router.post("", status_code=202, response_model=ExportAnswer)
 async def post_export(
     order: ExportOrder, request: Request, context: CurrentContext, principal: Reader
 ) -> Response:
-    """Orders a file with the details of a run; needs an `Idempotency-Key`.
+    """Orders a file with the details of a run, or the members overview.
 
-    The answer comes at once; the file is there when the status is COMPLETED. Who sees some studios
-    only gets their rows only.
+    Needs an `Idempotency-Key`. The answer comes at once; the file is there when the status is
+    COMPLETED. With `Prefer: wait` (RFC 7240) the answer is the file itself, with the status 200, if
+    it has no more than 5,000 rows and is ready in time (`wait=20`: 20 seconds at most). Who sees
+    some studios only gets their rows only.
     """
-    studio_ids = _studios(principal)
-    await _await_run(context, principal, order.run_id)
+    wanted = order.wanted
+    studio_ids = _ordered_studios(order, principal)
+    if isinstance(wanted, UUID):
+        await _await_run(context, principal, wanted)
 
     async def create(connection: AsyncConnection) -> ExportAnswer:
         export_id = await create_export(
             connection,
             cause_of(request, principal),
-            run_id=order.run_id,
-            format_=order.format,
+            wanted,
             studio_ids=studio_ids,
+            named_studios=order.studio_ids or (),
+            layout=order.layout,
             created_by=principal.subject,
         )
-        return await _answer(connection, principal, export_id)
+        return ExportAnswer.of(await queries.find_export(connection, principal, export_id))
 
     response = await once(context, principal, request, order, create, status=202)
     context.wake(RENDER_EXPORTS)
-    return response
+    if (seconds := _preferred_wait(request)) is None:
+        return response
+    export_id = UUID(json.loads(bytes(response.body))["export_id"])
+    return await _small_file(context, principal, request, export_id, seconds) or response
 
 
 @router.get("")
@@ -151,11 +85,13 @@ async def get_exports(
     context: CurrentContext,
     principal: Reader,
     run_id: UUID | None = None,
+    kind: Kind | None = None,
     status: Status | None = None,
+    mine: bool = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[ExportAnswer]:
-    """Lists exports, newest first."""
+    """Lists exports, newest first; `mine` asks for those that the caller ordered."""
     before: tuple[datetime, UUID] | None = None
     if cursor is not None:
         created_at, export_id = decode(cursor, (datetime, UUID))
@@ -163,10 +99,11 @@ async def get_exports(
     async with context.database.connect() as connection:
         rows = await queries.list_exports(
             connection,
-            principal.tenant_id,
-            _studios(principal),
+            principal,
             run_id=run_id,
+            kind=kind,
             status=status,
+            created_by=principal.subject if mine else None,
             before=before,
             limit=limit + 1,
         )
@@ -182,54 +119,72 @@ async def get_exports(
 async def get_export(export_id: UUID, context: CurrentContext, principal: Reader) -> ExportAnswer:
     """Shows an export and how far it is."""
     async with context.database.connect() as connection:
-        return await _answer(connection, principal, export_id)
+        return ExportAnswer.of(await queries.find_export(connection, principal, export_id))
 
 
-@router.get(
-    "/{export_id}/file",
-    response_class=FileResponse,
-    responses={200: {"content": {format_.media_type: {} for format_ in Format}}},
-)
-async def get_export_file(
+@router.post("/{export_id}/cancellation")
+async def post_cancellation(
     export_id: UUID, context: CurrentContext, principal: Reader
-) -> FileResponse:
-    """Sends the file."""
-    async with context.database.connect() as connection:
-        export = await _answer(connection, principal, export_id)
-    if export.status is not Status.COMPLETED or export.sha256 is None or export.expires_at is None:
-        raise conflict(NOT_READY.name, f"The export is {export.status}.")
-    path = context.settings.export_directory / stored_name(export_id, export.format)
-    if export.expires_at <= now() or not await asyncio.to_thread(path.is_file):
-        raise problem(GONE)
-    # Who fetched which file, never what is in it.
-    log.info(
-        "export-fetched",
-        export_id=export_id,
-        run_id=export.run_id,
-        tenant_id=principal.tenant_id,
-        subject=principal.subject,
-    )
-    return _file(path, export)
-
-
-def _file(path: Path, export: ExportAnswer) -> FileResponse:
-    """The file, with its name and its digest as RFC 9530 has it; nothing in between keeps it."""
-    digest = base64.b64encode(bytes.fromhex(export.sha256 or "")).decode()
-    return FileResponse(
-        path,
-        media_type=export.format.media_type,
-        filename=export.file_name,
-        headers={"Repr-Digest": f"sha-256=:{digest}:", "Cache-Control": "no-store"},
-    )
-
-
-async def _answer(
-    connection: AsyncConnection, principal: Principal, export_id: UUID
 ) -> ExportAnswer:
-    row = await queries.export(connection, principal.tenant_id, export_id, _studios(principal))
-    if row is None:
-        raise not_found()
-    return ExportAnswer.of(row)
+    """Cancels an export that is waiting or running; one that is cancelled stays so.
+
+    Whoever ordered it may do that, and who has the role `collection:manage`.
+    """
+    async with context.database.begin() as connection:
+        export = await queries.find_export(connection, principal, export_id)
+        if export.created_by != principal.subject and "collection:manage" not in principal.roles:
+            raise problem(FORBIDDEN)
+        if export.current_status != Status.CANCELLED:
+            await cancel_export(connection, principal.tenant_id, export_id, principal.subject)
+        return ExportAnswer.of(await queries.find_export(connection, principal, export_id))
+
+
+async def _small_file(
+    context: Service, principal: Principal, request: Request, export_id: UUID, seconds: float
+) -> Response | None:
+    """The file of a small export, waiting for it; None if it is not ready in time, or not small."""
+    deadline = monotonic() + seconds
+    while monotonic() < deadline:
+        async with context.database.connect() as connection:
+            export = await queries.find_export(connection, principal, export_id)
+        if (export.rows_total or 0) > MAX_ROWS_AT_ONCE:
+            return None
+        match export.current_status:
+            case Status.COMPLETED:
+                file = await send_file(context, principal, request, export)
+                file.headers["Preference-Applied"] = "wait"
+                file.headers["Content-Location"] = f"{router.prefix}/{export_id}/file"
+                return file
+            case Status.WAITING | Status.RUNNING:
+                await asyncio.sleep(_LOOK_AGAIN_AFTER)
+            case _:
+                return None
+    return None
+
+
+def _preferred_wait(request: Request) -> float | None:
+    """How many seconds the caller would wait for the file (`Prefer`, RFC 7240); None for none."""
+    for preference in ",".join(request.headers.getlist("Prefer")).split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            wanted = value.strip().strip('"')
+            return min(
+                float(wanted) if wanted.isdecimal() else LONGEST_WAIT_FOR_FILE,
+                LONGEST_WAIT_FOR_FILE,
+            )
+    return None
+
+
+def _ordered_studios(order: ExportOrder, principal: Principal) -> list[UUID] | None:
+    """The studios whose rows the file will hold; None for all.
+
+    Raises the 422 for one that the caller may not see: as for one that is not in the run.
+    """
+    if order.studio_ids is None:
+        return queries.visible_studios(principal)
+    if not all(principal.may_see(studio_id) for studio_id in order.studio_ids):
+        raise unprocessable("studio_ids", NOT_OF_RUN)
+    return sorted(set(order.studio_ids))
 
 
 async def _await_run(context: Service, principal: Principal, run_id: UUID) -> None:
@@ -237,17 +192,9 @@ async def _await_run(context: Service, principal: Principal, run_id: UUID) -> No
 
     Else whoever creates a run and at once orders its export would be told that there is no run.
     """
+    studio_ids = queries.visible_studios(principal)
     for _ in range(_LOOKS_FOR_RUN):
-        if await _knows_run(context, principal, run_id):
-            return
+        async with context.database.connect() as connection:
+            if await find_run(connection, principal.tenant_id, run_id, studio_ids) is not None:
+                return
         await asyncio.sleep(_LOOK_AGAIN_AFTER)
-
-
-async def _knows_run(context: Service, principal: Principal, run_id: UUID) -> bool:
-    async with context.database.connect() as connection:
-        return await knows_run(connection, principal.tenant_id, run_id, _studios(principal))
-
-
-def _studios(principal: Principal) -> list[UUID] | None:
-    """The studios that the caller may see; None for all."""
-    return None if principal.studio_ids is None else sorted(principal.studio_ids)

@@ -1,44 +1,66 @@
-"""Create an export: a job that waits until its run is whole."""
+"""Create an export: a job that waits until all members that it is about have arrived."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports import store
-from export_service.exports.export import Format
+from export_service.exports.export import Kind, Layout
+from export_service.exports.problems import DETAILS_GONE, NOT_OF_RUN
+from export_service.members.wanted import WantedMembers
 from export_service.runs import queries
 from kit.clock import now
 from kit.ids import new_id
-from kit.problems import not_found
+from kit.problems import not_found, problem, unprocessable
 from kit.trace import Cause
 
 
 async def create_export(
     connection: AsyncConnection,
     cause: Cause,
+    wanted: UUID | WantedMembers,
     *,
-    run_id: UUID,
-    format_: Format,
     studio_ids: Sequence[UUID] | None,
+    named_studios: Collection[UUID],
+    layout: Layout,
     created_by: str,
 ) -> UUID:
-    """Adds the export and returns its id.
+    """Adds an export of a run's details, or of the members who are wanted, and returns its id.
 
-    It will hold the rows of these studios only (None: of all). Raises the 404 if nothing of the
-    run is known for them.
+    It will hold the rows of these studios only (None: of all). Raises for a run the 404 if nothing
+    of it is known for them, the 410 if its details are deleted, the 422 if one of the studios that
+    the order named has no part in it.
     """
-    if not await queries.knows_run(connection, cause.tenant_id, run_id, studio_ids):
-        raise not_found()
     export_id = new_id()
+    if isinstance(wanted, UUID):
+        await _check_run(connection, cause.tenant_id, wanted, studio_ids, named_studios)
     await store.insert_export(
         connection,
         export_id=export_id,
-        run_id=run_id,
-        format_=format_,
+        kind=Kind.RUN if isinstance(wanted, UUID) else Kind.MEMBERS,
+        run_id=wanted if isinstance(wanted, UUID) else None,
         studio_ids=studio_ids,
+        filters=wanted if isinstance(wanted, WantedMembers) else None,
+        layout=layout,
         created_by=created_by,
         created_at=now(),
         cause=cause,
     )
     return export_id
+
+
+async def _check_run(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    run_id: UUID,
+    studio_ids: Sequence[UUID] | None,
+    named_studios: Collection[UUID],
+) -> None:
+    run = await queries.find_run(connection, tenant_id, run_id, studio_ids)
+    if run is None:
+        raise not_found()
+    if run.details_deleted:
+        raise problem(DETAILS_GONE)
+    if run.announced and not {studio.studio_id for studio in run.studios}.issuperset(named_studios):
+        raise unprocessable("studio_ids", NOT_OF_RUN)

@@ -1,10 +1,14 @@
 """An export: a file made of a run, and the job of making it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
+from export_service.members.wanted import WantedMembers
+from export_service.rendering.csv_writer import CsvDialect
+from export_service.rendering.language import Language
 from kit.trace import Cause
 
 LEASE = timedelta(seconds=30)
@@ -17,29 +21,37 @@ LONGEST_WAIT = timedelta(days=1)
 """How long an export waits for its run to be whole before it fails."""
 
 
+MAX_STUDIOS = 1_000
+"""How many studios an order may name."""
+
+
+class Kind(StrEnum):
+    """What is exported: the details of a run, or the members overview."""
+
+    RUN = "RUN"
+    MEMBERS = "MEMBERS"
+
+
 class Format(StrEnum):
-    """What the file is; the value is its ending."""
+    """What the rows are written as; the value is the ending of a file of that format."""
 
     CSV = "csv"
     XLSX = "xlsx"
 
-    @property
-    def media_type(self) -> str:
-        """What HTTP calls it."""
-        match self:
-            case Format.CSV:
-                return "text/csv; charset=utf-8; header=present"
-            case Format.XLSX:
-                return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
 
 class Status(StrEnum):
-    """WAITING until the run is whole, RUNNING, then COMPLETED or FAILED for good."""
+    """Where an export stands.
+
+    WAITING → RUNNING → COMPLETED → EXPIRED, when the file goes. WAITING and RUNNING may become
+    FAILED or CANCELLED, for good. EXPIRED is not stored: it follows from the time.
+    """
 
     WAITING = "WAITING"
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
 
 
 class FailureReason(StrEnum):
@@ -47,6 +59,8 @@ class FailureReason(StrEnum):
 
     RUN_INCOMPLETE = "RUN_INCOMPLETE"
     """Members of the run that were announced have not arrived within `LONGEST_WAIT`."""
+    DETAILS_DELETED = "DETAILS_DELETED"
+    """The rows of the run were deleted while the export waited: their time was over."""
     ROWS_MISSING = "ROWS_MISSING"
     """Fewer or more rows came out than the run has claims."""
     TOO_LARGE = "TOO_LARGE"
@@ -70,37 +84,68 @@ class ExportFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How the file is written.
+
+    `language` is for what people read, where no name is fixed. `per_studio` asks for an archive
+    with a file for each studio.
+    """
+
+    format: Format
+    language: Language = Language.DE
+    csv_dialect: CsvDialect = CsvDialect.STANDARD
+    csv_guarded: bool = True
+    per_studio: bool = False
+
+    @property
+    def ending(self) -> str:
+        """The ending of the file's name."""
+        return "zip" if self.per_studio else self.format.value
+
+    @property
+    def media_type(self) -> str:
+        """What HTTP calls the file."""
+        return _MEDIA_TYPES[self.ending]
+
+
+_MEDIA_TYPES: Final = {
+    "csv": "text/csv; charset=utf-8; header=present",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "zip": "application/zip",
+}
+MEDIA_TYPES: Final = tuple(_MEDIA_TYPES.values())
+"""What the files of exports may be."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """An export that this worker has claimed.
 
     `attempt` fences: whoever was given an earlier attempt changes nothing any more. `studio_ids`
-    narrows the export to those studios; None is the whole run.
+    narrows the export to those studios; None is all. `run_id` is there for the details of a run,
+    `filters` for the members overview.
     """
 
     export_id: UUID
     tenant_id: UUID
-    run_id: UUID
-    format: Format
+    kind: Kind
+    run_id: UUID | None
     studio_ids: list[UUID] | None
+    filters: WantedMembers | None
+    layout: Layout
+    created_at: datetime
     attempt: int
     cause: Cause
 
     @property
     def stored_name(self) -> str:
-        """Name of the finished file in the export directory."""
-        return stored_name(self.export_id, self.format)
-
-    @property
-    def part_name(self) -> str:
-        """Name of the file while this attempt writes it."""
-        return f"{self.stored_name}.{self.attempt}.part"
+        """Name of the file in storage, once it is whole."""
+        return stored_name(self.export_id, self.attempt, self.layout)
 
 
-def stored_name(export_id: UUID, format_: Format) -> str:
-    """Name of a finished file in the export directory."""
-    return f"{export_id}.{format_}"
+def stored_name(export_id: UUID, attempt: int, layout: Layout) -> str:
+    """Name in storage of the file that an attempt made.
 
-
-def download_name(booking_number: str, format_: Format) -> str:
-    """The file's name for people, such as inkassolauf-2026-000001.xlsx."""
-    return f"inkassolauf-{booking_number}.{format_}"
+    Each attempt has a name of its own: one that was thought dead cannot replace another's file.
+    """
+    return f"{export_id}.{attempt}.{layout.ending}"

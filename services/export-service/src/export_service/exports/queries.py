@@ -1,52 +1,65 @@
-"""Reads of exports. Each asks for one tenant, and for what the reader may see (None: all)."""
+"""Reads of exports. Each asks for the caller's tenant and studios."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from export_service.exports.export import Status
+from export_service.exports.export import Kind, Status
 from export_service.exports.store import exports
-from export_service.runs.queries import StudioIds
+from kit.auth import Principal
+from kit.clock import now
+from kit.problems import not_found
 
 
-async def export(
-    connection: AsyncConnection, tenant_id: UUID, export_id: UUID, studio_ids: StudioIds
-) -> Row[Any] | None:
-    """One export, None if it is not there for this reader."""
+def visible_studios(principal: Principal) -> list[UUID] | None:
+    """The studios that the caller may see; None for all."""
+    return None if principal.studio_ids is None else sorted(principal.studio_ids)
+
+
+async def find_export(
+    connection: AsyncConnection, principal: Principal, export_id: UUID
+) -> Row[Any]:
+    """One export, with its `current_status`; raises the 404 if it is not there for the caller."""
     found = await connection.execute(
-        select(exports).where(
-            exports.c.tenant_id == tenant_id,
-            exports.c.export_id == export_id,
-            *_visible(studio_ids),
+        select(exports, _current_status()).where(
+            exports.c.export_id == export_id, *_visible(principal)
         )
     )
-    return found.one_or_none()
+    row = found.one_or_none()
+    if row is None:
+        raise not_found()
+    return row
 
 
 async def list_exports(
     connection: AsyncConnection,
-    tenant_id: UUID,
-    studio_ids: StudioIds,
+    principal: Principal,
     *,
     run_id: UUID | None,
+    kind: Kind | None,
     status: Status | None,
+    created_by: str | None,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
     """Exports, newest first, those before a position in that order."""
-    conditions = [exports.c.tenant_id == tenant_id, *_visible(studio_ids)]
+    conditions = _visible(principal)
     if run_id is not None:
         conditions.append(exports.c.run_id == run_id)
+    if kind is not None:
+        conditions.append(exports.c.kind == kind)
     if status is not None:
-        conditions.append(exports.c.status == status)
+        conditions.append(_current_status() == status)
+    if created_by is not None:
+        conditions.append(exports.c.created_by == created_by)
     if before is not None:
         conditions.append(tuple_(exports.c.created_at, exports.c.export_id) < tuple_(*before))
     found = await connection.execute(
-        select(exports)
+        select(exports, _current_status())
         .where(*conditions)
         .order_by(exports.c.created_at.desc(), exports.c.export_id.desc())
         .limit(limit)
@@ -54,8 +67,16 @@ async def list_exports(
     return found.all()
 
 
-def _visible(studio_ids: StudioIds) -> list[Any]:
+def _visible(principal: Principal) -> list[ColumnElement[bool]]:
     """Who sees some studios only sees no export that holds rows of others."""
+    own = exports.c.tenant_id == principal.tenant_id
+    studio_ids = visible_studios(principal)
     if studio_ids is None:
-        return []
-    return [and_(exports.c.studio_ids.is_not(None), exports.c.studio_ids.contained_by(studio_ids))]
+        return [own]
+    return [own, exports.c.studio_ids.is_not(None), exports.c.studio_ids.contained_by(studio_ids)]
+
+
+def _current_status() -> ColumnElement[str]:
+    """COMPLETED turns into EXPIRED by itself."""
+    is_over = and_(exports.c.status == Status.COMPLETED, exports.c.expires_at <= now())
+    return case((is_over, Status.EXPIRED.value), else_=exports.c.status).label("current_status")

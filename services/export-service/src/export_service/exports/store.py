@@ -4,13 +4,25 @@ Every statement names the tenant, or a job that was claimed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    null,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,8 +33,15 @@ from export_service.exports.export import (
     FailureReason,
     Format,
     Job,
+    Kind,
+    Layout,
     Status,
+    stored_name,
 )
+from export_service.members.queries import RECENT
+from export_service.members.wanted import WantedMembers
+from export_service.rendering.csv_writer import CsvDialect
+from export_service.rendering.language import Language
 from kit.trace import Cause
 
 tables = MetaData()
@@ -35,13 +54,20 @@ exports: Final = Table(
     tables,
     Column("export_id", _ID, primary_key=True),
     Column("tenant_id", _ID, nullable=False),
-    Column("run_id", _ID, nullable=False),
-    Column("format", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("run_id", _ID),
     Column("studio_ids", ARRAY(_ID)),
+    Column("filters", JSONB),
+    Column("format", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("csv_dialect", Text, nullable=False),
+    Column("csv_guarded", Boolean, nullable=False),
+    Column("per_studio", Boolean, nullable=False),
     Column("status", Text, nullable=False),
     Column("failure_reason", Text),
     Column("rows_done", Integer, nullable=False),
     Column("rows_total", Integer),
+    Column("members_missing", Integer),
     Column("attempt", Integer, nullable=False),
     Column("leased_until", _TIME),
     Column("file_name", Text),
@@ -49,12 +75,14 @@ exports: Final = Table(
     Column("sha256", Text),
     Column("created_by", Text, nullable=False),
     Column("created_at", _TIME, nullable=False),
+    Column("cancelled_by", Text),
+    Column("cancelled_at", _TIME),
     Column("completed_at", _TIME),
     Column("expires_at", _TIME),
     Column("file_deleted_at", _TIME),
     Column("correlation_id", Text, nullable=False),
     Column("traceparent", Text),
-    comment="exports and the jobs of making them; studio_ids is null for the whole run",
+    comment="exports and the jobs of making them; studio_ids is null for all studios",
 )
 
 
@@ -62,6 +90,7 @@ exports: Final = Table(
 class Finished:
     """What is known of an export once its file is whole."""
 
+    row_count: int
     file_name: str
     size_bytes: int
     sha256: str
@@ -73,21 +102,25 @@ async def insert_export(
     connection: AsyncConnection,
     *,
     export_id: UUID,
-    run_id: UUID,
-    format_: Format,
+    kind: Kind,
+    run_id: UUID | None,
     studio_ids: Sequence[UUID] | None,
+    filters: WantedMembers | None,
+    layout: Layout,
     created_by: str,
     created_at: datetime,
     cause: Cause,
 ) -> None:
-    """Adds an export that waits for its run."""
+    """Adds an export that waits for its members."""
     await connection.execute(
         exports.insert().values(
             export_id=export_id,
             tenant_id=cause.tenant_id,
+            kind=kind,
             run_id=run_id,
-            format=format_,
             studio_ids=studio_ids,
+            filters=null() if filters is None else filters.model_dump(mode="json", by_alias=True),
+            **asdict(layout),
             status=Status.WAITING,
             rows_done=0,
             attempt=0,
@@ -102,55 +135,83 @@ async def insert_export(
 _CLAIM = text(
     """
     WITH next AS (
-        SELECT exports.export_id, announced.claims
-        FROM exports
-        JOIN runs USING (tenant_id, run_id)
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(member_count), 0) AS members,
-                   coalesce(sum(claim_count), 0) AS claims
-            FROM run_studios
-            WHERE run_studios.tenant_id = exports.tenant_id
-              AND run_studios.run_id = exports.run_id
-              AND (exports.studio_ids IS NULL OR studio_id = ANY (exports.studio_ids))
-        ) AS announced
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS members, coalesce(sum(claim_count), 0) AS claims
-            FROM handovers
-            WHERE handovers.tenant_id = exports.tenant_id
-              AND handovers.run_id = exports.run_id
-              AND (exports.studio_ids IS NULL OR studio_id = ANY (exports.studio_ids))
-        ) AS arrived
+        SELECT export_id FROM exports
         WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < :now)
-          AND (arrived.members, arrived.claims) = (announced.members, announced.claims)
+          AND (kind = 'MEMBERS' OR EXISTS (
+                  SELECT FROM runs
+                  WHERE runs.tenant_id = exports.tenant_id AND runs.run_id = exports.run_id
+                    AND runs.created_at IS NOT NULL))
+          AND NOT EXISTS (
+                  SELECT FROM run_studios AS part
+                  LEFT JOIN runs USING (tenant_id, run_id)
+                  WHERE part.tenant_id = exports.tenant_id
+                    AND (part.run_id = exports.run_id
+                         OR kind = 'MEMBERS' AND runs.created_at > :waits_for_runs_since)
+                    AND (exports.studio_ids IS NULL OR part.studio_id = ANY (exports.studio_ids))
+                    AND (part.members_arrived, part.claims_arrived)
+                        IS DISTINCT FROM (part.member_count, part.claim_count))
         ORDER BY exports.created_at
         LIMIT 1
         FOR UPDATE OF exports SKIP LOCKED
     )
     UPDATE exports
     SET status = 'RUNNING', attempt = attempt + 1, leased_until = :leased_until,
-        rows_done = 0, rows_total = next.claims
+        rows_done = 0, rows_total = NULL
     FROM next
     WHERE exports.export_id = next.export_id
-    RETURNING exports.export_id, tenant_id, run_id, format, studio_ids, attempt,
-              correlation_id, traceparent
+    RETURNING exports.*
     """
 )
 
 
 async def claim_export(connection: AsyncConnection, now: datetime) -> Job | None:
-    """Takes the oldest export whose run is whole and that nobody has, for the time of `LEASE`."""
-    found = await connection.execute(_CLAIM, {"now": now, "leased_until": now + LEASE})
+    """Takes the oldest export that can begin and that nobody has, for the time of `LEASE`.
+
+    That is, each announced member has arrived: of its run or, for the members overview, of each run
+    of the time that is `RECENT`.
+    """
+    found = await connection.execute(
+        _CLAIM,
+        {
+            "now": now,
+            "leased_until": now + LEASE,
+            "waits_for_runs_since": now - RECENT,
+        },
+    )
     row = found.one_or_none()
     if row is None:
         return None
     return Job(
         export_id=row.export_id,
         tenant_id=row.tenant_id,
+        kind=Kind(row.kind),
         run_id=row.run_id,
-        format=Format(row.format),
         studio_ids=row.studio_ids,
+        filters=None if row.filters is None else WantedMembers.model_validate(row.filters),
+        layout=layout_of(row),
+        created_at=row.created_at,
         attempt=row.attempt,
         cause=Cause(row.tenant_id, row.correlation_id, row.traceparent),
+    )
+
+
+def layout_of(row: Row[Any]) -> Layout:
+    """The layout of an export, from its row."""
+    return Layout(
+        format=Format(row.format),
+        language=Language(row.language),
+        csv_dialect=CsvDialect(row.csv_dialect),
+        csv_guarded=row.csv_guarded,
+        per_studio=row.per_studio,
+    )
+
+
+async def expect_rows(
+    connection: AsyncConnection, job: Job, rows_total: int, members_missing: int
+) -> bool:
+    """Notes how many rows there will be, and who will be missing; False if not ours any more."""
+    return await _update_job(
+        connection, job, rows_total=rows_total, members_missing=members_missing
     )
 
 
@@ -168,6 +229,8 @@ async def complete_export(connection: AsyncConnection, job: Job, finished: Finis
         job,
         status=Status.COMPLETED,
         leased_until=None,
+        rows_done=finished.row_count,
+        rows_total=finished.row_count,
         file_name=finished.file_name,
         size_bytes=finished.size_bytes,
         sha256=finished.sha256,
@@ -176,31 +239,56 @@ async def complete_export(connection: AsyncConnection, job: Job, finished: Finis
     )
 
 
-async def fail_export(connection: AsyncConnection, job: Job, reason: FailureReason) -> bool:
+async def fail_export(
+    connection: AsyncConnection, job: Job, reason: FailureReason, at: datetime
+) -> bool:
     """Marks the export FAILED for good; False if the job is not ours any more."""
     return await _update_job(
-        connection, job, status=Status.FAILED, leased_until=None, failure_reason=reason
+        connection,
+        job,
+        status=Status.FAILED,
+        leased_until=None,
+        failure_reason=reason,
+        expires_at=at,
     )
+
+
+async def cancel_export(
+    connection: AsyncConnection, tenant_id: UUID, export_id: UUID, *, by: str, at: datetime
+) -> bool:
+    """Cancels an export that is waiting or running; False if it is neither."""
+    cancelled = await connection.execute(
+        exports.update()
+        .where(
+            exports.c.tenant_id == tenant_id,
+            exports.c.export_id == export_id,
+            exports.c.status.in_([Status.WAITING, Status.RUNNING]),
+        )
+        .values(
+            status=Status.CANCELLED,
+            leased_until=None,
+            cancelled_by=by,
+            cancelled_at=at,
+            expires_at=at + LEASE,
+        )
+    )
+    return cancelled.rowcount == 1
 
 
 _FAIL_HOPELESS = text(
     """
     UPDATE exports
-    SET status = 'FAILED', leased_until = NULL,
+    SET status = 'FAILED', leased_until = NULL, expires_at = :now,
         failure_reason = CASE status WHEN 'WAITING' THEN :incomplete ELSE :interrupted END
     WHERE status = 'WAITING' AND created_at < :waiting_since
        OR status = 'RUNNING' AND leased_until < :now AND attempt >= :attempts
-    RETURNING export_id
     """
 )
 
 
-async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> list[UUID]:
-    """Fails exports whose run has not become whole in time, or that no worker gets through.
-
-    Returns them; the caller deletes what was left behind of their files before it commits.
-    """
-    failed = await connection.execute(
+async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> None:
+    """Fails exports whose run has not become whole in time, or that no worker gets through."""
+    await connection.execute(
         _FAIL_HOPELESS,
         {
             "now": now,
@@ -210,10 +298,9 @@ async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> l
             "interrupted": FailureReason.INTERRUPTED,
         },
     )
-    return [row.export_id for row in failed]
 
 
-_MARK_FILES_DELETED = text(
+_TAKE_EXPIRED = text(
     """
     UPDATE exports SET file_deleted_at = :now
     WHERE export_id IN (
@@ -223,17 +310,27 @@ _MARK_FILES_DELETED = text(
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING export_id, format
+    RETURNING *
     """
 )
 
 
-async def mark_files_deleted(
+async def take_expired_exports(
     connection: AsyncConnection, now: datetime, limit: int
-) -> list[tuple[UUID, Format]]:
-    """Takes exports whose files have expired; the caller deletes the files before it commits."""
-    marked = await connection.execute(_MARK_FILES_DELETED, {"now": now, "limit": limit})
-    return [(row.export_id, Format(row.format)) for row in marked]
+) -> list[list[str]]:
+    """Takes exports that have expired, those that failed or were cancelled among them.
+
+    Returns the names that the files of their attempts have or had in storage; the caller deletes
+    these before it commits.
+    """
+    taken = await connection.execute(_TAKE_EXPIRED, {"now": now, "limit": limit})
+    return [
+        [
+            stored_name(row.export_id, attempt, layout_of(row))
+            for attempt in range(1, row.attempt + 1)
+        ]
+        for row in taken
+    ]
 
 
 async def _update_job(connection: AsyncConnection, job: Job, **values: Any) -> bool:

@@ -1,0 +1,168 @@
+"""What the file of an export holds: the details of a run, or the members overview."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from export_service.exports.export import ExportFailedError, FailureReason, Job
+from export_service.members import queries as members
+from export_service.members.columns import columns
+from export_service.members.wanted import WantedMembers
+from export_service.rendering.columns import Column
+from export_service.rendering.language import Language
+from export_service.rendering.summary import OverviewSummary, SummaryRow, summary_of
+from export_service.rendering.xlsx_writer import SheetNames
+from export_service.runs import queries as runs
+from export_service.runs.columns import COLUMNS
+from export_service.runs.run import Run
+
+_RUN_STEM: Final = {Language.DE: "inkassolauf", Language.EN: "collection-run"}
+_MEMBERS_STEM: Final = {Language.DE: "mitglieder-im-inkasso", Language.EN: "members-in-collection"}
+
+
+class Row(Protocol):
+    """A row as it is kept."""
+
+    @property
+    def studio_id(self) -> UUID:
+        """The studio that it belongs to."""
+
+    @property
+    def cells(self) -> str:
+        """A JSON list with one text for each column."""
+
+
+class Contents(Protocol):
+    """Rows, what they are called, and what they add up to."""
+
+    columns: Sequence[Column]
+    sheets: SheetNames
+    rows_total: int
+    """How many rows there will be, as far as it is known before."""
+    members_missing: int
+    """Members who were announced and have not arrived."""
+
+    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
+        """The rows behind those of the last time; none at the end."""
+
+    def count(self, rows: Sequence[Sequence[str]]) -> None:
+        """Adds rows that are written to what the summary tells."""
+
+    def check(self, row_count: int) -> None:
+        """Raises ExportFailedError if there should have been more or fewer rows."""
+
+    def summary(self, studio_id: UUID | None) -> Iterable[SummaryRow]:
+        """What the rows add up to, of one studio or of all."""
+
+    def stem(self, studio_id: UUID | None) -> str:
+        """What the file, or that of one studio, is called, without its ending."""
+
+
+async def contents_of(connection: AsyncConnection, job: Job, time_zone: str) -> Contents:
+    """Looks up what the job is about, and how many rows there will be.
+
+    `time_zone` says on which days things happened that are known to the second. Raises
+    ExportFailedError if the details of the run are deleted.
+    """
+    if job.filters is not None:
+        rows_total = await members.count_rows(
+            connection, job.tenant_id, job.studio_ids, job.filters
+        )
+        missing = await members.members_missing(connection, job.tenant_id, job.studio_ids)
+        return _MembersContents(job, job.filters, time_zone, rows_total, missing.older)
+    assert job.run_id is not None, "whatever is not about members is about a run"
+    run = await runs.find_run(connection, job.tenant_id, job.run_id, job.studio_ids)
+    if run is None or run.details_deleted:
+        raise ExportFailedError(FailureReason.DETAILS_DELETED)
+    return _RunContents(job, run)
+
+
+class _RunContents:
+    """A row for each claim as it was handed over; none ever changes (R40)."""
+
+    def __init__(self, job: Job, run: Run) -> None:
+        self._job = job
+        self._run = run
+        self._position = runs.START
+        self.columns: Sequence[Column] = COLUMNS
+        self.sheets = SheetNames.of_claims(job.layout.language)
+        self.rows_total = run.claim_count
+        self.members_missing = 0
+
+    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
+        rows = await runs.next_rows(
+            connection,
+            self._job.tenant_id,
+            self._run.run_id,
+            self._job.studio_ids,
+            after=self._position,
+            limit=limit,
+        )
+        if rows:
+            self._position = rows[-1].position
+        return rows
+
+    def count(self, rows: Sequence[Sequence[str]]) -> None:
+        """The run knows its sums already."""
+
+    def check(self, row_count: int) -> None:
+        if row_count != self.rows_total:
+            raise ExportFailedError(FailureReason.ROWS_MISSING)
+
+    def summary(self, studio_id: UUID | None) -> Iterable[SummaryRow]:
+        run = self._run if studio_id is None else self._run.narrowed_to(studio_id)
+        return summary_of(run, self._job.layout.language)
+
+    def stem(self, studio_id: UUID | None) -> str:
+        stem = f"{_RUN_STEM[self._job.layout.language]}-{self._run.booking_number}"
+        if studio_id is None:
+            return stem
+        return f"{stem}-{self._run.narrowed_to(studio_id).studios[0].name}"
+
+
+class _MembersContents:
+    """A row for each case, as it was when the row was read; the newest handover first (R42)."""
+
+    def __init__(
+        self, job: Job, wanted: WantedMembers, time_zone: str, rows_total: int, missing: int
+    ) -> None:
+        language = job.layout.language
+        self._job = job
+        self._wanted = wanted
+        self._time_zone = time_zone
+        self._position = members.START
+        self._summary = OverviewSummary(language, wanted, missing)
+        self.columns: Sequence[Column] = columns(language)
+        self.sheets = SheetNames.of_members(language)
+        self.rows_total = rows_total
+        self.members_missing = missing
+
+    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
+        rows = await members.next_rows(
+            connection,
+            self._job.tenant_id,
+            self._job.studio_ids,
+            self._wanted,
+            self._time_zone,
+            after=self._position,
+            limit=limit,
+        )
+        if rows:
+            self._position = rows[-1].position
+        return rows
+
+    def count(self, rows: Sequence[Sequence[str]]) -> None:
+        self._summary.add(rows)
+
+    def check(self, row_count: int) -> None:
+        """Cases come and change while they are read: there is no number that must come out."""
+
+    def summary(self, studio_id: UUID | None) -> Iterable[SummaryRow]:
+        return self._summary.rows()
+
+    def stem(self, studio_id: UUID | None) -> str:
+        day = self._job.created_at.astimezone(ZoneInfo(self._time_zone)).date()
+        return f"{_MEMBERS_STEM[self._job.layout.language]}-{day}"

@@ -1,0 +1,93 @@
+"""The document of an export: rows as one file, or as one for each studio in an archive (R42)."""
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol
+from uuid import UUID
+
+from export_service.exports.contents import Contents, Row
+from export_service.exports.export import Format, Layout
+from export_service.rendering.csv_writer import CsvWriter
+from export_service.rendering.files_in_zip import FilesInZip
+from export_service.rendering.xlsx_writer import XlsxWriter
+from export_service.rendering.zip_stream import Output
+
+
+class Document(Protocol):
+    """Takes rows, batch by batch; the methods keep a processor busy: call them in a thread."""
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Writes a batch of rows."""
+
+    def finish(self) -> None:
+        """Writes what comes after the last row."""
+
+
+def begin_document(output: Output, layout: Layout, contents: Contents) -> Document:
+    """Begins what the layout asks for."""
+    if layout.per_studio:
+        return _FileForEachStudio(output, layout, contents)
+    return _OneFile(output, layout, contents, studio_id=None)
+
+
+class _OneFile:
+    """All rows, or those of one studio, as one file."""
+
+    def __init__(
+        self, output: Output, layout: Layout, contents: Contents, studio_id: UUID | None
+    ) -> None:
+        self._contents = contents
+        self._studio_id = studio_id
+        self._writer = _writer(output, layout, contents)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        texts: list[list[str]] = [json.loads(row.cells) for row in rows]
+        self._contents.count(texts)
+        self._writer.add(texts)
+
+    def finish(self) -> None:
+        if isinstance(self._writer, XlsxWriter):
+            self._writer.finish(self._contents.summary(self._studio_id))
+
+
+def _writer(output: Output, layout: Layout, contents: Contents) -> CsvWriter | XlsxWriter:
+    match layout.format:
+        case Format.CSV:
+            return CsvWriter(output, contents.columns, layout.csv_dialect, layout.csv_guarded)
+        case Format.XLSX:
+            return XlsxWriter(output, contents.columns, contents.sheets)
+
+
+class _FileForEachStudio:
+    """A ZIP archive; rows of a studio come one behind the other."""
+
+    def __init__(self, output: Output, layout: Layout, contents: Contents) -> None:
+        self._archive = FilesInZip(output)
+        self._layout = layout
+        self._contents = contents
+        self._open: tuple[UUID, _OneFile] | None = None
+
+    def add(self, rows: Sequence[Row]) -> None:
+        for studio_id, rows_of_studio in groupby(rows, attrgetter("studio_id")):
+            self._file_of(studio_id).add(list(rows_of_studio))
+
+    def finish(self) -> None:
+        self._end_file()
+        self._archive.finish()
+
+    def _file_of(self, studio_id: UUID) -> _OneFile:
+        if self._open is not None and self._open[0] == studio_id:
+            return self._open[1]
+        self._end_file()
+        output = self._archive.begin(f"{self._contents.stem(studio_id)}.{self._layout.format}")
+        file = _OneFile(output, self._layout, self._contents, studio_id)
+        self._open = studio_id, file
+        return file
+
+    def _end_file(self) -> None:
+        if self._open is not None:
+            self._open[1].finish()
+            self._archive.end()
+            self._open = None
