@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -43,23 +44,21 @@ _FULL: Final = re.compile(
 )
 
 
-class StorageUnavailableError(Exception):
-    """The storage does not answer, or not with what was asked for."""
+class StorageUnavailableError(OSError):
+    """The storage does not answer, or not with what was asked for. It may do so later."""
 
 
 class ExportFiles:
-    """The files of all exports; one for a service (`context.one`), for it keeps connections.
-
-    Raises ExportFailedError if there is no folder and none can be made.
-    """
+    """The files of all exports; one for a service (`context.one`), for it keeps connections."""
 
     def __init__(self, context: Context[Settings]) -> None:
-        settings = context.settings
-        self._folder = settings.export_directory
-        try:
-            self.store = _bucket(settings) if self._folder is None else _local(self._folder)
-        except (BaseError, OSError) as error:
-            _fail(error)
+        self._settings = context.settings
+        self._folder = context.settings.export_directory
+
+    @cached_property
+    def store(self) -> LocalStore | S3Store:
+        """The bucket, or the folder, which is made if it is not there; that may fail."""
+        return _bucket(self._settings) if self._folder is None else _local(self._folder)
 
     def create(self, job: Job) -> "ExportFile":
         """Begins the file of this attempt; those of earlier ones, which are dead, are deleted.
@@ -69,9 +68,9 @@ class ExportFiles:
         dead = range(1, job.attempt)
         try:
             self.delete([stored_name(job.export_id, attempt, job.layout) for attempt in dead])
-        except StorageUnavailableError as error:
-            raise ExportFailedError(FailureReason.STORAGE_FAILED) from error
-        return ExportFile(self, job.stored_name)
+            return ExportFile(self, job.stored_name)
+        except (BaseError, OSError) as error:
+            _fail(error)
 
     async def size(self, name: str) -> int | None:
         """How many bytes a file has; None if there is none. Raises StorageUnavailableError."""
