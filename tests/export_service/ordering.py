@@ -9,10 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import Row, select, text
 
-from contracts import ExportCompletedV1, MemberHandedOverV1, RunCreatedV1
+from contracts import Event, MemberHandedOverV1, RunCreatedV1, parse
 from export_service.exports.create_export import create_export
-from export_service.exports.export import Format
+from export_service.exports.export import Format, Layout, stored_name
 from export_service.exports.store import exports
+from export_service.members.wanted import WantedMembers
 from export_service.settings import Settings
 from export_service.subscribers import member_handed_over, run_created
 from kit.context import Context
@@ -21,6 +22,8 @@ from kit.trace import Cause
 from tests.export_service.handed_over import receive, run_of
 
 TENANT = new_id()
+AS_CSV = Layout(Format.CSV)
+AS_XLSX = Layout(Format.XLSX)
 ServiceContext = Context[Settings]
 
 
@@ -38,8 +41,8 @@ async def hand_over(
 
 async def order(
     context: ServiceContext,
-    run_id: UUID,
-    format_: Format = Format.CSV,
+    wanted: UUID | WantedMembers,
+    layout: Layout = AS_CSV,
     studio_ids: Sequence[UUID] | None = None,
 ) -> UUID:
     """Creates an export."""
@@ -47,9 +50,10 @@ async def order(
         return await create_export(
             connection,
             Cause(TENANT, "correlation-2", None),
-            run_id=run_id,
-            format_=format_,
+            wanted,
             studio_ids=studio_ids,
+            named_studios=(),
+            layout=layout,
             created_by="staff-1",
         )
 
@@ -69,18 +73,26 @@ async def change(context: ServiceContext, export_id: UUID, **values: Any) -> Non
         )
 
 
-async def published(context: ServiceContext) -> list[ExportCompletedV1]:
+async def published(context: ServiceContext) -> list[Event]:
     """The events in the outbox."""
     async with context.database.connect() as connection:
         rows = await connection.execute(text("SELECT type, payload, tenantid FROM outbox"))
-        for row in (found := rows.all()):
-            assert (row.type, row.tenantid) == ("export.completed.v1", TENANT)
-        return [ExportCompletedV1.model_validate_json(row.payload) for row in found]
+        found = rows.all()
+    assert all(row.tenantid == TENANT for row in found)
+    return [parse(row.type, row.payload) for row in found]
 
 
-def file_of(context: ServiceContext, export_id: UUID, format_: Format = Format.CSV) -> Path:
-    """Where the finished file is."""
-    return context.settings.export_directory / f"{export_id}.{format_}"
+def folder(context: ServiceContext) -> Path:
+    """Where the files are."""
+    assert context.settings.export_directory is not None
+    return context.settings.export_directory
+
+
+def file_of(
+    context: ServiceContext, export_id: UUID, layout: Layout = AS_CSV, attempt: int = 1
+) -> Path:
+    """Where the file of an attempt is, once it is whole."""
+    return folder(context) / stored_name(export_id, attempt, layout)
 
 
 def records(path: Path) -> list[list[str]]:
@@ -88,11 +100,9 @@ def records(path: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(path.read_text("utf-8"), newline="")))[1:]
 
 
-async def ordered_run(
-    context: ServiceContext, members: int = 1, format_: Format = Format.CSV
-) -> UUID:
+async def ordered_run(context: ServiceContext, members: int = 1, layout: Layout = AS_CSV) -> UUID:
     """Lets a whole run arrive and creates an export of it."""
     run, handed_over = run_of(members)
     await announce(context, run)
     await hand_over(context, handed_over)
-    return await order(context, run.run_id, format_)
+    return await order(context, run.run_id, layout)
