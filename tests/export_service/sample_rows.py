@@ -1,6 +1,5 @@
 """Rows of texts for the writers: plain ones, and ones that hypothesis makes up."""
 
-import re
 from datetime import date
 
 from hypothesis import strategies as st
@@ -15,8 +14,6 @@ PLAIN = {
     Kind.DECIMAL: "19.90",
     Kind.BOOL: "true",
 }
-
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
 texts = st.one_of(
     st.text(st.characters(categories=None), max_size=30),  # lone surrogates and all

@@ -4,27 +4,27 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 import openpyxl
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from openpyxl.worksheet.worksheet import Worksheet
 from python_calamine import CalamineWorkbook
 
 from export_service.rendering.columns import Column, Kind
-from export_service.rendering.summary import SummaryRow, summary_of
+from export_service.rendering.language import Language
+from export_service.rendering.summary import SummaryRow
 from export_service.rendering.xlsx_cells import CUT_MARK, LONGEST_TEXT, column_letters
-from export_service.rendering.xlsx_writer import XlsxWriter
-from export_service.rendering.zip_stream import ArchiveTooLargeError, ZipStream
+from export_service.rendering.xlsx_writer import SheetNames, XlsxWriter
 from export_service.runs.columns import COLUMNS
-from export_service.runs.run import Run, RunStudio
 from tests.export_service import sample_rows
 from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position
 
 FIRST_RIGHT_DAY = "1900-03-01"
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Pipe(io.RawIOBase):
@@ -46,10 +46,10 @@ def written(
 ) -> bytes:
     """The bytes of a whole workbook, written in two batches."""
     output = Pipe()
-    writer = XlsxWriter(output, columns, summary, rows_per_sheet)
+    writer = XlsxWriter(output, columns, SheetNames.of_claims(Language.DE), rows_per_sheet)
     writer.add(rows[:1])
     writer.add(rows[1:])
-    writer.finish()
+    writer.finish(summary)
     return bytes(output.content)
 
 
@@ -58,13 +58,6 @@ def sheet_of(content: bytes, index: int = 0) -> Worksheet:
     sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[index]
     assert isinstance(sheet, Worksheet)
     return sheet
-
-
-def decoded(text: object) -> object:
-    """A text as Excel shows it: openpyxl leaves _xHHHH_ as it stands in the file."""
-    if not isinstance(text, str):
-        return text
-    return re.sub("_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)
 
 
 def expected(kind: Kind, text: str) -> object:
@@ -79,7 +72,7 @@ def expected(kind: Kind, text: str) -> object:
         case Kind.BOOL:
             return text == "true"
         case _:
-            return re.sub("[\ud800-\udfff]", "\ufffd", text)
+            return FORBIDDEN.sub("\ufffd", text)
 
 
 def midnight(day: str) -> datetime:
@@ -93,18 +86,16 @@ def amount(value: object) -> object:
     return Decimal(str(value)).quantize(Decimal("0.01")) if is_number else value
 
 
-@given(sample_rows.rows)
+@given(sample_rows.rows, st.sampled_from([1, 6]))
 @settings(max_examples=150, deadline=None)
-def test_all_kinds_of_text_go_through_and_back(rows: list[tuple[str, ...]]) -> None:
-    """R41: openpyxl and calamine see the same, and what was meant."""
+def test_all_kinds_of_text_go_through_and_back(rows: list[tuple[str, ...]], times: int) -> None:
+    """R41: openpyxl and calamine see the same, and what was meant; also of texts that repeat."""
     kinds = [column.kind for column in COLUMNS_OF_EACH_KIND]
     # The last row is plain, for readers leave out empty rows at the end.
-    rows = [*rows, tuple(sample_rows.PLAIN[kind] for kind in kinds)]
+    rows = [*rows * times, tuple(sample_rows.PLAIN[kind] for kind in kinds)]
     content = written(rows, COLUMNS_OF_EACH_KIND)
     wanted = [[expected(kind, text) for kind, text in zip(kinds, row, strict=True)] for row in rows]
-    by_openpyxl = [
-        [decoded(amount(cell.value)) for cell in row] for row in sheet_of(content).iter_rows(2)
-    ]
+    by_openpyxl = [[amount(cell.value) for cell in row] for row in sheet_of(content).iter_rows(2)]
     assert by_openpyxl == wanted
 
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
@@ -113,14 +104,12 @@ def test_all_kinds_of_text_go_through_and_back(rows: list[tuple[str, ...]]) -> N
 
 
 def as_calamine_has_it(value: object) -> object:
-    """Nothing is an empty text, a date has no time, and U+FFFE and U+FFFF stay escaped."""
+    """Nothing is an empty text, and a date has no time."""
     match value:
         case None:
             return ""
         case datetime():
             return value.date()
-        case str():
-            return value.replace("\ufffe", "_xFFFE_").replace("\uffff", "_xFFFF_")
     return value
 
 
@@ -189,7 +178,7 @@ def test_the_header_is_bold_and_frozen_and_filters_all_rows() -> None:
     assert all(sheet.column_dimensions[column_letters(i + 1)].width > 5 for i in range(61))
 
 
-@pytest.mark.parametrize("character", ["a", "\U0001f600", "\x01", "&"])
+@pytest.mark.parametrize("character", ["a", "\U0001f600", "\r", "&"])
 def test_a_text_too_long_for_a_cell_is_cut_with_a_mark(character: str) -> None:
     """R41: 32,767 UTF-16 units, and no character is cut through."""
     units = len(character.encode("utf-16-le")) // 2
@@ -239,54 +228,5 @@ def test_a_sheet_that_has_grown_too_large_takes_no_further_batch(
     assert [len(book.get_sheet_by_index(index).to_python()) for index in range(2)] == [2, 3]
 
 
-def test_the_second_sheet_sums_the_run_up() -> None:
-    """R40."""
-    studios = [
-        RunStudio(UUID(int=1), "=Nord", 2, 3, {"CHF": Decimal("1.10"), "EUR": Decimal("2.20")}),
-        RunStudio(UUID(int=2), "Süd", 1, 1, {"EUR": Decimal("0.30")}),
-    ]
-    run = Run(
-        booking_number="2026-000001",
-        partner_id=UUID(int=9),
-        trigger="RUN",
-        collection_date=date(2026, 3, 2),
-        created_at=datetime.fromisoformat("2026-03-02T08:15:00+00:00"),
-        studios=studios,
-    )
-    content = written([plain_row()], summary=list(summary_of(run)))
-    rows = [list(row) for row in sheet_of(content, 1).iter_rows(values_only=True)]
-    known = {row[0]: row[1] for row in rows[:9]}
-    assert known["Inkassolauf / collection run"] == "2026-000001"
-    assert known["Übergabetag / collection date"] == midnight("2026-03-02")
-    assert known["Mitglieder / members"] == 3
-    assert known["Forderungen / claims"] == 4
-    assert known["Summe / total (CHF)"] == 1.1
-    assert known["Summe / total (EUR)"] == 2.5
-    assert rows[-3:] == [
-        ["=Nord", str(UUID(int=1)), 2, 3, 1.1, "CHF"],
-        ["=Nord", str(UUID(int=1)), 2, 3, 2.2, "EUR"],
-        ["Süd", str(UUID(int=2)), 1, 1, 0.3, "EUR"],
-    ]
-
-
 def test_the_same_rows_give_the_same_bytes() -> None:
     assert written([plain_row()]) == written([plain_row()])
-
-
-def test_an_entry_of_4_gib_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R41: an archive that Excel would have to repair is never finished."""
-    monkeypatch.setattr("export_service.rendering.zip_stream._LIMIT", 1000)
-    archive = ZipStream(Pipe())
-    archive.begin("large")
-    archive.write(bytes(1000))
-    with pytest.raises(ArchiveTooLargeError):
-        archive.end()
-
-
-def test_an_archive_of_4_gib_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export_service.rendering.zip_stream._LIMIT", 200)
-    archive = ZipStream(Pipe())
-    for name in "abc":
-        archive.add(name, name)
-    with pytest.raises(ArchiveTooLargeError):
-        archive.finish()

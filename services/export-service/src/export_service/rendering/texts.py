@@ -6,8 +6,9 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 
 
-def without_lone_surrogates(text: str) -> str:
-    """The text with halves of characters, which no encoding can write, replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    return _LONE_SURROGATE.sub(REPLACEMENT, text)
+def encoded(text: str) -> bytes:
+    """The text in UTF-8; halves of characters, which no encoding can write, become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _LONE_SURROGATE.sub(REPLACEMENT, text).encode()

@@ -19,46 +19,48 @@ GENERAL, HEADER, TEXT, DATE, AMOUNT = range(5)
 EMPTY_CELL = "<c/>"
 
 _DAY_ZERO = date(1899, 12, 30)
-_FIRST_RIGHT_DAY = 61  # 1900-03-01: the format believes in a 29 February 1900
+_FIRST_RIGHT_DAY = "1900-03-01"  # the format believes in a 29 February 1900
 
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
-_KEEPS_SPACE = re.compile(r"\A[ \t\n]|[ \t\n]\Z|\n|\t")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_INSIDE_OF_ESCAPE = re.compile("(?<=_)(?=x[0-9A-Fa-f]{4}_)")
+_KEEPS_SPACE = re.compile(r"\A | \Z|[\t\n\r]")
 
 
 def escaped(text: str) -> str:
-    """The text with what has a meaning in XML escaped."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """The text with what has a meaning in XML escaped; a bare CR would be read as a line feed."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("\r", "&#13;")
 
 
 def text_cell(text: str, style: int = TEXT) -> str:
     """A text as an inline string, whatever it holds.
 
-    Control characters become _xHHHH_ as Excel writes them, a text that looks like such an escape
-    is escaped itself, lone surrogates become U+FFFD, and what is longer than a cell is cut with
-    `CUT_MARK`.
+    Characters that XML forbids and lone surrogates become U+FFFD; what is longer than a cell is cut
+    with `CUT_MARK`. Excel takes _x0041_ for an escaped A: a text with such a thing is written in
+    two runs, of which neither holds the whole of it, so that every reader sees the text as it is.
     """
-    xml = escaped(_NOT_IN_XML.sub(_replaced, _cut(text)))
-    space = ' xml:space="preserve"' if _KEEPS_SPACE.search(xml) else ""
-    return f'<c s="{style}" t="inlineStr"><is><t{space}>{xml}</t></is></c>'
+    if not text:
+        return EMPTY_CELL
+    runs = _INSIDE_OF_ESCAPE.split(_NOT_IN_XML.sub(REPLACEMENT, _cut(text)))
+    if len(runs) == 1:
+        string = _string(runs[0])
+    else:
+        string = "".join(f"<r>{_string(run)}</r>" for run in runs)
+    return f'<c s="{style}" t="inlineStr"><is>{string}</is></c>'
 
 
 @lru_cache(maxsize=20_000)
-def day_number(day: str) -> str | None:
-    """Excel's number of an ISO date; None for days that the format gets wrong.
-
-    Years repeat themselves in a run, hence the cache.
-    """
-    number = (date.fromisoformat(day) - _DAY_ZERO).days
-    return str(number) if number >= _FIRST_RIGHT_DAY else None
-
-
 def date_cell(day: str) -> str:
-    """An ISO date as a date; as text if it is before 1900-03-01."""
-    number = day_number(day)
-    return text_cell(day) if number is None else f'<c s="{DATE}"><v>{number}</v></c>'
+    """An ISO date as a date; as text if it is before 1900-03-01.
+
+    Days repeat themselves in a run, hence the cache.
+    """
+    if day < _FIRST_RIGHT_DAY:
+        return text_cell(day)
+    return f'<c s="{DATE}"><v>{(date.fromisoformat(day) - _DAY_ZERO).days}</v></c>'
 
 
-def amount_cell(amount: Decimal | str) -> str:
+def amount_cell(amount: Decimal) -> str:
     """An amount as a number with exactly the digits that are given."""
     return f'<c s="{AMOUNT}"><v>{amount}</v></c>'
 
@@ -66,11 +68,6 @@ def amount_cell(amount: Decimal | str) -> str:
 def count_cell(count: int) -> str:
     """A whole number."""
     return f'<c s="{GENERAL}"><v>{count}</v></c>'
-
-
-def bool_cell(truth: str) -> str:
-    """A truth value, from "true" or "false"."""
-    return f'<c t="b"><v>{int(truth == "true")}</v></c>'
 
 
 def column_letters(number: int) -> str:
@@ -93,8 +90,6 @@ def _cut(text: str) -> str:
     return kept.decode("utf-16-le", "ignore") + CUT_MARK
 
 
-def _replaced(match: re.Match[str]) -> str:
-    character = match.group()
-    if "\ud800" <= character <= "\udfff":
-        return REPLACEMENT
-    return f"_x{ord(character):04X}_"
+def _string(text: str) -> str:
+    space = ' xml:space="preserve"' if _KEEPS_SPACE.search(text) else ""
+    return f"<t{space}>{escaped(text)}</t>"

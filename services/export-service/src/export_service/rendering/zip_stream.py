@@ -11,12 +11,16 @@ from typing import Protocol
 
 from isal import isal_zlib
 
-_LIMIT = 0xFFFFFFFF  # sizes and positions from here on need ZIP64
+# What needs ZIP64: sizes, positions and numbers of entries from here on.
+_LIMIT = 0xFFFFFFFF
+_ENTRIES_LIMIT = 0xFFFF
 
-# What each header of an entry has in common: version 2.0 of the format, sizes after the data,
-# deflate, and 1980-01-01 00:00 as the time: the same content gives the same bytes.
 _VERSION = 20
-_COMMON = struct.pack("<5H", _VERSION, 0x0008, 8, 0, 0x0021)
+_SIZES_FOLLOW = 0x0008
+_NAME_IN_UTF_8 = 0x0800
+_DEFLATED = 8
+# 1980-01-01 00:00 is the time of every entry: the same content gives the same bytes.
+_TIME, _DAY = 0, 0x0021
 
 _FASTEST = 1
 _RAW = -15
@@ -30,12 +34,12 @@ class Output(Protocol):
 
 
 class ArchiveTooLargeError(Exception):
-    """The archive, or one entry of it, would be larger than 4 GiB."""
+    """The archive, or one entry of it, would have 4 GiB, or the archive 65,535 entries."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    name: bytes
+    name: str
     position: int
     crc: int = 0
     packed_size: int = 0
@@ -43,9 +47,8 @@ class _Entry:
 
     def local_header(self) -> bytes:
         """What stands before the data: checksum and sizes are not known yet."""
-        return (
-            b"PK\x03\x04" + _COMMON + struct.pack("<3I2H", 0, 0, 0, len(self.name), 0) + self.name
-        )
+        name = self.name.encode()
+        return b"PK\x03\x04" + self._common() + struct.pack("<3I2H", 0, 0, 0, len(name), 0) + name
 
     def data_descriptor(self) -> bytes:
         """What stands after the data."""
@@ -53,21 +56,29 @@ class _Entry:
 
     def directory_record(self) -> bytes:
         """The entry's record in the directory at the end of the archive."""
+        name = self.name.encode()
         return (
             b"PK\x01\x02"
             + struct.pack("<H", _VERSION)
-            + _COMMON
+            + self._common()
             + self._checksum_and_sizes()
-            + struct.pack("<5H2I", len(self.name), 0, 0, 0, 0, 0, self.position)
-            + self.name
+            + struct.pack("<5H2I", len(name), 0, 0, 0, 0, 0, self.position)
+            + name
         )
+
+    def _common(self) -> bytes:
+        flags = _SIZES_FOLLOW if self.name.isascii() else _SIZES_FOLLOW | _NAME_IN_UTF_8
+        return struct.pack("<5H", _VERSION, flags, _DEFLATED, _TIME, _DAY)
 
     def _checksum_and_sizes(self) -> bytes:
         return struct.pack("<3I", self.crc, self.packed_size, self.size)
 
 
 class ZipStream:
-    """Writes entries one after the other: `begin`, `write` …, `end`; at last `finish`."""
+    """Writes entries one after the other: `begin`, `write` …, `end`; at last `finish`.
+
+    All of them raise ArchiveTooLargeError as soon as the archive would need ZIP64.
+    """
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -80,8 +91,10 @@ class ZipStream:
         return self._entries[-1].size
 
     def begin(self, name: str) -> None:
-        """Opens the next entry; the name is ASCII."""
-        entry = _Entry(name.encode("ascii"), self._position)
+        """Opens the next entry."""
+        if len(self._entries) + 1 >= _ENTRIES_LIMIT:
+            raise ArchiveTooLargeError
+        entry = _Entry(name, self._position)
         self._entries.append(entry)
         self._deflate = isal_zlib.compressobj(_FASTEST, isal_zlib.DEFLATED, _RAW)
         self._put(entry.local_header())
@@ -91,14 +104,14 @@ class ZipStream:
         entry = self._entries[-1]
         entry.crc = isal_zlib.crc32(data, entry.crc)
         entry.size += len(data)
+        if entry.size >= _LIMIT:
+            raise ArchiveTooLargeError
         entry.packed_size += self._put(self._deflate.compress(data))
 
     def end(self) -> None:
-        """Closes the entry that is open; raises ArchiveTooLargeError if it is over 4 GiB."""
+        """Closes the entry that is open."""
         entry = self._entries[-1]
         entry.packed_size += self._put(self._deflate.flush())
-        if max(entry.size, entry.packed_size, entry.position) >= _LIMIT:
-            raise ArchiveTooLargeError
         self._put(entry.data_descriptor())
 
     def add(self, name: str, text: str) -> None:
@@ -108,17 +121,17 @@ class ZipStream:
         self.end()
 
     def finish(self) -> None:
-        """Writes the directory; raises ArchiveTooLargeError if the archive is over 4 GiB."""
+        """Writes the directory."""
         directory = b"".join(entry.directory_record() for entry in self._entries)
         count, start = len(self._entries), self._position
-        if start + len(directory) >= _LIMIT:
-            raise ArchiveTooLargeError
         self._put(directory)
         self._put(
             b"PK\x05\x06" + struct.pack("<4H2IH", 0, 0, count, count, len(directory), start, 0)
         )
 
     def _put(self, data: bytes) -> int:
-        self._output.write(data)
         self._position += len(data)
+        if self._position >= _LIMIT:
+            raise ArchiveTooLargeError
+        self._output.write(data)
         return len(data)
