@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export_service.rendering.columns import Column, Kind
-from export_service.rendering.csv_writer import CsvWriter, guarded
+from export_service.rendering.csv_writer import CsvDialect, CsvWriter, guarded
 from export_service.runs.columns import COLUMNS
 from tests.export_service import sample_rows
 from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position
@@ -19,18 +19,29 @@ TRIGGERS = "=+-@\t\r\n＝＋－＠"
 PHONES = re.compile(r"\+[0-9 ]+(,\+?[0-9 ]+)*")
 
 
-def written(rows: Sequence[Sequence[str]], columns: Sequence[Column] = COLUMNS) -> bytes:
-    """The bytes of a whole file."""
+def written(
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[Column] = COLUMNS,
+    dialect: CsvDialect = CsvDialect.STANDARD,
+    guarded: bool = True,
+) -> bytes:
+    """The bytes of a whole file, written in two batches."""
     output = io.BytesIO()
-    writer = CsvWriter(output, columns)
-    writer.add(rows)
+    writer = CsvWriter(output, columns, dialect, guarded)
+    writer.add(rows[:1])
+    writer.add(rows[1:])
     writer.finish()
     return output.getvalue()
 
 
-def read(content: bytes) -> list[list[str]]:
-    """The file's records, read by the rules."""
-    return list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True))
+def read(content: bytes, dialect: CsvDialect = CsvDialect.STANDARD) -> list[list[str]]:
+    """The file's records, read by the rules; of the German variant those of Excel."""
+    text = content.decode()
+    delimiter = ","
+    if dialect is CsvDialect.GERMAN_EXCEL:
+        text = text.removeprefix("\ufeff")
+        delimiter = ";"
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
 
 
 def unguarded(text: str) -> str:
@@ -43,17 +54,29 @@ def replaced(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-@given(sample_rows.rows)
-def test_all_kinds_of_text_go_through_and_back(rows: list[tuple[str, ...]]) -> None:
+@given(sample_rows.rows, st.sampled_from(CsvDialect), st.booleans())
+def test_all_kinds_of_text_go_through_and_back(
+    rows: list[tuple[str, ...]], dialect: CsvDialect, guarded: bool
+) -> None:
     """R41."""
-    header, *records = read(written(rows, COLUMNS_OF_EACH_KIND))
+    content = written(rows, COLUMNS_OF_EACH_KIND, dialect, guarded)
+    header, *records = read(content, dialect)
     assert header == [column.name for column in COLUMNS_OF_EACH_KIND]
-    free = [column.kind is Kind.TEXT for column in COLUMNS_OF_EACH_KIND]
     found = [
-        [unguarded(text) if is_free else text for is_free, text in zip(free, record, strict=True)]
+        [
+            as_given(column.kind, text, dialect, guarded)
+            for column, text in zip(COLUMNS_OF_EACH_KIND, record, strict=True)
+        ]
         for record in records
     ]
     assert found == [[replaced(text) for text in row] for row in rows]
+
+
+def as_given(kind: Kind, text: str, dialect: CsvDialect, guarded: bool) -> str:
+    """What was written, by what stands in the file."""
+    if kind is Kind.DECIMAL and dialect is CsvDialect.GERMAN_EXCEL:
+        return text.replace(",", ".")
+    return unguarded(text) if kind is Kind.TEXT and guarded else text
 
 
 @given(sample_rows.texts)
@@ -120,3 +143,27 @@ def test_the_file_follows_rfc_4180() -> None:
     assert '"a ""b"", c\r\nd"' in content
     assert content.endswith("\r\n")
     assert content.count("\r\n") == 3  # of the header, the row, and in the text
+
+
+def test_excel_in_germany_opens_its_variant_by_a_double_click() -> None:
+    """R40: byte order mark, semicolons and decimal commas; a text is split by neither."""
+    row = plain_row(Amount="-1234.50", Designation="=a;b,c", DebtorName1="Groß", VoucherDate="")
+    content = written([row], dialect=CsvDialect.GERMAN_EXCEL)
+    assert content.startswith(b"\xef\xbb\xbfTransferId;CollectionDate;")
+    _, record = read(content, CsvDialect.GERMAN_EXCEL)
+    assert record[position("Amount")] == "-1234,50"
+    assert record[position("Designation")] == "'=a;b,c"
+    assert b';"\'=a;b,c";' in content
+    assert record[position("DebtorName1")] == "Groß"
+    assert record[position("VoucherDate")] == ""
+
+
+def test_programs_can_have_every_text_as_it_is() -> None:
+    """R41: without the guard."""
+    row = plain_row(DebtorName1="=1+1", Designation="'=1", DebtorContactNumbers="+49-30")
+    _, record = read(written([row], guarded=False))
+    assert record == row
+
+
+def test_a_run_without_rows_has_its_headings() -> None:
+    assert read(written([])) == [[column.name for column in COLUMNS]]
