@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from export_service import api
+from export_service.exports import download
 from export_service.exports.render_export import ExportRenderer
 from export_service.settings import Settings
 from kit.auth import TokenVerifier
@@ -16,6 +18,7 @@ from kit.context import Context
 from kit.database import Database
 from kit.http import build_app
 from local_stack.issuer import AUDIENCE, Issuer
+from tests.export_service.storage import S3Server, s3_server
 
 
 @pytest.fixture
@@ -34,9 +37,25 @@ def issuer() -> Iterator[Issuer]:
         yield issuer
 
 
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A server that speaks S3."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> dict[str, Any]:
+    """The settings that say where files are."""
+    return {"export_directory": tmp_path / "exports"}
+
+
 @pytest.fixture
 async def context(
-    database_url: str, pool_of: Callable[[str], Database], issuer: Issuer, tmp_path: Path
+    database_url: str,
+    pool_of: Callable[[str], Database],
+    issuer: Issuer,
+    storage: dict[str, Any],
 ) -> AsyncIterator[Context[Settings]]:
     """The context of a service with a migrated, empty database."""
     settings = Settings(
@@ -45,7 +64,7 @@ async def context(
         auth_issuer=issuer.url,
         auth_audience=AUDIENCE,
         auth_jwks_url=issuer.jwks_url,
-        export_directory=tmp_path / "exports",
+        **storage,
     )
     database = pool_of(database_url)
     yield Context(settings, database)
@@ -63,7 +82,7 @@ async def verifier(issuer: Issuer) -> AsyncIterator[TokenVerifier]:
 @pytest.fixture(scope="session")
 def app(verifier: TokenVerifier) -> FastAPI:
     """What answers HTTP; one for all tests, for it works out each route at its first request."""
-    app = build_app("export-service", [api.router], _no_lifespan)
+    app = build_app("export-service", [api.router, download.router], _no_lifespan)
     app.state.token_verifier = verifier
     return app
 

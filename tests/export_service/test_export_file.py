@@ -19,7 +19,7 @@ from export_service.exports.export_file import ExportFile, ExportFiles, StorageU
 from export_service.settings import Settings
 from kit.context import Context
 from kit.database import Database
-from tests.export_service.storage import S3Server, names_in, s3_server, storage_that_answers
+from tests.export_service.storage import S3Server, names_in, storage_that_answers
 
 MEGABYTE = 1024 * 1024
 CONTENT = os.urandom(MEGABYTE) * 20  # three parts
@@ -44,13 +44,6 @@ def settings(**more: Any) -> Settings:
 def files_of(settings: Settings) -> ExportFiles:
     """The files of a service that needs no database."""
     return ExportFiles(Context(settings, Database(settings.database_url)))
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    """A server that speaks S3."""
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["folder", "bucket"])
