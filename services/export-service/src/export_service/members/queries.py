@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.members.store import cases
 from export_service.members.wanted import WantedMembers
+from export_service.read_in_order import read_in_order
 from kit.clock import now
 from kit.search_text import search_patterns
 
@@ -71,7 +72,7 @@ async def next_rows(
     Where a case stands never changes: whoever goes on behind the last row meets each case once.
     `time_zone` says on which day a case ended.
     """
-    await connection.execute(_READ_IN_ORDER)
+    await read_in_order(connection)
     found = await connection.execute(
         select(cases.c.studio_id, cases.c.collection_date, cases.c.case_id, _cells(time_zone))
         .where(*_asked_for(tenant_id, studio_ids, wanted))
@@ -121,11 +122,6 @@ async def members_missing(
     )
     row = found.one()
     return MembersMissing(recent=row.recent, older=row.older)
-
-
-_READ_IN_ORDER: Final = text("SET LOCAL enable_bitmapscan = off")
-"""PostgreSQL expects a small tenant, whatever is true (`kit.plumbing.expect_new_tenants`). It would
-collect all its cases and sort them; without bitmaps it reads the newest off the end of an index."""
 
 
 def _cells(time_zone: str) -> ColumnElement[str]:

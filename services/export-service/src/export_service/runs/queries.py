@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Text, cast, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from export_service.read_in_order import read_in_order
 from export_service.runs.run import Run, RunStudio
+from export_service.runs.store import handover_rows
 
 StudioIds = Sequence[UUID] | None
 
@@ -88,19 +90,6 @@ async def find_run(
     )
 
 
-_ROWS = text(
-    """
-    SELECT studio_id, booking_number, claim_index, CAST(cells AS text) AS cells
-    FROM handover_rows
-    WHERE tenant_id = :tenant_id AND run_id = :run_id
-      AND (studio_id, booking_number, claim_index) > (:studio_id, :booking_number, :claim_index)
-      AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY (CAST(:studio_ids AS uuid[])))
-    ORDER BY studio_id, booking_number, claim_index
-    LIMIT :limit
-    """
-)
-
-
 async def next_rows(
     connection: AsyncConnection,
     tenant_id: UUID,
@@ -114,20 +103,18 @@ async def next_rows(
 
     Rows of a run that is whole never change, so batches may be read in transactions of their own.
     """
-    studio_id, booking_number, claim_index = after
-    found = await connection.execute(
-        _ROWS,
-        {
-            "tenant_id": tenant_id,
-            "run_id": run_id,
-            "studio_ids": studio_ids,
-            "studio_id": studio_id,
-            "booking_number": booking_number,
-            "claim_index": claim_index,
-            "limit": limit,
-        },
+    of = handover_rows.c
+    place = of.studio_id, of.booking_number, of.claim_index
+    statement = (
+        select(*place, cast(of.cells, Text).label("cells"))
+        .where(of.tenant_id == tenant_id, of.run_id == run_id, tuple_(*place) > tuple_(*after))
+        .order_by(*place)
+        .limit(limit)
     )
+    if studio_ids is not None:
+        statement = statement.where(of.studio_id.in_(studio_ids))
+    await read_in_order(connection)
     return [
         RowOfRun(row.studio_id, row.cells, (row.studio_id, row.booking_number, row.claim_index))
-        for row in found
+        for row in await connection.execute(statement)
     ]
