@@ -20,7 +20,8 @@ CHECKS := check-types check-style check-borders check-contracts check-problems \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up simulator test check prove misbehave bench format lock openapi test-containers
+.PHONY: help demo up simulator test check prove misbehave bench bench-run bench-growth format lock \
+	openapi test-containers
 .DELETE_ON_ERROR:
 
 help: ## Lists the targets.
@@ -78,6 +79,12 @@ misbehave: $(READY) ## Lets partners misbehave with MEMBERS=1000, and changes 10
 
 bench: $(READY) ## Measures the hot paths.
 	$(BIN)/python -m pytest -s tests/benchmarks/*.py
+
+bench-run: $(READY) ## Measures a run of MEMBERS=100000 to its last row (REVERSAL=1: and back).
+	$(BIN)/python -m pytest -s tests/benchmarks/whole_run/handing_over.py
+
+bench-growth: $(READY) ## Measures how the time of a run grows, up to MEMBERS=300000.
+	$(BIN)/python -m pytest -s tests/benchmarks/whole_run/growth.py
 
 format: $(READY) ## Formats the code and sorts its imports.
 	$(BIN)/ruff check --fix .

@@ -3,9 +3,10 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import linear_regression
 
 import psutil
 
@@ -14,22 +15,30 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Figure:
-    """Something that was measured; more than the limit is too much."""
+    """Something that was measured: it must stay under the limit, and not under the least."""
 
     what: str
     value: float
     unit: str
     limit: float | None = None
     compared: str = ""
+    least: float | None = None
 
     @property
     def is_too_much(self) -> bool:
         """Whether the limit does not hold."""
         return self.limit is not None and self.value >= self.limit
 
+    @property
+    def is_too_little(self) -> bool:
+        """Whether it is less than it must be."""
+        return self.least is not None and self.value < self.least
+
     def __str__(self) -> str:
         limit = "" if self.limit is None else f"< {self.limit:,.3g}"
-        mark = "!" if self.is_too_much else " "
+        if self.least is not None:
+            limit = f"> {self.least:,.3g}"
+        mark = "!" if self.is_too_much or self.is_too_little else " "
         value = f"{self.value:,.3f}" if self.unit in ("s", "times") else f"{self.value:,.0f}"
         return f"{mark} {self.what:<58}{value:>9} {self.unit:<9}{limit:<7} {self.compared}"
 
@@ -72,6 +81,12 @@ def p95(times: Sequence[float]) -> float:
 def percentile(times: Sequence[float], share: int) -> float:
     """Return the time that so many of 100 take at most."""
     return sorted(times)[math.ceil(len(times) * share / 100) - 1]
+
+
+def slope_of(seconds: Mapping[int, float]) -> float:
+    """Return the power of its size with which a time grows, fitted to the time at each size."""
+    sizes = [math.log(size) for size in seconds]
+    return linear_regression(sizes, [math.log(each) for each in seconds.values()]).slope
 
 
 def seconds_of(do: Callable[[], object]) -> float:

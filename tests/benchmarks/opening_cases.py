@@ -16,7 +16,7 @@ from uuid import uuid4
 import asyncpg
 import psutil
 import pytest
-from tests.benchmarks import plain_copy
+from tests.benchmarks import plain_case_rows, plain_copy
 from tests.benchmarks.handovers import handovers, publish
 from tests.benchmarks.measuring import Figure, Memory
 from tests.benchmarks.service_process import ServiceProcess, case_service
@@ -37,12 +37,13 @@ _PAUSE = 0.2
 def test_opening_cases_takes_little_longer_than_copying_their_rows(tmp_path: Path) -> None:
     with case_service(tmp_path) as service:
         publish_handovers(service)
-        asyncio.run(plain_copy.create_tables(service.owner_url))
+        asyncio.run(plain_copy.create_tables(service.owner_url, "case-service"))
         copying = ChildProcess(
             "plain copy",
             [
                 *(sys.executable, "-m", "tests.benchmarks.plain_copy"),
-                *(service.kafka.bootstrap_servers, service.owner_url, str(MEMBERS)),
+                *(service.kafka.bootstrap_servers, str(MEMBERS)),
+                f"case-service={service.owner_url}",
             ],
             log=tmp_path / "plain-copy.log",
             directory=PROJECT,
@@ -105,7 +106,7 @@ async def seconds_until_done(owner_url: str, schema: str) -> float:
 
 def same_rows(service: ServiceProcess) -> None:
     """Check that both wrote the same number of rows, and that there were three claims a case."""
-    for table in plain_copy.TABLES:
+    for table in plain_case_rows.COLUMNS:
         if table != "outbox":  # published, and deleted
             counts = [
                 service.value(f"SELECT count(*) FROM {schema}.{table}")
