@@ -32,7 +32,7 @@ _UPGRADE = (
         ADD CHECK ((status = 'CANCELLED') = (cancelled_at IS NOT NULL)),
         ADD CHECK ((cancelled_by IS NULL) = (cancelled_at IS NULL)),
         DROP CONSTRAINT exports_check2,
-        ADD CONSTRAINT exports_check2 CHECK (
+        ADD CONSTRAINT exports_whole_file CHECK (
             num_nulls(file_name, size_bytes, sha256, completed_at)
             = CASE status WHEN 'COMPLETED' THEN 0 ELSE 4 END
         ),
@@ -54,7 +54,7 @@ _DOWNGRADE = (
         DROP COLUMN per_studio, DROP COLUMN filters, DROP COLUMN members_missing,
         DROP COLUMN cancelled_by, DROP COLUMN cancelled_at,
         ALTER COLUMN run_id SET NOT NULL,
-        DROP CONSTRAINT exports_check2,
+        DROP CONSTRAINT exports_whole_file,
         ADD CONSTRAINT exports_check2 CHECK (
             num_nulls(file_name, size_bytes, sha256, completed_at, expires_at)
             = CASE status WHEN 'COMPLETED' THEN 0 ELSE 5 END
