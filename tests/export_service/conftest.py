@@ -45,9 +45,12 @@ def s3() -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> dict[str, Any]:
-    """The settings that say where files are."""
-    return {"export_directory": tmp_path / "exports"}
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """The settings that say where files are: in a folder, unless a test asks for a bucket."""
+    if getattr(request, "param", "folder") == "folder":
+        return {"export_directory": tmp_path / "exports"}
+    server: S3Server = request.getfixturevalue("s3")
+    return server.new_bucket()
 
 
 @pytest.fixture

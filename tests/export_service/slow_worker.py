@@ -1,12 +1,13 @@
-"""A worker that takes its time: `python -m tests.export_service.slow_worker <directory>`.
+"""A worker that takes its time: `python -m tests.export_service.slow_worker`.
 
-Reads its other settings from the environment, like the service.
+Reads its settings from the environment, like the service.
 """
 
 import asyncio
 import time
+from unittest.mock import patch
 
-from export_service.exports import render_export
+from export_service.exports import export_file, render_export
 from export_service.exports.export_file import ExportFile
 from export_service.exports.render_export import ExportRenderer
 from export_service.settings import Settings
@@ -17,9 +18,8 @@ write_at_once = ExportFile.write
 
 
 def write_slowly(file: ExportFile, data: bytes, /) -> None:
-    """Puts every row on the disk, then rests."""
+    """Lets every row out of the process, then rests."""
     write_at_once(file, data)
-    file.sync()
     time.sleep(0.1)
 
 
@@ -33,6 +33,9 @@ async def work() -> None:
 
 
 if __name__ == "__main__":
-    render_export.ROWS_PER_BATCH = 1
-    ExportFile.write = write_slowly  # type: ignore[method-assign]
-    asyncio.run(work())
+    with (
+        patch.object(render_export, "ROWS_PER_BATCH", 1),
+        patch.object(export_file, "PART_BYTES", 500),
+        patch.object(ExportFile, "write", write_slowly),
+    ):
+        asyncio.run(work())

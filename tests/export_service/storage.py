@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,7 +79,7 @@ def s3_server() -> Iterator[S3Server]:
 
 
 @contextmanager
-def storage_that_answers(status: int | None) -> Iterator[Mapping[str, Any]]:
+def storage_that_answers(status: int | None) -> Iterator[dict[str, Any]]:
     """A server that has only one answer, or none; yields the settings that lead to it."""
 
     class Answer(BaseHTTPRequestHandler):

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +24,7 @@ from kit.clock import now
 from kit.context import Context
 from kit.ids import new_id
 from local_stack.issuer import Issuer
-from tests.export_service.storage import S3Server, storage_that_answers
+from tests.export_service.storage import storage_that_answers
 
 TENANT, STUDIO, RUN = new_id(), new_id(), new_id()
 CONTENT = os.urandom(1024 * 1024) * 10  # three blocks
@@ -35,17 +34,7 @@ COMPLETED_AT = datetime(2026, 3, 2, 8, 15, tzinfo=UTC)
 LAST_MODIFIED = "Mon, 02 Mar 2026 08:15:00 GMT"
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    """The settings that say where files are."""
-    if request.param == "folder":
-        return {"export_directory": tmp_path / "exports"}
-    server: S3Server = request.getfixturevalue("s3")
-    return server.new_bucket()
-
-
-in_folder = pytest.mark.parametrize("storage", ["folder"], indirect=True)
-"""For what is the same wherever the files are."""
+everywhere = pytest.mark.parametrize("storage", ["folder", "bucket"], indirect=True)
 
 
 @dataclass
@@ -132,6 +121,7 @@ def about_file(headers: Mapping[str, str]) -> dict[str, str | None]:
     return {name: headers.get(name) for name in names}
 
 
+@everywhere
 async def test_a_file_comes_whole_with_all_that_is_known_of_it(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -153,6 +143,7 @@ async def test_a_file_comes_whole_with_all_that_is_known_of_it(
     assert answer.headers["content-disposition"] == name
 
 
+@everywhere
 async def test_parts_glued_together_are_the_file(context: Context[Settings], staff: Staff) -> None:
     """R41: as whoever goes on with a download that broke off does."""
     export_id = await completed(context)
@@ -169,7 +160,6 @@ async def test_parts_glued_together_are_the_file(context: Context[Settings], sta
     assert (await staff.get(export_id, Range="bytes=-5")).content == CONTENT[-5:]
 
 
-@in_folder
 async def test_what_asks_for_no_single_part_gets_the_whole(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -189,7 +179,6 @@ async def test_what_asks_for_no_single_part_gets_the_whole(
     assert (answer.status_code, answer.content) == (206, CONTENT[:2])
 
 
-@in_folder
 async def test_a_part_that_the_file_does_not_have_is_a_problem(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -200,7 +189,6 @@ async def test_a_part_that_the_file_does_not_have_is_a_problem(
     assert answer.json()["type"] == "urn:collection:problem:range-not-satisfiable"
 
 
-@in_folder
 async def test_who_has_the_file_gets_nothing_again(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -210,6 +198,7 @@ async def test_who_has_the_file_gets_nothing_again(
     assert "content-length" not in answer.headers
 
 
+@everywhere
 async def test_a_head_says_what_a_get_would_send(context: Context[Settings], staff: Staff) -> None:
     export_id = await completed(context)
     with structlog.testing.capture_logs() as lines:
@@ -223,7 +212,6 @@ async def test_a_head_says_what_a_get_would_send(context: Context[Settings], sta
     assert "export-fetched" not in str(lines)
 
 
-@in_folder
 async def test_the_name_is_for_people_whose_language_has_more_letters(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -233,7 +221,6 @@ async def test_the_name_is_for_people_whose_language_has_more_letters(
     assert answer.headers["content-disposition"] == f"attachment; {name}"
 
 
-@in_folder
 @pytest.mark.parametrize(
     "changes",
     [
@@ -259,6 +246,7 @@ async def test_a_file_that_is_not_there_yet_or_never_is_a_conflict(
     assert answer.json()["detail"] == f"The export is {changes['status']}."
 
 
+@everywhere
 async def test_a_file_that_has_expired_or_is_lost_is_gone(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -271,7 +259,6 @@ async def test_a_file_that_has_expired_or_is_lost_is_gone(
         assert answer.json()["type"] == "urn:collection:problem:export-gone"
 
 
-@in_folder
 async def test_only_who_may_read_all_of_it_finds_a_file(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -294,7 +281,6 @@ async def test_only_who_may_read_all_of_it_finds_a_file(
             assert (await who.get(export_id, method)).status_code == status
 
 
-@in_folder
 async def test_a_download_is_logged_by_who_and_which(
     context: Context[Settings], staff: Staff
 ) -> None:
@@ -310,6 +296,7 @@ async def test_a_download_is_logged_by_who_and_which(
     assert logged == [{**who, **which, "part": part} for part in (False, True)]
 
 
+@everywhere
 async def test_whoever_goes_away_ends_the_reading(
     context: Context[Settings], staff: Staff, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,7 +329,6 @@ async def test_whoever_goes_away_ends_the_reading(
     assert sum(sent) < len(CONTENT) / 10
 
 
-@in_folder
 async def test_storage_that_is_away_is_asked_again_later(
     context: Context[Settings], staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,7 +344,6 @@ async def test_storage_that_is_away_is_asked_again_later(
     assert int(answer.headers["retry-after"]) > 0
 
 
-@in_folder
 async def test_a_file_that_breaks_off_is_not_taken_for_whole(
     context: Context[Settings], staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from kit.database import Database
 from tests.export_service.storage import S3Server, names_in, storage_that_answers
 
 MEGABYTE = 1024 * 1024
-CONTENT = os.urandom(MEGABYTE) * 20  # three parts
+CONTENT = os.urandom(MEGABYTE) * 20  # four parts
 NAME = "019af000-0000-7000-8000-000000000001.1.csv"
 
 Place = tuple[ExportFiles, Callable[[], int]]

@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from export_service.exports import render_export
-from export_service.exports.export import LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Format
+from export_service.exports.delete_expired_exports import delete_expired_exports
+from export_service.exports.export import LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Format, Layout
+from export_service.exports.export_file import ExportFiles
 from export_service.exports.render_export import ExportRenderer
 from export_service.runs.store import handover_rows
+from export_service.settings import Settings
 from kit.clock import now
 from tests.export_service.conftest import render_all
 from tests.export_service.handed_over import run_of
@@ -22,12 +26,14 @@ from tests.export_service.ordering import (
     change,
     export,
     file_of,
+    folder,
     hand_over,
     order,
     ordered_run,
     published,
     records,
 )
+from tests.export_service.storage import names_in
 
 
 async def test_a_job_whose_worker_died_is_begun_again_by_another(
@@ -48,17 +54,16 @@ async def test_a_job_whose_worker_died_is_begun_again_by_another(
     await render_all(context)
     done = await export(context, export_id)
     assert (done.status, done.attempt) == ("COMPLETED", 2)
-    assert len(records(file_of(context, export_id))) == 5
+    path = file_of(context, export_id, attempt=2)
+    assert len(records(path)) == 5
 
     # The one that was thought dead comes back, and spoils nothing.
-    before = file_of(context, export_id).read_bytes()
+    before = path.read_bytes()
     while await dead.turn(context):
         pass
     assert await export(context, export_id) == done
-    assert file_of(context, export_id).read_bytes() == before
-    assert [path.name for path in context.settings.export_directory.iterdir()] == [
-        f"{export_id}.csv"
-    ]
+    assert path.read_bytes() == before
+    assert list(folder(context).iterdir()) == [path]
     assert len(await published(context)) == 1
 
 
@@ -67,12 +72,15 @@ async def test_a_job_that_kills_its_workers_is_given_up(context: ServiceContext)
     for _ in range(MAX_ATTEMPTS):
         await ExportRenderer().turn(context)
         await change(context, export_id, leased_until=now() - LEASE)
-    left_behind = file_of(context, export_id).with_suffix(f".csv.{MAX_ATTEMPTS}.part")
-    left_behind.write_text("personal data")
+    whole = file_of(context, export_id, attempt=1)
+    half = whole.with_name(f"{file_of(context, export_id, attempt=MAX_ATTEMPTS).name}#1")
+    for left_behind in (whole, half):
+        left_behind.write_text("personal data")
     await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", "INTERRUPTED")
-    assert not left_behind.exists(), "nobody begins again who would delete it"
+    await delete_expired_exports(context)
+    assert list(folder(context).iterdir()) == [], "nobody begins again who would delete it"
 
 
 async def test_an_export_whose_run_never_becomes_whole_fails_in_the_end(
@@ -103,7 +111,7 @@ async def test_a_disk_that_does_not_do_its_part_fails_the_export(
     await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", reason)
-    assert list(context.settings.export_directory.iterdir()) == []
+    assert list(folder(context).iterdir()) == []
     assert await published(context) == []
 
 
@@ -121,25 +129,24 @@ async def test_a_workbook_that_would_be_too_large_fails(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("export_service.rendering.zip_stream._LIMIT", 5000)
-    export_id = await ordered_run(context, members=50, format_=Format.XLSX)
+    export_id = await ordered_run(context, members=50, layout=Layout(Format.XLSX))
     await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", "TOO_LARGE")
 
 
+@pytest.mark.parametrize("storage", ["folder", "bucket"], indirect=True)
 async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
     context: ServiceContext,
 ) -> None:
     """R41: kill -9 in the middle of a file."""
     export_id = await ordered_run(context, members=200)
-    settings = context.settings.model_dump()
     worker = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.export_service.slow_worker",
         cwd=Path(__file__).parents[2],
-        env=os.environ
-        | {name.upper(): str(value) for name, value in settings.items() if value is not None},
+        env=os.environ | environment(context.settings),
     )
     try:
         async with asyncio.timeout(60):
@@ -148,13 +155,30 @@ async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
     finally:
         worker.send_signal(signal.SIGKILL)
         await worker.wait()
-    (part,) = context.settings.export_directory.iterdir()
-    assert part.name.endswith(".part")
-    assert part.stat().st_size > 0
+    files = context.one(ExportFiles)
+    assert names_in(files) == []
+    if context.settings.export_directory is not None:
+        (part,) = folder(context).iterdir()
+        assert part.stat().st_size > 0
 
     await change(context, export_id, leased_until=now() - LEASE)
     await render_all(context)
-    assert (await export(context, export_id)).status == "COMPLETED"
-    assert list(context.settings.export_directory.iterdir()) == [file_of(context, export_id)]
-    assert len(records(file_of(context, export_id))) == 200
+    done = await export(context, export_id)
+    assert (done.status, done.attempt, done.rows_done) == ("COMPLETED", 2, 200)
+    assert names_in(files) == [f"{export_id}.2.csv"]
+    if context.settings.export_directory is not None:
+        assert list(folder(context).iterdir()) == [file_of(context, export_id, attempt=2)]
     assert len(await published(context)) == 1
+
+    undisturbed = await order(context, done.run_id)
+    await render_all(context)
+    assert (await export(context, undisturbed)).sha256 == done.sha256
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as a program reads them."""
+    values = settings.model_dump(exclude_none=True)
+    return {
+        name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in values.items()
+    }

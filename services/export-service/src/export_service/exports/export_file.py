@@ -26,10 +26,8 @@ from kit.context import Context
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
-PART_BYTES: Final = 8 * 1024 * 1024
-"""What is written at a time: S3 takes 10,000 parts, so a file may have 80 GB."""
-
-_PARTS_AT_ONCE: Final = 2
+PART_BYTES: Final = 5 * 1024 * 1024
+"""What is written at a time: the least that S3 takes. It takes 10,000 parts, 50 GB."""
 
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 """What is read at a time: a slow reader of a large file keeps no request to the storage open."""
@@ -133,8 +131,9 @@ class ExportFile:
     def __init__(self, files: ExportFiles, name: str) -> None:
         self._files = files
         self._name = name
+        # One part is sent while the next one is filled: two of them are in memory.
         self._writer = obstore.open_writer(
-            files.store, name, buffer_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+            files.store, name, buffer_size=PART_BYTES, max_concurrency=1
         )
         self._is_kept = False
         self._sha256 = hashlib.sha256()
