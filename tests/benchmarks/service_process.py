@@ -68,6 +68,15 @@ def partner_gateway(logs: Path) -> AbstractContextManager[ServiceProcess]:
     )
 
 
+def export_service(
+    logs: Path, files: Path, temporary: Path
+) -> AbstractContextManager[ServiceProcess]:
+    """Prepare an export-service that keeps its files, and what is temporary, in these folders."""
+    return _service(
+        "export-service", logs, {"EXPORT_DIRECTORY": str(files), "TMPDIR": str(temporary)}
+    )
+
+
 def set_up_partner(gateway: ServiceProcess) -> tuple[str, str]:
     """Set up a partner with an API; return its id and its secret."""
     body = {"name": "Agentur", "channel": "API", "base_url": f"http://{HOST}:9"}
