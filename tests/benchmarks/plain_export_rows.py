@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 from tests.benchmarks.plain_case_rows import Rows
 
 COLUMNS: Final = {
     "inbox": ("source", "id"),
-    "handovers": (
-        "tenant_id", "run_id", "booking_number", "studio_id", "studio_name", "claim_count",
+    "cases": (
+        "tenant_id", "case_id", "run_id", "run_booking_number", "booking_number", "member_id",
+        "studio_id", "studio_name", "partner_id", "name", "membership_number", "search_text",
+        "collection_date", "currency", "handed_over", "status",
     ),
     "handover_rows": (
-        "tenant_id", "run_id", "booking_number", "claim_index", "studio_id", "cells",
+        "tenant_id", "run_id", "studio_id", "booking_number", "claim_index", "cells",
     ),
 }  # fmt: skip
 
@@ -27,11 +31,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 def add_rows(rows: Rows, headers: Mapping[str, str], event: Mapping[str, Any]) -> None:
     """Add the rows of one handover; ids stay text, as COPY takes them so."""
-    studio = event["studio"]
-    place = (headers["ce_tenantid"], event["run_id"], event["booking_number"])
-    claims = event["claims"]
+    studio, claims = event["studio"], event["claims"]
+    place = (headers["ce_tenantid"], event["run_id"], studio["studio_id"], event["booking_number"])
     rows["inbox"].append((headers["ce_source"], headers["ce_id"]))
-    rows["handovers"].append((*place, studio["studio_id"], studio["name1"], len(claims)))
+    rows["cases"].append(_case(headers["ce_tenantid"], event))
     member = [
         event["transfer_id"],
         event["collection_date"],
@@ -44,7 +47,21 @@ def add_rows(rows: Rows, headers: Mapping[str, str], event: Mapping[str, Any]) -
     for index, claim in enumerate(claims):
         cells = [_text(value) for value in (*member, *_claim(claim))]
         text = json.dumps(cells, ensure_ascii=False)
-        rows["handover_rows"].append((*place, index, studio["studio_id"], text))
+        rows["handover_rows"].append((*place, index, text))
+
+
+def _case(tenant: str, event: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a row of the overview, as it is once the case is open."""
+    studio, debtor, claims = event["studio"], event["debtor"], event["claims"]
+    name = f"{debtor['first_name'] or ''} {debtor['name1']}".strip()
+    number = debtor["membership_number"]
+    return (
+        tenant, event["case_id"], event["run_id"], event["run_booking_number"],
+        event["booking_number"], event["member_id"], studio["studio_id"], studio["name1"],
+        event["partner_id"], name, number, f"{name} {number}".lower(),
+        date.fromisoformat(event["collection_date"]), claims[0]["to_collect"]["currency"],
+        sum(Decimal(claim["to_collect"]["amount"]) for claim in claims), "OPEN",
+    )  # fmt: skip
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,7 @@ TUTORIALS_MESSAGES = 3_000
 _CASES, _EXPORTS = "case-service", "export-service"
 _LIKE_OURS = {
     _CASES: ("members", "claims", "cases", "case_claims"),
-    _EXPORTS: ("handovers", "handover_rows"),
+    _EXPORTS: ("cases", "handover_rows"),
 }
 """Tables that hold as many rows as the real ones: those that a reversal does not add to."""
 _DIFFERENT = """

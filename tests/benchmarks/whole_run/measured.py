@@ -34,8 +34,8 @@ class Measured:
     """From the order to the last member's last stage."""
     answered_after: float
     """Until the order was answered."""
-    gateway_after: float
-    """Until partner-gateway, for which nobody waits, was through, too."""
+    beside: Mapping[str, float]
+    """Until a service, for which nobody waits, was through, too."""
     times: Sequence[float]
     looks: Sequence[Look]
     through: Mapping[str, Sequence[int]]
@@ -65,11 +65,17 @@ async def hand_over(system: System, preview: Answer) -> Measured:
             "rows at export-service": _done(look, before, "export-service", HANDOVERS),
         }
 
+    def beside(look: Look, before: Look) -> Mapping[str, int]:
+        return {
+            "partner-gateway keeps all cases": _done(look, before, "partner-gateway", HANDOVERS),
+            "export-service knows all are open": _done(look, before, "export-service", CASES),
+        }
+
     def order() -> Answer:
         return system.runs.post("/v1/runs", {"preview_id": preview["preview_id"]})
 
     async with Looking(system.stack, system.runs) as looking:
-        measured = await _follow(system, looking, order, stages, HANDOVERS)
+        measured = await _follow(system, looking, order, stages, beside)
         run_id = measured.run["run_id"]
         assert await looking.count("case-service", _OPEN, run_id) == system.members
         rows = await looking.count("export-service", _ROWS, run_id)
@@ -88,12 +94,18 @@ async def reverse(system: System, run_id: str) -> Measured:
             "run cancelled": _if_status(look, "CANCELLED"),
         }
 
+    def beside(look: Look, before: Look) -> Mapping[str, int]:
+        return {
+            "partner-gateway has all notices": _done(look, before, "partner-gateway", CASES),
+            "export-service knows all are closed": _done(look, before, "export-service", CASES),
+        }
+
     def order() -> Answer:
         body = {"confirmed": True, "reason": "Falsche Studios ausgewählt"}
         return system.runs.post(f"/v1/runs/{run_id}/reversal", body)
 
     async with Looking(system.stack, system.runs) as looking:
-        measured = await _follow(system, looking, order, stages, CASES)
+        measured = await _follow(system, looking, order, stages, beside)
         assert await looking.count("case-service", _CLOSED, run_id) == system.members
     return measured
 
@@ -103,38 +115,37 @@ async def _follow(
     looking: Looking,
     order: Callable[[], Answer],
     stages: Stages,
-    gateway_reads: str,
+    beside: Stages,
 ) -> Measured:
-    """Give an order, and look until everything is done and read, also by partner-gateway."""
+    """Give an order, and look until everything is through, also what is `beside` the path."""
     await until_quiet(system, looking)
     before = await looking.look()
-    members, gateway_after = system.members, None
     looks: list[Look] = []
     with Processes(system.processes) as processes:
         own_cpu, started = time.process_time(), time.perf_counter()
         run = await asyncio.to_thread(order)
         answered_after = time.perf_counter() - started
         with reading_staff(system.runs, system.cases, run["run_id"]) as waited:
-            while gateway_after is None or not _is_through(stages(looks[-1], before), members):
+            is_through = False
+            while not is_through:
                 await asyncio.sleep(_PAUSE if looks else 0)
                 look = await looking.look(run["run_id"])
                 looks.append(look)
-                is_read = _done(look, before, "partner-gateway", gateway_reads) >= members
-                if gateway_after is None and is_read:
-                    gateway_after = look.at - started
+                counts = {**stages(look, before), **beside(look, before)}
+                is_through = min(counts.values()) >= system.members
                 if look.at - started > system.limit:
                     dead = [program.name for program in system.stack.dead]
-                    raise LocalStackError(f"only {stages(look, before)}; have ended: {dead}")
+                    raise LocalStackError(f"no further than {counts}; have ended: {dead}")
         own_cpu = time.process_time() - own_cpu
-    counts = [stages(look, before) for look in looks]
-    through = {name: [count[name] for count in counts] for name in counts[0]}
     times = [look.at - started for look in looks]
+    through = _over_time(stages, looks, before)
+    aside = stages_of(times, _over_time(beside, looks, before), system.members)
     return Measured(
         run=looks[-1].run,
-        members=members,
-        seconds=max(stage.last for stage in stages_of(times, through, members)),
+        members=system.members,
+        seconds=max(stage.last for stage in stages_of(times, through, system.members)),
         answered_after=answered_after,
-        gateway_after=gateway_after,
+        beside={stage.name: stage.last for stage in aside},
         times=times,
         looks=looks,
         through=through,
@@ -144,8 +155,9 @@ async def _follow(
     )
 
 
-def _is_through(counts: Mapping[str, int], members: int) -> bool:
-    return all(count >= members for count in counts.values())
+def _over_time(stages: Stages, looks: Sequence[Look], before: Look) -> dict[str, list[int]]:
+    counts = [stages(look, before) for look in looks]
+    return {name: [count[name] for count in counts] for name in counts[0]}
 
 
 def _done(look: Look, before: Look, service: str, topic: str) -> int:

@@ -29,7 +29,8 @@ def say_measured(measured: Measured, name: str) -> None:
     for stage in measured.stages:
         say(stage)
     say(f"  the order was answered after {measured.answered_after:.2f} s")
-    say(f"  partner-gateway was through after {measured.gateway_after:.2f} s; nobody waits for it")
+    for what, seconds in measured.beside.items():
+        say(f"  beside: {what} after {seconds:.2f} s")
     say(f"  {'process':<34}{'CPU time':>11}{'memory, peak':>16}")
     for used in measured.used:
         say(f"  {used.name:<34}{used.cpu_seconds:>9.2f} s{used.peak_megabytes:>13,.0f} MB")
