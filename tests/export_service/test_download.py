@@ -3,10 +3,9 @@
 import asyncio
 import base64
 import hashlib
-import os
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,23 +15,28 @@ import structlog
 from fastapi import FastAPI
 
 from export_service.exports import export_file
-from export_service.exports.export import Format, Layout, stored_name
-from export_service.exports.export_file import ExportFile, ExportFiles
-from export_service.exports.store import exports
+from export_service.exports.export_file import ExportFiles
 from export_service.settings import Settings
 from kit.clock import now
 from kit.context import Context
 from kit.ids import new_id
 from local_stack.issuer import Issuer
+from tests.export_service.ended_exports import (
+    CONTENT,
+    RUN,
+    SHA256,
+    TENANT,
+    cancelled,
+    completed,
+    export,
+    failed,
+    name_of,
+)
 from tests.export_service.storage import storage_that_answers
 
-TENANT, STUDIO, RUN = new_id(), new_id(), new_id()
-CONTENT = os.urandom(1024 * 1024) * 10  # three blocks
-SHA256 = hashlib.sha256(CONTENT)
+STUDIO = new_id()
 ETAG = f'"{SHA256.hexdigest()}"'
-COMPLETED_AT = datetime(2026, 3, 2, 8, 15, tzinfo=UTC)
 LAST_MODIFIED = "Mon, 02 Mar 2026 08:15:00 GMT"
-
 
 everywhere = pytest.mark.parametrize("storage", ["folder", "bucket"], indirect=True)
 
@@ -68,51 +72,6 @@ class Staff:
 def staff(client: httpx.AsyncClient, issuer: Issuer) -> Staff:
     """Somebody who sees all of the tenant's studios."""
     return Staff(client, issuer)
-
-
-async def export(context: Context[Settings], **changes: Any) -> UUID:
-    """An export of a run, as the worker leaves it."""
-    export_id = new_id()
-    known = {
-        "export_id": export_id,
-        "tenant_id": TENANT,
-        "kind": "RUN",
-        "run_id": RUN,
-        "format": "csv",
-        "language": "de",
-        "csv_dialect": "STANDARD",
-        "csv_guarded": True,
-        "per_studio": False,
-        "rows_done": 8,
-        "attempt": 2,
-        "created_by": "staff-1",
-        "created_at": COMPLETED_AT,
-        "correlation_id": "correlation-1",
-    }
-    async with context.database.begin() as connection:
-        await connection.execute(exports.insert().values(known | changes))
-    return export_id
-
-
-async def completed(context: Context[Settings], **changes: Any) -> UUID:
-    """An export whose file is there."""
-    about_file = {
-        "status": "COMPLETED",
-        "file_name": "inkassolauf-2026-000001.csv",
-        "size_bytes": len(CONTENT),
-        "sha256": SHA256.hexdigest(),
-        "completed_at": COMPLETED_AT,
-        "expires_at": now() + timedelta(days=1),
-    }
-    export_id = await export(context, **(about_file | changes))
-    name = stored_name(export_id, 2, Layout(Format.CSV))
-    await asyncio.to_thread(_write, ExportFile(context.one(ExportFiles), name))
-    return export_id
-
-
-def _write(file: ExportFile) -> None:
-    file.write(CONTENT)
-    file.keep()
 
 
 def about_file(headers: Mapping[str, str]) -> dict[str, str | None]:
@@ -226,13 +185,8 @@ async def test_the_name_is_for_people_whose_language_has_more_letters(
     [
         {"status": "WAITING"},
         {"status": "RUNNING", "leased_until": now()},
-        {"status": "FAILED", "failure_reason": "STORAGE_FULL", "expires_at": now()},
-        {
-            "status": "CANCELLED",
-            "cancelled_at": now(),
-            "cancelled_by": "staff-1",
-            "expires_at": now(),
-        },
+        failed(now()),
+        cancelled(now()),
     ],
     ids=lambda changes: changes["status"],
 )
@@ -243,7 +197,7 @@ async def test_a_file_that_is_not_there_yet_or_never_is_a_conflict(
     answer = await staff.get(await export(context, **changes))
     assert answer.status_code == 409
     assert answer.json()["type"] == "urn:collection:problem:export-not-ready"
-    assert answer.json()["detail"] == f"The export is {changes['status']}."
+    assert answer.json()["detail"].startswith(f"The export is {changes['status']}")
 
 
 @everywhere
@@ -252,7 +206,7 @@ async def test_a_file_that_has_expired_or_is_lost_is_gone(
 ) -> None:
     expired = await completed(context, expires_at=now())
     lost, cut = await completed(context), await completed(context, size_bytes=len(CONTENT) + 1)
-    context.one(ExportFiles).delete([stored_name(lost, 2, Layout(Format.CSV))])
+    context.one(ExportFiles).delete([name_of(lost)])
     for export_id in (expired, lost, cut):
         answer = await staff.get(export_id)
         assert answer.status_code == 410

@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,24 @@ async def test_deleted_files_are_gone_and_so_are_unfinished_ones(place: Place) -
     with pytest.raises(StorageUnavailableError):
         await read(files, 0, 1)
     dead.close()
+    assert unfinished() == 0
+
+
+def test_old_files_are_deleted_and_nothing_else(place: Place) -> None:
+    """R63: they hold personal data, whoever forgot them."""
+    files, unfinished = place
+    half = ExportFile(files, NAME.replace(".1.", ".2."))
+    half.write(CONTENT)
+    for name in (NAME, "somebody-elses.csv"):
+        file = ExportFile(files, name)
+        file.write(b"personal data")
+        file.keep()
+    files.delete_older(datetime.now(UTC) - timedelta(minutes=1))
+    assert names_in(files) == [NAME, "somebody-elses.csv"]
+    assert unfinished() == 1
+    files.delete_older(datetime.now(UTC) + timedelta(minutes=1))
+    assert names_in(files) == ["somebody-elses.csv"]
+    half.close()
     assert unfinished() == 0
 
 

@@ -4,6 +4,7 @@ import sys
 
 from export_service.api import RENDER_EXPORTS, router
 from export_service.exports.delete_expired_exports import delete_expired_exports
+from export_service.exports.delete_forgotten_files import delete_forgotten_files
 from export_service.exports.download import router as download_router
 from export_service.exports.render_export import ExportRenderer
 from export_service.runs.delete_old_run_details import delete_old_run_details
@@ -21,6 +22,7 @@ service = Service(
     workers=[
         Worker(RENDER_EXPORTS, ExportRenderer().turn, interval=1.0),
         Worker("delete-expired-exports", delete_expired_exports, interval=3600.0),
+        Worker("delete-forgotten-files", delete_forgotten_files, interval=86_400.0),
         Worker("delete-old-run-details", delete_old_run_details, interval=3600.0),
     ],
 )

@@ -9,8 +9,8 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -40,6 +40,9 @@ _REQUEST_TIME: Final = timedelta(seconds=20)
 _FULL: Final = re.compile(
     rf"(os error|Errno) ({errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b|507 Insufficient Storage"
 )
+
+# An earlier release gave other endings.
+_OURS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-z.]+(#[0-9]+)?")
 
 
 class StorageUnavailableError(OSError):
@@ -109,6 +112,26 @@ class ExportFiles:
                     path.unlink(missing_ok=True)
         except (BaseError, OSError) as error:
             raise StorageUnavailableError from error
+
+    def delete_older(self, than: datetime) -> None:
+        """Deletes what has the name of a file, whole or not, and was last written before a time.
+
+        Blocks on the storage. Raises StorageUnavailableError.
+        """
+        try:
+            self.delete([name for name, at in self._all() if at < than and _OURS.fullmatch(name)])
+        except (BaseError, OSError) as error:
+            raise StorageUnavailableError from error
+
+    def _all(self) -> Iterator[tuple[str, datetime]]:
+        """The names of all that is there, and when each was last written."""
+        if self._folder is None:
+            for batch in obstore.list(self.store):
+                for each in batch:
+                    yield each["path"], each["last_modified"]
+        else:  # the library does not list what is unfinished
+            for path in self._folder.glob("*"):
+                yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def sync(self, name: str) -> None:
         """Waits until a file in a folder survives a power cut, which the library does not."""
