@@ -51,10 +51,9 @@ async def order(
             connection,
             Cause(TENANT, "correlation-2", None),
             wanted,
-            studio_ids=studio_ids,
-            named_studios=(),
             layout=layout,
             created_by="staff-1",
+            visible_studios=studio_ids,
         )
 
 

@@ -1,24 +1,34 @@
 """Cancel an export: nobody needs its file any more."""
 
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from export_service.exports import store
+from export_service.exports import queries, store
+from export_service.exports.export import Status
 from export_service.exports.problems import ENDED
+from kit.auth import Principal
 from kit.clock import now
-from kit.problems import conflict
+from kit.problems import FORBIDDEN, conflict, problem
+
+MANAGE: Final = "collection:manage"
+"""The role that may cancel what others ordered."""
 
 
-async def cancel_export(
-    connection: AsyncConnection, tenant_id: UUID, export_id: UUID, cancelled_by: str
-) -> None:
+async def cancel_export(connection: AsyncConnection, principal: Principal, export_id: UUID) -> None:
     """Cancels it, whether it waits or runs; whoever renders it stops at the next batch of rows.
 
-    Raises the 409 if it has ended.
+    One that is cancelled stays so. Raises the 404 if the caller does not see it, the 403 if it is
+    somebody else's and the caller does not manage, the 409 if it has ended otherwise.
     """
-    cancelled = await store.cancel_export(
-        connection, tenant_id, export_id, by=cancelled_by, at=now()
-    )
-    if not cancelled:
-        raise conflict(ENDED.name, "The export has ended already.")
+    export = await queries.find_export(connection, principal, export_id)
+    if export.created_by != principal.subject and MANAGE not in principal.roles:
+        raise problem(FORBIDDEN)
+    if await store.cancel_export(
+        connection, principal.tenant_id, export_id, by=principal.subject, at=now()
+    ):
+        return
+    export = await queries.find_export(connection, principal, export_id)
+    if export.current_status != Status.CANCELLED:
+        raise conflict(ENDED.name, f"The export is {export.current_status}.")

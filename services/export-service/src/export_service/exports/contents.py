@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports.export import ExportFailedError, FailureReason, Job
+from export_service.exports.missing import members_missing
 from export_service.members import queries as members
 from export_service.members.columns import columns
 from export_service.members.wanted import WantedMembers
@@ -65,18 +66,20 @@ async def contents_of(connection: AsyncConnection, job: Job, time_zone: str) -> 
     """Looks up what the job is about, and how many rows there will be.
 
     `time_zone` says on which days things happened that are known to the second. Raises
-    ExportFailedError if the details of the run are deleted.
+    ExportFailedError if the details of the run are deleted, or are not what was announced.
     """
     if job.filters is not None:
         rows_total = await members.count_rows(
             connection, job.tenant_id, job.studio_ids, job.filters
         )
-        missing = await members.members_missing(connection, job.tenant_id, job.studio_ids)
-        return _MembersContents(job, job.filters, time_zone, rows_total, missing.older)
+        missing = await members_missing(connection, job)
+        return _MembersContents(job, job.filters, time_zone, rows_total, missing)
     assert job.run_id is not None, "whatever is not about members is about a run"
     run = await runs.find_run(connection, job.tenant_id, job.run_id, job.studio_ids)
-    if run is None or run.details_deleted:
+    if run is not None and run.details_deleted:
         raise ExportFailedError(FailureReason.DETAILS_DELETED)
+    if run is None or not run.is_whole:
+        raise ExportFailedError(FailureReason.ROWS_MISSING)
     return _RunContents(job, run)
 
 

@@ -1,13 +1,13 @@
 """Create an export: a job that waits until all members that it is about have arrived."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports import store
 from export_service.exports.export import Kind, Layout
-from export_service.exports.problems import DETAILS_GONE, NOT_OF_RUN
+from export_service.exports.problems import DETAILS_GONE
 from export_service.members.wanted import WantedMembers
 from export_service.runs import queries
 from kit.clock import now
@@ -21,20 +21,22 @@ async def create_export(
     cause: Cause,
     wanted: UUID | WantedMembers,
     *,
-    studio_ids: Sequence[UUID] | None,
-    named_studios: Collection[UUID],
     layout: Layout,
     created_by: str,
+    visible_studios: Sequence[UUID] | None = None,
+    named_studios: Sequence[UUID] | None = None,
 ) -> UUID:
     """Adds an export of a run's details, or of the members who are wanted, and returns its id.
 
-    It will hold the rows of these studios only (None: of all). Raises for a run the 404 if nothing
-    of it is known for them, the 410 if its details are deleted, the 422 if one of the studios that
-    the order named has no part in it.
+    It will hold the rows of the studios that the order named (None: of all), as far as the one who
+    ordered may see them (None: all). Raises for a run the 404 if nothing of it is known for them,
+    the 410 if its details are deleted, the 422 if one of the named studios has no part in it or
+    may not be seen.
     """
     export_id = new_id()
     if isinstance(wanted, UUID):
-        await _check_run(connection, cause.tenant_id, wanted, studio_ids, named_studios)
+        await _check_run(connection, cause.tenant_id, wanted, visible_studios, named_studios)
+    studio_ids = visible_studios if named_studios is None else sorted(set(named_studios))
     await store.insert_export(
         connection,
         export_id=export_id,
@@ -54,13 +56,17 @@ async def _check_run(
     connection: AsyncConnection,
     tenant_id: UUID,
     run_id: UUID,
-    studio_ids: Sequence[UUID] | None,
-    named_studios: Collection[UUID],
+    visible_studios: Sequence[UUID] | None,
+    named_studios: Sequence[UUID] | None,
 ) -> None:
-    run = await queries.find_run(connection, tenant_id, run_id, studio_ids)
+    run = await queries.find_run(connection, tenant_id, run_id, visible_studios)
     if run is None:
         raise not_found()
     if run.details_deleted:
         raise problem(DETAILS_GONE)
-    if run.announced and not {studio.studio_id for studio in run.studios}.issuperset(named_studios):
-        raise unprocessable("studio_ids", NOT_OF_RUN)
+    if named_studios is None:
+        return
+    hidden = visible_studios is not None and not set(named_studios).issubset(visible_studios)
+    of_run = {studio.studio_id for studio in run.studios}
+    if hidden or (run.announced and not of_run.issuperset(named_studios)):
+        raise unprocessable("studio_ids", "Each must be a studio of the run")

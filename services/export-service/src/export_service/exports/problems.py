@@ -25,6 +25,3 @@ ENDED: Final = define(
     "The export has ended",
     "Only one that is WAITING or RUNNING can be cancelled.",
 )
-
-NOT_OF_RUN: Final = "Each must be a studio of the run"
-"""What is said of a studio that has no part in a run, or that the caller may not see."""

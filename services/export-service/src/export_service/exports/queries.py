@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, case, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports.export import Kind, Status
+from export_service.exports.missing import AWAITED
 from export_service.exports.store import exports
 from kit.auth import Principal
 from kit.clock import now
@@ -23,11 +24,9 @@ def visible_studios(principal: Principal) -> list[UUID] | None:
 async def find_export(
     connection: AsyncConnection, principal: Principal, export_id: UUID
 ) -> Row[Any]:
-    """One export, with its `current_status`; raises the 404 if it is not there for the caller."""
+    """One export, with what is `current_…` of it; raises the 404 if the caller does not see it."""
     found = await connection.execute(
-        select(exports, _current_status()).where(
-            exports.c.export_id == export_id, *_visible(principal)
-        )
+        select(exports, *_current()).where(exports.c.export_id == export_id, *_visible(principal))
     )
     row = found.one_or_none()
     if row is None:
@@ -59,7 +58,7 @@ async def list_exports(
     if before is not None:
         conditions.append(tuple_(exports.c.created_at, exports.c.export_id) < tuple_(*before))
     found = await connection.execute(
-        select(exports, _current_status())
+        select(exports, *_current())
         .where(*conditions)
         .order_by(exports.c.created_at.desc(), exports.c.export_id.desc())
         .limit(limit)
@@ -76,7 +75,16 @@ def _visible(principal: Principal) -> list[ColumnElement[bool]]:
     return [own, exports.c.studio_ids.is_not(None), exports.c.studio_ids.contained_by(studio_ids)]
 
 
+def _current() -> Sequence[ColumnElement[Any]]:
+    """What is not kept of an export, for it changes by itself."""
+    missing = case(
+        (exports.c.status == Status.WAITING, literal_column(AWAITED)),
+        else_=exports.c.members_missing,
+    )
+    return _current_status().label("current_status"), missing.label("currently_missing")
+
+
 def _current_status() -> ColumnElement[str]:
-    """COMPLETED turns into EXPIRED by itself."""
+    """COMPLETED turns into EXPIRED."""
     is_over = and_(exports.c.status == Status.COMPLETED, exports.c.expires_at <= now())
-    return case((is_over, Status.EXPIRED.value), else_=exports.c.status).label("current_status")
+    return case((is_over, Status.EXPIRED.value), else_=exports.c.status)

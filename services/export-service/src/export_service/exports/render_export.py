@@ -8,8 +8,9 @@ because another has begun again, or because the export was cancelled.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import structlog
 
@@ -35,6 +36,9 @@ ROWS_PER_BATCH: Final = 1000
 AT_ONCE: Final = 3
 """Exports that take turns: a small one does not wait until a large one has ended."""
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 
 class LeaseLostError(Exception):
     """The job is another worker's now, or nobody's."""
@@ -48,11 +52,12 @@ class ExportRenderer:
 
     def __init__(self) -> None:
         self._under_way: deque[tuple[Job, AsyncIterator[None]]] = deque()
+        self._thread = _Thread()
 
     async def turn(self, context: Context[Settings]) -> bool:
         """Begins the oldest export that is ready, and goes on with one; False if there is none."""
         if len(self._under_way) < AT_ONCE and (job := await _claim(context)):
-            self._under_way.append((job, _render(context, job)))
+            self._under_way.append((job, _render(context, job, self._thread)))
         if not self._under_way:
             return False
         job, batches = self._under_way.popleft()
@@ -60,6 +65,22 @@ class ExportRenderer:
             if await _goes_on(context, job, batches):
                 self._under_way.append((job, batches))
         return True
+
+
+class _Thread:
+    """Does what keeps the processor or the storage busy: HTTP is answered meanwhile.
+
+    There is one, which does one thing after the other: when a worker is stopped in the middle of a
+    batch, its file is closed only once nobody writes to it any more.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render-exports")
+
+    async def do(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """Calls the function there."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, function, *arguments)
 
 
 async def _claim(context: Context[Settings]) -> Job | None:
@@ -89,7 +110,7 @@ async def _goes_on(context: Context[Settings], job: Job, batches: AsyncIterator[
     return True
 
 
-async def _render(context: Context[Settings], job: Job) -> AsyncIterator[None]:
+async def _render(context: Context[Settings], job: Job, thread: _Thread) -> AsyncIterator[None]:
     """Makes the file and completes the export; yields after each batch of rows."""
     async with context.database.begin() as connection:
         contents = await contents_of(connection, job, context.settings.time_zone)
@@ -97,23 +118,24 @@ async def _render(context: Context[Settings], job: Job) -> AsyncIterator[None]:
             connection, job, contents.rows_total, contents.members_missing
         ):
             raise LeaseLostError
-    # Threads do what keeps the processor or the storage busy: HTTP is answered meanwhile.
-    file = await asyncio.to_thread(context.one(ExportFiles).create, job)
+    file = await thread.do(context.one(ExportFiles).create, job)
     try:
-        document = await asyncio.to_thread(begin_document, file, job.layout, contents)
+        document = await thread.do(begin_document, file, job.layout, contents)
         row_count = 0
         while rows := await _next_rows(context, job, contents, row_count):
-            await asyncio.to_thread(document.add, rows)
+            await thread.do(document.add, rows)
             row_count += len(rows)
             yield
         contents.check(row_count)
-        await asyncio.to_thread(document.finish)
-        await asyncio.to_thread(file.keep)
-        await _complete(context, job, contents, file, row_count)
+        await thread.do(document.finish)
+        await thread.do(file.keep)
+        if not await _complete(context, job, contents, file, row_count):
+            await thread.do(file.delete)
+            raise LeaseLostError
     except ArchiveTooLargeError as error:
         raise ExportFailedError(FailureReason.TOO_LARGE) from error
     finally:
-        await asyncio.to_thread(file.close)
+        await thread.do(file.close)
 
 
 async def _next_rows(
@@ -127,8 +149,8 @@ async def _next_rows(
 
 async def _complete(
     context: Context[Settings], job: Job, contents: Contents, file: ExportFile, row_count: int
-) -> None:
-    """Completes the export whose file is in storage.
+) -> bool:
+    """Completes the export whose file is in storage; False if the job is not ours any more.
 
     If the commit fails, nobody knows of the file: the next attempt deletes it.
     """
@@ -142,12 +164,11 @@ async def _complete(
         expires_at=completed_at + context.settings.export_lifetime,
     )
     async with context.database.begin() as connection:
-        if await store.complete_export(connection, job, finished):
-            await outbox.publish(connection, [(_event(job, finished), job.cause)])
-            log.info("export-completed", export_id=job.export_id, rows=row_count)
-            return
-    await asyncio.to_thread(file.delete)
-    raise LeaseLostError
+        if not await store.complete_export(connection, job, finished):
+            return False
+        await outbox.publish(connection, [(_event(job, finished), job.cause)])
+    log.info("export-completed", export_id=job.export_id, rows=row_count)
+    return True
 
 
 def _event(job: Job, finished: store.Finished) -> Event:

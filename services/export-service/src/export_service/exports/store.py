@@ -38,7 +38,7 @@ from export_service.exports.export import (
     Status,
     stored_name,
 )
-from export_service.members.queries import RECENT
+from export_service.exports.missing import AWAITED
 from export_service.members.wanted import WantedMembers
 from export_service.rendering.csv_writer import CsvDialect
 from export_service.rendering.language import Language
@@ -133,24 +133,11 @@ async def insert_export(
 
 
 _CLAIM = text(
-    """
+    f"""
     WITH next AS (
         SELECT export_id FROM exports
-        WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < :now)
-          AND (kind = 'MEMBERS' OR EXISTS (
-                  SELECT FROM runs
-                  WHERE runs.tenant_id = exports.tenant_id AND runs.run_id = exports.run_id
-                    AND runs.created_at IS NOT NULL))
-          AND NOT EXISTS (
-                  SELECT FROM run_studios AS part
-                  LEFT JOIN runs USING (tenant_id, run_id)
-                  WHERE part.tenant_id = exports.tenant_id
-                    AND (part.run_id = exports.run_id
-                         OR kind = 'MEMBERS' AND runs.created_at > :waits_for_runs_since)
-                    AND (exports.studio_ids IS NULL OR part.studio_id = ANY (exports.studio_ids))
-                    AND (part.members_arrived, part.claims_arrived)
-                        IS DISTINCT FROM (part.member_count, part.claim_count))
-        ORDER BY exports.created_at
+        WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < :now) AND {AWAITED} = 0
+        ORDER BY created_at
         LIMIT 1
         FOR UPDATE OF exports SKIP LOCKED
     )
@@ -160,24 +147,13 @@ _CLAIM = text(
     FROM next
     WHERE exports.export_id = next.export_id
     RETURNING exports.*
-    """
+    """  # noqa: S608 - constants
 )
 
 
 async def claim_export(connection: AsyncConnection, now: datetime) -> Job | None:
-    """Takes the oldest export that can begin and that nobody has, for the time of `LEASE`.
-
-    That is, each announced member has arrived: of its run or, for the members overview, of each run
-    of the time that is `RECENT`.
-    """
-    found = await connection.execute(
-        _CLAIM,
-        {
-            "now": now,
-            "leased_until": now + LEASE,
-            "waits_for_runs_since": now - RECENT,
-        },
-    )
+    """Takes the oldest export that waits for no member and that nobody has, for a `LEASE`."""
+    found = await connection.execute(_CLAIM, {"now": now, "leased_until": now + LEASE})
     row = found.one_or_none()
     if row is None:
         return None
@@ -276,13 +252,13 @@ async def cancel_export(
 
 
 _FAIL_HOPELESS = text(
-    """
+    f"""
     UPDATE exports
     SET status = 'FAILED', leased_until = NULL, expires_at = :now,
         failure_reason = CASE status WHEN 'WAITING' THEN :incomplete ELSE :interrupted END
-    WHERE status = 'WAITING' AND created_at < :waiting_since
+    WHERE status = 'WAITING' AND created_at < :waiting_since AND {AWAITED} IS DISTINCT FROM 0
        OR status = 'RUNNING' AND leased_until < :now AND attempt >= :attempts
-    """
+    """  # noqa: S608
 )
 
 

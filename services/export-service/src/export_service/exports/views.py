@@ -114,8 +114,9 @@ class ExportAnswer(BaseModel):
     rows_total: int | None
     """Rows that there will be; null while the export waits."""
     members_missing: int | None
-    """Members who were announced and are not in the file, for they never arrived: of MEMBERS only,
-    a run is exported as a whole. Null while the export waits."""
+    """Members who were announced and have not arrived. A WAITING export goes on when they have; it
+    waits for all of a run, and with MEMBERS for those of the last hour's runs: who is older is
+    missing in the file, and counted here. Null until the run is announced."""
     file_name: str | None
     """What the file is called when it is fetched."""
     size_bytes: int | None
@@ -154,7 +155,7 @@ class ExportAnswer(BaseModel):
             reason_code=row.failure_reason,
             rows_done=row.rows_done,
             rows_total=row.rows_total,
-            members_missing=row.members_missing,
+            members_missing=row.currently_missing,
             file_name=row.file_name,
             size_bytes=row.size_bytes,
             sha256=row.sha256,

@@ -5,7 +5,7 @@ A case is in the overview once its handover has come.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +17,6 @@ from sqlalchemy import (
     cast,
     func,
     select,
-    text,
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,11 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from export_service.members.store import cases
 from export_service.members.wanted import WantedMembers
 from export_service.read_in_order import read_in_order
-from kit.clock import now
 from kit.search_text import search_patterns
-
-RECENT: Final = timedelta(days=1)
-"""For so long members of a run that was announced are on their way; later they are missing."""
 
 Position = tuple[date, UUID]
 """Day of the handover and case: where in the overview a row stands."""
@@ -45,16 +40,6 @@ class RowOfOverview:
     studio_id: UUID
     cells: str
     position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class MembersMissing:
-    """How many members were announced and have not arrived."""
-
-    recent: int
-    """Of runs that were created within `RECENT`: they are on their way."""
-    older: int
-    """Of all runs before that."""
 
 
 async def next_rows(
@@ -96,32 +81,6 @@ async def count_rows(
         select(func.count()).select_from(cases).where(*_asked_for(tenant_id, studio_ids, wanted))
     )
     return counted or 0
-
-
-_MISSING = text(
-    """
-    SELECT coalesce(sum(missing) FILTER (WHERE is_recent), 0) AS recent,
-           coalesce(sum(missing) FILTER (WHERE NOT is_recent), 0) AS older
-    FROM (
-        SELECT member_count - members_arrived AS missing, created_at > :since AS is_recent
-        FROM run_studios
-        JOIN runs USING (tenant_id, run_id)
-        WHERE tenant_id = :tenant_id AND members_arrived < member_count
-          AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY (CAST(:studio_ids AS uuid[])))
-    ) AS incomplete
-    """
-)
-
-
-async def members_missing(
-    connection: AsyncConnection, tenant_id: UUID, studio_ids: Sequence[UUID] | None
-) -> MembersMissing:
-    """How many members the overview lacks, of those who were announced."""
-    found = await connection.execute(
-        _MISSING, {"tenant_id": tenant_id, "studio_ids": studio_ids, "since": now() - RECENT}
-    )
-    row = found.one()
-    return MembersMissing(recent=row.recent, older=row.older)
 
 
 def _cells(time_zone: str) -> ColumnElement[str]:
