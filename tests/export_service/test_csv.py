@@ -72,6 +72,16 @@ def test_all_kinds_of_text_go_through_and_back(
     assert found == [[replaced(text) for text in row] for row in rows]
 
 
+@given(sample_rows.rows)
+def test_without_the_guard_the_file_is_that_of_the_csv_module(rows: list[tuple[str, ...]]) -> None:
+    """R40: RFC 4180 as all the world writes it."""
+    expected = io.StringIO(newline="")
+    header = tuple(column.name for column in COLUMNS_OF_EACH_KIND)
+    csv.writer(expected).writerows([header, *rows])
+    content = written(rows, COLUMNS_OF_EACH_KIND, guarded=False)
+    assert content.decode() == replaced(expected.getvalue())
+
+
 def as_given(kind: Kind, text: str, dialect: CsvDialect, guarded: bool) -> str:
     """What was written, by what stands in the file."""
     if kind is Kind.DECIMAL and dialect is CsvDialect.GERMAN_EXCEL:
