@@ -43,7 +43,8 @@ NO_SUCH_PART: Final = define(
 
 Reader = Annotated[Principal, requires("collection:read")]
 
-_FILE: Final[dict[str, Any]] = {media_type: {} for media_type in MEDIA_TYPES}
+FILE: Final[dict[str, Any]] = {media_type: {} for media_type in MEDIA_TYPES}
+"""What an answer with a file holds, as OpenAPI says it."""
 
 
 @router.head("/{export_id}/file", include_in_schema=False)
@@ -51,8 +52,8 @@ _FILE: Final[dict[str, Any]] = {media_type: {} for media_type in MEDIA_TYPES}
     "/{export_id}/file",
     response_class=StreamingResponse,
     responses={
-        200: {"description": "The file", "content": _FILE},
-        206: {"description": "The part of the file that `Range` asks for", "content": _FILE},
+        200: {"description": "The file", "content": FILE},
+        206: {"description": "The part of the file that `Range` asks for", "content": FILE},
         304: {"description": "The caller has it: its `ETag` is in `If-None-Match`"},
     },
 )
@@ -110,7 +111,8 @@ async def _existing_file(context: Context[Settings], export: Row[Any]) -> str:
     if export.current_status == Status.EXPIRED:
         raise problem(GONE)
     if export.current_status != Status.COMPLETED:
-        raise conflict(NOT_READY.name, f"The export is {export.current_status}.")
+        why = f": {export.failure_reason}" if export.failure_reason else ""
+        raise conflict(NOT_READY.name, f"The export is {export.current_status}{why}.")
     name = stored_name(export.export_id, export.attempt, layout_of(export))
     size = await context.one(ExportFiles).size(name)
     if size != export.size_bytes:
