@@ -17,7 +17,7 @@ from kit.ids import new_id
 
 TENANT, RUN = new_id(), new_id()
 ATTEMPT = 2
-CONTENT = os.urandom(1024 * 1024) * 10  # three blocks
+CONTENT = os.urandom(1024 * 1024) * 10  # ten blocks
 SHA256 = hashlib.sha256(CONTENT)
 COMPLETED_AT = datetime(2026, 3, 2, 8, 15, tzinfo=UTC)
 

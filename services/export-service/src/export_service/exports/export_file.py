@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PART_BYTES: Final = 5 * 1024 * 1024
 """What is written at a time: the least that S3 takes. It takes 10,000 parts, 50 GB."""
 
-BLOCK_BYTES: Final = 4 * 1024 * 1024
+BLOCK_BYTES: Final = 1024 * 1024
 """What is read at a time: a slow reader of a large file keeps no request to the storage open."""
 
 # A bucket that does not answer in this time has failed: nobody waits for it for minutes.
