@@ -4,17 +4,10 @@ from datetime import date
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationInfo, field_validator
 
 from export_service.members.case import CaseStatus
+from kit.http import Body
 from kit.search_text import MAX_SEARCH
 
 _AS_WRITTEN: Final = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")])
@@ -22,13 +15,11 @@ Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]
 """A day, as in 2026-03-01; a number would else be read as seconds since 1970."""
 
 
-class WantedMembers(BaseModel):
+class WantedMembers(Body):
     """The filters of an export of the overview; what is left out means any.
 
     They mean what they mean in case-service.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: tuple[CaseStatus, ...] = ()
     """Status of the case: any of these."""
