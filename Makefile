@@ -77,7 +77,7 @@ misbehave: $(READY) ## Lets partners misbehave with MEMBERS=1000, and changes 10
 		tests/partner_gateway/test_callback_mutations.py \
 		tests/partner_gateway/test_callback_streams.py tests/partner_gateway/test_secrets.py
 
-bench: $(READY) ## Measures the hot paths.
+bench: $(READY) ## Measures the hot paths (ROWS=100000 of exports).
 	$(BIN)/python -m pytest -s tests/benchmarks/*.py
 
 bench-run: $(READY) ## Measures a run of MEMBERS=100000 to its last row (REVERSAL=1: and back).
