@@ -224,7 +224,7 @@ async def test_a_bucket_that_does_not_do_its_part_is_given_up_in_time(
     with storage_that_answers(status) as bucket:
         files = files_of(settings(**bucket))
         file = ExportFile(files, NAME)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with pytest.raises(ExportFailedError, match=reason):
                 await asyncio.to_thread(_write_and_keep, file, CONTENT[:size])
             await asyncio.to_thread(file.close)
@@ -239,7 +239,7 @@ async def test_a_bucket_that_nobody_serves_is_given_up_in_time(
     with storage_that_answers(None) as bucket:
         pass
     files = files_of(settings(**bucket))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(ExportFailedError, match="STORAGE_FAILED"):
             await asyncio.to_thread(_write_and_keep, ExportFile(files, NAME), CONTENT)
         with pytest.raises(StorageUnavailableError):
