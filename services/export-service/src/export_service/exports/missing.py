@@ -40,13 +40,16 @@ _MISSING: Final = """
     END
 """
 
+MISSING: Final = _MISSING.format(since="'-infinity'")
+"""SQL for how many members a row of `exports` lacks, of those who were announced before it was
+ordered; null while its run is not announced."""
+
 AWAITED: Final = _MISSING.format(since=f"now() - interval '{ON_THEIR_WAY.total_seconds()} seconds'")
-"""SQL for how many members a row of `exports` waits for; null while its run is not announced."""
+"""SQL for how many of them it waits for."""
 
 _MISSING_OF_JOB: Final = text(
     f"""
-    SELECT {_MISSING.format(since="'-infinity'")} FROM exports
-    WHERE tenant_id = :tenant_id AND export_id = :export_id
+    SELECT {MISSING} FROM exports WHERE tenant_id = :tenant_id AND export_id = :export_id
     """  # noqa: S608 - constants
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, literal_column, select, t
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports.export import Kind, Status
-from export_service.exports.missing import AWAITED
+from export_service.exports.missing import MISSING
 from export_service.exports.store import exports
 from kit.auth import Principal
 from kit.clock import now
@@ -78,7 +78,7 @@ def _visible(principal: Principal) -> list[ColumnElement[bool]]:
 def _current() -> Sequence[ColumnElement[Any]]:
     """What is not kept of an export, for it changes by itself."""
     missing = case(
-        (exports.c.status == Status.WAITING, literal_column(AWAITED)),
+        (exports.c.status == Status.WAITING, literal_column(MISSING)),
         else_=exports.c.members_missing,
     )
     return _current_status().label("current_status"), missing.label("currently_missing")

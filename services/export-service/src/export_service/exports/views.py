@@ -114,9 +114,8 @@ class ExportAnswer(BaseModel):
     rows_total: int | None
     """Rows that there will be; null while the export waits."""
     members_missing: int | None
-    """Members who were announced and have not arrived. A WAITING export goes on when they have; it
-    waits for all of a run, and with MEMBERS for those of the last hour's runs: who is older is
-    missing in the file, and counted here. Null until the run is announced."""
+    """Members who were announced and have not arrived. An export of a run waits for all of them;
+    the overview for those of the last hour's runs, and lacks the others. Null until it is known."""
     file_name: str | None
     """What the file is called when it is fetched."""
     size_bytes: int | None
