@@ -73,7 +73,7 @@ def make_world(tenant: Tenant) -> World:
         lambda by_studio: len(by_studio) == 2,
         "the notices",
     )
-    tenant.export_rows(run_id)
+    tenant.export(run_id=run_id)
     waiting = tuple(studio_id for studio_id, _ in rest)
     agency = tenant.partner_by_api(answer="ACCEPT_NOW")
     request_id = hand_one_over(tenant, agency.partner_id, waiting[-1])

@@ -12,7 +12,7 @@ MEMBERS = 2_000
 DONE = {
     "run-service": "SELECT published FROM runs WHERE run_id = $1",
     "case-service": "SELECT count(*) FROM cases WHERE run_id = $1",
-    "export-service": "SELECT count(*) FROM handovers WHERE run_id = $1",
+    "export-service": "SELECT count(*) FROM cases WHERE run_id = $1",
     "partner-gateway": "SELECT count(*) FROM cases WHERE run_id = $1",
 }
 """How many members of a run a service has done its part for."""
@@ -90,6 +90,6 @@ def check_end(tenant: Tenant, run_id: str) -> None:
     cases = tenant.all_cases(run_id)
     assert Counter(case["status"] for case in cases) == {"OPEN": members}
     assert len({case["member_id"] for case in cases}) == members
-    assert tenant.export_rows(run_id) == sum(len(one.open) for one in tenant.candidates)
+    assert len(tenant.export(run_id=run_id)) == sum(len(one.open) for one in tenant.candidates)
     audit = tenant.stack.service("case-service").run("audit")
     assert (audit.returncode, "audit: 0 differences" in audit.stdout) == (0, True), audit.stdout

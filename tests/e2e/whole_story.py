@@ -36,7 +36,8 @@ def tell_whole_story(tenant: Tenant) -> Story:
     run_id = make_run(tenant, agency, request_id)
     tenant.await_run(run_id, "HANDED_OVER")
     work_on_cases(tenant, agency, run_id)
-    tenant.export_rows(run_id)
+    tenant.export(run_id=run_id)
+    tenant.export(kind="MEMBERS")
     reversal = {"confirmed": True, "reason": "falsche Auswahl"}
     tenant.runs.post(f"/v1/runs/{run_id}/reversal", reversal)
     tenant.await_run(run_id, "CANCELLED")
