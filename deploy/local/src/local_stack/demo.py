@@ -1,15 +1,14 @@
 """One story through all services; each step checks what it shows, against figures of its own."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
 from contracts import Money
-from local_stack import export_files
 from local_stack.agency import await_answers, report_payments
 from local_stack.data import Population
+from local_stack.exporting import export
 from local_stack.figures import Figures, Totals, as_text, figures_of, sum_of
 from local_stack.http_client import Answer, RefusedError, until
 from local_stack.processes import LocalStackError
@@ -40,7 +39,7 @@ def tell(scene: Scene, population: Population) -> str:
     payments = report_payments(scene, agency_run, accepted)
     _pay_at_studio(scene, population, agency_run)
     paid = _book_and_close(scene, hand_run)
-    exports = _export(scene, hand_run)
+    exports = export(scene, hand_run, first_half)
     _reverse(scene, hand_run, by_hand)
     _await_candidates_again(scene, hand_run, paid, refused)
     differences = _audit(scene)
@@ -221,30 +220,6 @@ def _pay_at_studio(scene: Scene, population: Population, run: HandedOver) -> Non
     )
 
 
-def _export(scene: Scene, run: HandedOver) -> int:
-    """The run as CSV and as Excel; returns the number of files."""
-    folder = scene.stack.directory / "demo"
-    folder.mkdir(exist_ok=True)
-    rows = []
-    for format_, read in (("csv", export_files.read_csv), ("xlsx", export_files.read_xlsx)):
-        order = {"run_id": run.run_id, "format": format_}
-        export_path = f"/v1/exports/{scene.exports.post('/v1/exports', order)['export_id']}"
-        done = _await_export(scene, export_path)
-        file = folder / f"run.{format_}"
-        file.write_bytes(scene.exports.file(f"{export_path}/file"))
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        same(f"the digest of {file.name}", digest, done["sha256"])
-        content = read(file)
-        same(f"the columns of {file.name}", len(content.columns), 61)
-        same(f"the figures of {file.name}", content.figures, run.figures)
-        rows.append(content.figures.claims)
-    scene.say(
-        f"the run is exported to {folder}/run.csv and run.xlsx: {rows[0]} rows of 61 columns,"
-        f" {as_text(run.figures.totals)} to the cent"
-    )
-    return len(rows)
-
-
 def _reverse(scene: Scene, run: HandedOver, partner_id: str) -> None:
     path = f"/v1/runs/{run.run_id}/reversal"
     outlook = scene.runs.get(path)
@@ -300,15 +275,6 @@ def _audit(scene: Scene) -> int:
         raise LocalStackError(f"the audit found differences: {audit.stdout}{audit.stderr}")
     scene.say("the audit recomputed every balance from its entries: 0 differences")
     return 0
-
-
-def _await_export(scene: Scene, path: str) -> Answer:
-    return until(
-        lambda: scene.exports.get(path),
-        lambda answer: answer["status"] in ("COMPLETED", "FAILED"),
-        limit=scene.limit,
-        what="the export is ready",
-    )
 
 
 def _open(scene: Scene, case_path: str) -> Decimal:
