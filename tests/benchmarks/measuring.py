@@ -37,7 +37,7 @@ class Figure:
     def __str__(self) -> str:
         limit = "" if self.limit is None else f"< {self.limit:,.3g}"
         if self.least is not None:
-            limit = f"> {self.least:,.3g}"
+            limit = f"> {self.least:,.4g}"
         mark = "!" if self.is_too_much or self.is_too_little else " "
         value = f"{self.value:,.3f}" if self.unit in ("s", "times") else f"{self.value:,.0f}"
         return f"{mark} {self.what:<58}{value:>9} {self.unit:<9}{limit:<7} {self.compared}"
