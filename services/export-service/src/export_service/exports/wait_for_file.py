@@ -26,8 +26,8 @@ _LOOK_AGAIN_AFTER: Final = 0.1
 
 # A preference may have parameters; they mean nothing here.
 _WAIT: Final = re.compile(
-    r"""wait [ \t]* (?: = [ \t]* "?(?P<seconds>[0-9]*)"? )? [ \t]* (?: ;.* )?""",
-    re.ASCII | re.IGNORECASE | re.VERBOSE,
+    r'wait[ \t]*(?:=[ \t]*(?:(?P<seconds>[0-9]+)|"(?P<quoted>[0-9]*)")?)?[ \t]*(?:;.*)?',
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -39,7 +39,7 @@ def preferred_wait(headers: Sequence[str]) -> float | None:
     """
     for preference in ",".join(headers).split(","):
         if wait := _WAIT.fullmatch(preference.strip()):
-            return min(float(wait["seconds"] or LONGEST_WAIT), LONGEST_WAIT)
+            return min(float(wait["seconds"] or wait["quoted"] or LONGEST_WAIT), LONGEST_WAIT)
     return None
 
 
