@@ -10,6 +10,7 @@ from uuid import UUID
 from contracts import (
     Address,
     BankAccount,
+    Envelope,
     Event,
     HandoverClaim,
     HandoverDebtor,
@@ -172,7 +173,7 @@ def announcement(handovers: Sequence[MemberHandedOverV1]) -> RunCreatedV1:
         partner_id=first.partner_id,
         partner_channel="BY_HAND",
         trigger="RUN",
-        collection_date=COLLECTION_DATE,
+        collection_date=first.collection_date,
         created_at=datetime(2026, 3, 2, 8, 15, tzinfo=UTC),
         created_by="staff-1",
         member_count=members.total(),
@@ -197,6 +198,22 @@ async def receive(
     """Lets a subscriber handle events of a tenant as one batch, in a transaction of its own."""
     async with context.database.begin() as connection:
         await handler(Batch(connection, [_message(tenant_id, event) for event in events], context))
+
+
+def record(tenant_id: UUID, event: Event) -> Record:
+    """An event as it comes from Kafka, under an id of its own."""
+    envelope = Envelope(
+        id=str(new_id()),
+        source="/elsewhere",
+        type=event.TYPE,
+        time=datetime(2026, 3, 2, 8, 15, tzinfo=UTC),
+        subject=event.key(),
+        tenant_id=tenant_id,
+        correlation_id="correlation-1",
+        traceparent=None,
+    )
+    value = event.model_dump_json().encode()
+    return Record(event.TOPIC, 0, 0, event.key().encode(), value, tuple(envelope.to_headers()))
 
 
 def _message(tenant_id: UUID, event: E) -> Message[E]:
