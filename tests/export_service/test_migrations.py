@@ -1,0 +1,185 @@
+"""What the first release kept is carried over, and the tables are those of the code."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from contracts import MemberHandedOverV1, RunCreatedV1
+from export_service.exports.store import tables as exports
+from export_service.members import queries as members
+from export_service.members.store import tables as cases
+from export_service.members.wanted import WantedMembers
+from export_service.runs import queries as runs
+from export_service.runs.rows import cells_of
+from export_service.runs.store import tables as of_runs
+from kit.database import _configuration
+from kit.ids import new_id
+from kit.plumbing import plumbing
+from tests.export_service.handed_over import run_of, studio
+
+TENANT = new_id()
+
+
+@pytest.fixture
+async def old(bare_database_url: str) -> AsyncIterator[AsyncEngine]:
+    """A database of the first release."""
+    engine = create_async_engine(bare_database_url)
+    await migrate(engine, "0001")
+    yield engine
+    await engine.dispose()
+
+
+async def migrate(engine: AsyncEngine, revision: str, *, down: bool = False) -> None:
+    """Goes to a revision."""
+
+    def go(connection: Connection) -> None:
+        configuration = _configuration("export_service.migrations")
+        configuration.attributes["connection"] = connection
+        (command.downgrade if down else command.upgrade)(configuration, revision)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(go)
+
+
+async def announce(engine: AsyncEngine, run: RunCreatedV1) -> None:
+    """Keeps a run as the first release did."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO runs VALUES (:tenant_id, :run_id, :booking_number, :partner_id,"
+                " :trigger, :collection_date, :created_at)"
+            ),
+            {"tenant_id": TENANT, **run.model_dump(include=set(RUN))},
+        )
+        for part in run.studios:
+            totals = {money.currency: str(money.amount) for money in part.totals}
+            await connection.execute(
+                text(
+                    "INSERT INTO run_studios VALUES (:tenant_id, :run_id, :studio_id,"
+                    " :member_count, :claim_count, CAST(:totals AS jsonb))"
+                ),
+                {
+                    "tenant_id": TENANT,
+                    "run_id": run.run_id,
+                    "studio_id": part.studio_id,
+                    "member_count": part.member_count,
+                    "claim_count": part.claim_count,
+                    "totals": json.dumps(totals),
+                },
+            )
+
+
+RUN = ("run_id", "booking_number", "partner_id", "trigger", "collection_date", "created_at")
+
+
+async def hand_over(engine: AsyncEngine, members: list[MemberHandedOverV1]) -> None:
+    """Keeps members as the first release did."""
+    async with engine.begin() as connection:
+        for each in members:
+            place: dict[str, Any] = {
+                "tenant_id": TENANT,
+                "run_id": each.run_id,
+                "number": each.booking_number,
+                "studio_id": each.studio.studio_id,
+            }
+            await connection.execute(
+                text(
+                    "INSERT INTO handovers VALUES (:tenant_id, :run_id, :number, :studio_id,"
+                    " :name, :claims)"
+                ),
+                place | {"name": each.studio.name1, "claims": len(each.claims)},
+            )
+            for index, cells in enumerate(cells_of(each)):
+                await connection.execute(
+                    text(
+                        "INSERT INTO handover_rows VALUES (:tenant_id, :run_id, :number, :index,"
+                        " :studio_id, CAST(:cells AS json))"
+                    ),
+                    place | {"index": index, "cells": cells},
+                )
+
+
+async def test_members_of_the_first_release_are_in_the_overview(old: AsyncEngine) -> None:
+    """R20: and their runs are as whole as they were; there and back, and there again."""
+    run, handed_over = run_of(members=5, claims=2, studios=[studio("A"), studio("B")])
+    handed_over = [
+        each.model_copy(update={"member_id": each.debtor.debtor_id}) for each in handed_over
+    ]
+    await announce(old, run)
+    await hand_over(old, handed_over[:4])
+    await migrate(old, "head")
+    for there_again in (False, True):
+        if there_again:
+            await migrate(old, "0001", down=True)
+            await migrate(old, "head")
+        async with old.connect() as connection:
+            known = await runs.find_run(connection, TENANT, run.run_id, None)
+            assert known is not None
+            assert known.announced
+            assert (known.member_count, known.claim_count) == (5, 10)
+            assert (known.members_arrived, known.members_missing) == (4, 1)
+            rows = await runs.next_rows(
+                connection, TENANT, run.run_id, None, after=runs.START, limit=100
+            )
+            assert sorted(row.cells for row in rows) == sorted(
+                cells for each in handed_over[:4] for cells in cells_of(each)
+            )
+            found = await members.next_rows(
+                connection,
+                TENANT,
+                None,
+                WantedMembers(search="mull zoe"),
+                "Europe/Berlin",
+                after=members.START,
+                limit=100,
+            )
+        assert sorted(json.loads(row.cells)[15] for row in found) == sorted(
+            str(each.case_id) for each in handed_over[:4]
+        )
+        (first,) = (row for row in found if row.position[1] == handed_over[0].case_id)
+        assert json.loads(first.cells) == [
+            *("Zoë Müller", "000123", "2026-03-02", "3.20", "EUR", "PENDING", "", "0.00"),
+            *("3.20", "", "", "B", "2026-000001", "1"),
+            *(str(handed_over[0].member_id), str(handed_over[0].case_id), str(run.partner_id)),
+        ]
+
+
+async def test_a_run_that_is_not_announced_stops_the_upgrade(old: AsyncEngine) -> None:
+    """Nothing says to which partner its members went: nobody is to be missing in the overview."""
+    run, handed_over = run_of(members=1)
+    await hand_over(old, handed_over)
+    with pytest.raises(RuntimeError, match="not announced yet"):
+        await migrate(old, "head")
+    await announce(old, run)
+    await migrate(old, "head")
+
+
+async def test_migrated_database_has_the_tables_of_the_code(old: AsyncEngine) -> None:
+    await migrate(old, "head")
+
+    def differences(connection: Connection) -> list[object]:
+        known = MetaData()
+        for tables in (exports, of_runs, cases, plumbing):
+            for table in tables.sorted_tables:
+                table.to_metadata(known)
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_object": _is_no_index}
+        )
+        return list(compare_metadata(context, known))
+
+    async with old.begin() as connection:
+        found = await connection.run_sync(differences)
+    own = [each for each in found if "inbox" not in str(each) and "idempotency" not in str(each)]
+    assert own == []
+
+
+def _is_no_index(_: object, _name: str | None, kind: str, *_more: object) -> bool:
+    """Leave out what only migrations say."""
+    return kind not in ("index", "unique_constraint", "foreign_key_constraint")
