@@ -136,6 +136,7 @@ ROUTES = [
     Route("export-service", "GET", "/v1/exports/{export_id}", READ),
     Route("export-service", "GET", "/v1/exports/{export_id}/file", READ),
     Route("export-service", "POST", "/v1/exports", READ, {"run_id": "{run_id}", "format": "csv"}),
+    Route("export-service", "POST", "/v1/exports/{export_id}/cancellation", READ),
     Route(
         "partner-gateway",
         "POST",
