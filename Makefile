@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up simulator test check prove misbehave bench bench-run bench-growth format lock \
-	openapi test-containers
+	openapi test-containers test-libreoffice
 .DELETE_ON_ERROR:
 
 help: ## Lists the targets.
@@ -67,6 +67,11 @@ $(SERVICES:%=check-openapi-of-%): check-openapi-of-%: $(READY)
 
 test-containers: $(READY) ## The stack with PostgreSQL and Kafka in containers; needs a Docker engine.
 	LOCAL_STACK_ENGINE=containers $(BIN)/pytest -s tests/local_stack/containers.py
+
+test-libreoffice: $(READY) ## LibreOffice opens what is exported; needs LibreOffice.
+	@command -v soffice > /dev/null || { \
+		echo "LibreOffice is needed: apt-get install libreoffice-calc"; exit 1; }
+	$(BIN)/pytest tests/libreoffice/opened_files.py
 
 prove: $(READY) ## Holds case-service against a plain model in many random runs (RUNS=1000, SEED=0).
 	RUNS=$(RUNS) SEED=$(SEED) $(BIN)/pytest --verbose --numprocesses 2 tests/case_service/test_model.py

@@ -6,7 +6,7 @@ texts in a JSON file, that often one behind the other, and prints what was measu
 Each writes the columns of a run with the types and looks that the service gives them: a bold and
 frozen header with a filter, widths, texts of format "@" with the quote prefix, dates, and amounts
 with two decimals. Ours takes texts, as the service has them, and has to look at each of them; the
-others get dates, numbers and truth values, which are made before the clock starts.
+others get dates and numbers, which are made before the clock starts.
 """
 
 import csv
@@ -43,7 +43,7 @@ FORMATS = {
     Kind.ENUM: "@",
     Kind.DATE: r"dd\.mm\.yyyy",
     Kind.DECIMAL: "#,##0.00",
-    Kind.BOOL: "General",
+    Kind.BOOL: "@",
 }
 
 Rows = list[list[str]]
@@ -71,7 +71,7 @@ def _typed(rows: Rows, number: type[float] | type[Decimal]) -> list[list[Any]]:
         Kind.ENUM: str,
         Kind.DATE: date.fromisoformat,
         Kind.DECIMAL: number,
-        Kind.BOOL: "true".__eq__,
+        Kind.BOOL: str,
     }
     types = [of_kind[column.kind] for column in COLUMNS]
     return [
@@ -114,7 +114,7 @@ def openpyxl_write_only(rows: Rows, path: Path, times: int) -> Callable[[], None
             heading, cell = WriteOnlyCell(sheet, column.name), WriteOnlyCell(sheet)
             heading.font = Font(bold=True)
             cell.number_format = FORMATS[column.kind]
-            if column.kind in (Kind.TEXT, Kind.ENUM):
+            if FORMATS[column.kind] == "@":
                 cell.quotePrefix = True
             headings.append(heading)
             cells.append(cell)
@@ -137,7 +137,7 @@ def rustpy(rows: Rows, path: Path, times: int) -> Callable[[], None]:
     @cache
     def format_of(kind: Kind) -> rustpy_xlsxwriter.Format:
         format_ = rustpy_xlsxwriter.Format().set_num_format(FORMATS[kind])
-        return format_.set_quote_prefix() if kind in (Kind.TEXT, Kind.ENUM) else format_
+        return format_.set_quote_prefix() if FORMATS[kind] == "@" else format_
 
     def write() -> None:
         rustpy_xlsxwriter.write_worksheet(

@@ -17,10 +17,10 @@ from python_calamine import CalamineWorkbook
 from export_service.rendering.columns import Column, Kind
 from export_service.rendering.language import Language
 from export_service.rendering.summary import SummaryRow
-from export_service.rendering.xlsx_cells import CUT_MARK, LONGEST_TEXT, column_letters
+from export_service.rendering.xlsx_cells import column_letters
 from export_service.rendering.xlsx_writer import SheetNames, XlsxWriter
 from export_service.runs.columns import COLUMNS
-from tests.export_service import sample_rows
+from tests.export_service import hard_values, sample_rows
 from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position
 
 FIRST_RIGHT_DAY = "1900-03-01"
@@ -69,8 +69,6 @@ def expected(kind: Kind, text: str) -> object:
             return midnight(text)
         case Kind.DECIMAL:
             return Decimal(text)
-        case Kind.BOOL:
-            return text == "true"
         case _:
             return FORBIDDEN.sub("\ufffd", text)
 
@@ -82,8 +80,9 @@ def midnight(day: str) -> datetime:
 
 def amount(value: object) -> object:
     """A number as an amount of whole cents; anything else as it is."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Decimal(str(value)).quantize(Decimal("0.01")) if is_number else value
+    if isinstance(value, int | float):
+        return Decimal(str(value)).quantize(Decimal("0.01"))
+    return value
 
 
 @given(sample_rows.rows, st.sampled_from([1, 6]))
@@ -113,18 +112,21 @@ def as_calamine_has_it(value: object) -> object:
     return value
 
 
-@pytest.mark.parametrize(
-    "text", ["=1+1", '=HYPERLINK("x","y")', "+1", "-1", "@A1", "<f>1</f>", "'=1"]
-)
-def test_no_text_is_live(text: str) -> None:
-    """R41: each text is an inline string of format @, and no cell of the file holds a formula."""
-    content = written([plain_row(DebtorName1=text, Designation=text)])
-    row = sheet_of(content)[2]
+@pytest.mark.parametrize("times", [1, 6])
+def test_no_value_breaks_the_file_or_is_live(times: int) -> None:
+    """R41: all texts are inline strings of format @, also those that repeat; nothing computes."""
+    texts = list(hard_values.TEXTS) * times
+    content = written([plain_row(DebtorName1=text, Designation=text) for text in texts])
+    rows = list(sheet_of(content).iter_rows(2))
+    calamine = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
     for name in ("DebtorName1", "Designation"):
-        cell = row[position(name)]
-        assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
-        assert cell.quotePrefix
-    assert b"<f>" not in sheet_xml(content)
+        cells = [row[position(name)] for row in rows]
+        assert [cell.value for cell in cells] == list(hard_values.TEXTS.values()) * times
+        assert {(cell.data_type, cell.number_format) for cell in cells} == {("s", "@")}
+        assert all(cell.quotePrefix for cell in cells)
+        found = [row[position(name)] for row in calamine[1:]]
+        assert found == list(hard_values.TEXTS.values()) * times
+    assert b"<f" not in sheet_xml(content)
 
 
 def sheet_xml(content: bytes, number: int = 1) -> bytes:
@@ -134,19 +136,12 @@ def sheet_xml(content: bytes, number: int = 1) -> bytes:
         return archive.read(f"xl/worksheets/sheet{number}.xml")
 
 
-@pytest.mark.parametrize("text", ["00123", "+491701234567", "1E5", "2026-03-02", "TRUE", "1,5"])
-def test_what_looks_like_a_number_stays_a_text(text: str) -> None:
-    """R41: leading zeros and phone numbers."""
-    cell = sheet_of(written([plain_row(MembershipNr=text)]))[2][position("MembershipNr")]
-    assert (cell.value, cell.data_type) == (text, "s")
-
-
 def test_amounts_are_numbers_with_exactly_their_cents() -> None:
     """R41."""
-    amounts = ["0.00", "0.01", "0.10", "19.90", "999999999999.99"]
+    amounts = list(hard_values.AMOUNTS)
     content = written([plain_row(Amount=text) for text in amounts])
     cells = [row[position("Amount")] for row in sheet_of(content).iter_rows(2)]
-    assert [cell.data_type for cell in cells] == ["n"] * 5
+    assert [cell.data_type for cell in cells] == ["n"] * len(amounts)
     assert {cell.number_format for cell in cells} == {"#,##0.00"}
     assert [f"{Decimal(str(cell.value)):.2f}" for cell in cells] == amounts
     for text in amounts:
@@ -155,16 +150,11 @@ def test_amounts_are_numbers_with_exactly_their_cents() -> None:
 
 def test_dates_are_dates_and_days_that_excel_gets_wrong_are_texts() -> None:
     """R41: Excel believes in a 29 February 1900, and in nothing before that year."""
-    days = ["2026-03-02", "1900-03-01", "1900-02-28", "0987-01-02", "9999-12-31"]
+    days = [*hard_values.DATES, *hard_values.DATES_AS_TEXT]
     content = written([plain_row(Birthdate=day) for day in days])
     cells = [row[position("Birthdate")] for row in sheet_of(content).iter_rows(2)]
-    assert [cell.value for cell in cells] == [
-        midnight("2026-03-02"),
-        midnight("1900-03-01"),
-        "1900-02-28",
-        "0987-01-02",
-        midnight("9999-12-31"),
-    ]
+    expected_values = [*map(midnight, hard_values.DATES), *hard_values.DATES_AS_TEXT]
+    assert [cell.value for cell in cells] == expected_values
     assert cells[0].number_format == r"dd\.mm\.yyyy"
 
 
@@ -176,23 +166,6 @@ def test_the_header_is_bold_and_frozen_and_filters_all_rows() -> None:
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:BI3"
     assert all(sheet.column_dimensions[column_letters(i + 1)].width > 5 for i in range(61))
-
-
-@pytest.mark.parametrize("character", ["a", "\U0001f600", "\r", "&"])
-def test_a_text_too_long_for_a_cell_is_cut_with_a_mark(character: str) -> None:
-    """R41: 32,767 UTF-16 units, and no character is cut through."""
-    units = len(character.encode("utf-16-le")) // 2
-    longest = character * (LONGEST_TEXT // units)
-    content = written(
-        [plain_row(Designation=longest), plain_row(Designation=longest + character * 2)]
-    )
-    sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
-    whole, cut = (row[position("Designation")] for row in sheet.to_python()[1:])
-    assert whole == longest
-    assert isinstance(cut, str)
-    assert cut.endswith(CUT_MARK)
-    assert set(cut.removesuffix(CUT_MARK)) == {character}
-    assert LONGEST_TEXT - 1 <= len(cut.encode("utf-16-le")) // 2 <= LONGEST_TEXT
 
 
 def test_rows_beyond_a_sheets_limit_begin_the_next_sheet() -> None:

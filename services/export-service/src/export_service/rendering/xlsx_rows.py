@@ -51,21 +51,12 @@ def _amount_cells(amounts: Sequence[str]) -> Iterable[str]:
     return _filled(f'<c s="{AMOUNT}"><v>', amounts, "</v></c>")
 
 
-def _bool_cells(truths: Sequence[str]) -> Iterable[str]:
-    return map(_BOOLS.__getitem__, truths)
-
-
-_BOOLS = {
-    "": EMPTY_CELL,
-    "true": '<c t="b"><v>1</v></c>',
-    "false": '<c t="b"><v>0</v></c>',
-}
 _CELLS: dict[Kind, Callable[[Sequence[str]], Iterable[str]]] = {
     Kind.TEXT: _text_cells,
     Kind.ENUM: _text_cells,
     Kind.DATE: _date_cells,
     Kind.DECIMAL: _amount_cells,
-    Kind.BOOL: _bool_cells,
+    Kind.BOOL: _text_cells,  # a cell of truth is a formula for LibreOffice
 }
 
 

@@ -1,8 +1,9 @@
 """Writes rows as an Excel workbook, front to back and in bounded memory (R40, R41).
 
 Every text is an inline string in a cell of format "@", so nothing can become a formula and leading
-zeros stay; amounts are numbers, dates are dates. Excel takes 1,048,576 rows a sheet; a new one is
-begun far earlier, so that no sheet comes near the sizes for which a ZIP archive needs ZIP64.
+zeros stay; amounts are numbers, dates are dates, all else is text. Excel takes 1,048,576 rows a
+sheet; a new one is begun far earlier, so that no sheet comes near the sizes for which a ZIP archive
+needs ZIP64.
 """
 
 from collections.abc import Iterable, Sequence
