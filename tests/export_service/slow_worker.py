@@ -20,7 +20,7 @@ write_at_once = ExportFile.write
 def write_slowly(file: ExportFile, data: bytes, /) -> None:
     """Lets every row out of the process, then rests."""
     write_at_once(file, data)
-    time.sleep(0.1)
+    time.sleep(0.02)
 
 
 async def work() -> None:

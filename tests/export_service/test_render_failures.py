@@ -12,15 +12,24 @@ from pydantic import SecretStr
 
 from export_service.exports import render_export
 from export_service.exports.delete_expired_exports import delete_expired_exports
-from export_service.exports.export import LEASE, LONGEST_WAIT, MAX_ATTEMPTS, Format, Layout
+from export_service.exports.export import (
+    LEASE,
+    LONGEST_WAIT,
+    MAX_ATTEMPTS,
+    Format,
+    Layout,
+    stored_name,
+)
 from export_service.exports.export_file import ExportFiles
 from export_service.exports.render_export import ExportRenderer
 from export_service.runs.store import handover_rows
 from export_service.settings import Settings
 from kit.clock import now
 from tests.export_service.conftest import render_all
-from tests.export_service.handed_over import run_of
+from tests.export_service.handed_over import run_of, studio
 from tests.export_service.ordering import (
+    AS_CSV,
+    AS_XLSX,
     ServiceContext,
     announce,
     change,
@@ -34,6 +43,8 @@ from tests.export_service.ordering import (
     records,
 )
 from tests.export_service.storage import names_in
+
+ALL_LAYOUTS = (AS_CSV, AS_XLSX, Layout(Format.XLSX, per_studio=True))
 
 
 async def test_a_job_whose_worker_died_is_begun_again_by_another(
@@ -129,7 +140,7 @@ async def test_a_workbook_that_would_be_too_large_fails(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("export_service.rendering.zip_stream._LIMIT", 5000)
-    export_id = await ordered_run(context, members=50, layout=Layout(Format.XLSX))
+    export_id = await ordered_run(context, members=50, layout=AS_XLSX)
     await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", "TOO_LARGE")
@@ -139,8 +150,11 @@ async def test_a_workbook_that_would_be_too_large_fails(
 async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
     context: ServiceContext,
 ) -> None:
-    """R41: kill -9 in the middle of a file."""
-    export_id = await ordered_run(context, members=200)
+    """R41: kill -9 in the middle of a CSV file, a workbook, and an archive of workbooks."""
+    run, members = run_of(members=100, studios=[studio("Nord"), studio("Süd")])
+    await announce(context, run)
+    await hand_over(context, members)
+    ordered = {await order(context, run.run_id, layout): layout for layout in ALL_LAYOUTS}
     worker = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -150,7 +164,7 @@ async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
     )
     try:
         async with asyncio.timeout(60):
-            while (await export(context, export_id)).rows_done < 3:
+            while min([(await export(context, each)).rows_done for each in ordered]) < 3:
                 await asyncio.sleep(0.05)
     finally:
         worker.send_signal(signal.SIGKILL)
@@ -158,21 +172,24 @@ async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
     files = context.one(ExportFiles)
     assert names_in(files) == []
     if context.settings.export_directory is not None:
-        (part,) = folder(context).iterdir()
-        assert part.stat().st_size > 0
+        assert any(path.stat().st_size > 0 for path in folder(context).iterdir())
 
-    await change(context, export_id, leased_until=now() - LEASE)
+    for export_id in ordered:
+        assert (await export(context, export_id)).status == "RUNNING"
+        await change(context, export_id, leased_until=now() - LEASE)
     await render_all(context)
-    done = await export(context, export_id)
-    assert (done.status, done.attempt, done.rows_done) == ("COMPLETED", 2, 200)
-    assert names_in(files) == [f"{export_id}.2.csv"]
+    expected = sorted(stored_name(export_id, 2, layout) for export_id, layout in ordered.items())
+    assert names_in(files) == expected
     if context.settings.export_directory is not None:
-        assert list(folder(context).iterdir()) == [file_of(context, export_id, attempt=2)]
-    assert len(await published(context)) == 1
+        assert sorted(path.name for path in folder(context).iterdir()) == expected
+    assert len(await published(context)) == 3
 
-    undisturbed = await order(context, done.run_id)
+    undisturbed = {layout: await order(context, run.run_id, layout) for layout in ALL_LAYOUTS}
     await render_all(context)
-    assert (await export(context, undisturbed)).sha256 == done.sha256
+    for export_id, layout in ordered.items():
+        done = await export(context, export_id)
+        assert (done.status, done.attempt, done.rows_done) == ("COMPLETED", 2, 100)
+        assert done.sha256 == (await export(context, undisturbed[layout])).sha256
 
 
 def environment(settings: Settings) -> dict[str, str]:
