@@ -19,7 +19,8 @@ from sqlalchemy import text
 from contracts import PartnerSnapshotV1
 from kit.database import Database
 from kit.outbox import publish
-from kit.relay import Relay, partition_of
+from kit.partitions import partition_of
+from kit.relay import Relay
 from tests.kit.deliveries import LIMIT, cause, ends_of, partner, read_from, until
 
 TOPIC = PartnerSnapshotV1.TOPIC

@@ -13,7 +13,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from contracts import TOPICS
 from kit import records
 from kit.dead_letters import PREFIX
-from kit.relay import partition_of
+from kit.partitions import partition_of
 
 _READ_MS = 5_000
 
