@@ -205,8 +205,9 @@ async def test_rows_come_studio_by_studio_and_of_some_only(context: ServiceConte
 
 async def test_many_rows_are_read_off_an_index(context: ServiceContext) -> None:
     """R41: nothing is sorted, for a run or an overview may have a million rows."""
-    run, handovers = run_of(members=2, claims=2)
+    run, handovers = run_of(members=1)
     await hand_over(context, handovers)
+    await many_more(context)
     statements: list[tuple[str, Any]] = []
 
     def keep(_: Any, __: Any, statement: str, values: Any, *___: Any) -> None:
@@ -218,7 +219,7 @@ async def test_many_rows_are_read_off_an_index(context: ServiceContext) -> None:
         studio_ids = [handovers[0].studio.studio_id, new_id()]
         for narrowed in (None, studio_ids):
             await runs.next_rows(
-                connection, TENANT, run.run_id, narrowed, after=runs.START, limit=3
+                connection, TENANT, run.run_id, narrowed, after=runs.START, limit=1000
             )
             await members.next_rows(
                 connection,
@@ -227,7 +228,7 @@ async def test_many_rows_are_read_off_an_index(context: ServiceContext) -> None:
                 WantedMembers.model_validate({"from": "2026-01-01", "search": "mull"}),
                 "Europe/Berlin",
                 after=members.START,
-                limit=3,
+                limit=1000,
             )
         event.remove(engine, "before_cursor_execute", keep)
         asked = [each for each in statements if "ORDER BY" in each[0]]
@@ -237,6 +238,35 @@ async def test_many_rows_are_read_off_an_index(context: ServiceContext) -> None:
             steps = "\n".join(plan.scalars())
             assert "Index Scan" in steps
             assert "Sort" not in steps
+
+
+async def many_more(context: ServiceContext) -> None:
+    """More of the same, as they come, so many that PostgreSQL would sort them rather."""
+    async with context.database.begin() as connection:
+        await connection.execute(
+            text(
+                """
+                INSERT INTO handover_rows
+                    (tenant_id, run_id, studio_id, booking_number, claim_index, cells)
+                SELECT tenant_id, run_id, studio_id, number, 0, cells
+                FROM handover_rows, generate_series(2, 10000) AS number
+                ORDER BY random()
+                """
+            )
+        )
+        await connection.execute(
+            text(
+                """
+                INSERT INTO cases
+                SELECT tenant_id, uuidv7(), run_id, run_booking_number, booking_number, member_id,
+                       studio_id, studio_name, partner_id, name, membership_number, search_text,
+                       collection_date - number % 100, currency, handed_over
+                FROM cases, generate_series(2, 10000) AS number
+                ORDER BY random()
+                """
+            )
+        )
+        await connection.execute(text("ANALYZE"))
 
 
 async def test_details_of_old_runs_are_deleted_and_the_overview_stays(

@@ -13,19 +13,17 @@ Value = str | date | Decimal | bool | None
 """What a cell may hold, by its column's kind; None where nothing is known."""
 
 Row = tuple[Value, ...]
-"""One value for each of `COLUMNS`, in their order."""
+"""Values of `COLUMNS` that follow one another."""
 
 _NO_ACCOUNT = BankAccount()
-
-
-def rows_of(handover: MemberHandedOverV1) -> list[Row]:
-    """One row for each claim, in the order of the claims."""
-    member = _member(handover)
-    return [(*member, *_claim(claim)) for claim in handover.claims]
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def cells_of(handover: MemberHandedOverV1) -> list[str]:
-    """The same rows as they are stored: JSON lists of texts. The member's part is written once."""
+    """One row for each claim, in their order, as it is stored: a JSON list of texts.
+
+    The member's part, which is five sixths of each row, is made once.
+    """
     member = _texts(_member(handover)).removesuffix("]")
     return [f"{member}, {_texts(_claim(claim)).removeprefix('[')}" for claim in handover.claims]
 
@@ -61,9 +59,6 @@ def wrong_columns(handover: MemberHandedOverV1) -> list[str]:
         ("DebtorBIC", debtor_account.bic, is_bic),
     ]
     return [name for name, text, is_right in checked if text is not None and not is_right(text)]
-
-
-_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _texts(row: Row) -> str:
