@@ -162,7 +162,6 @@ def csv_guarded(rows: Rows, path: Path, times: int) -> Callable[[], None]:
             writer = CsvWriter(file, COLUMNS)
             for batch in _batches(rows, times):
                 writer.add(batch)
-            writer.finish()
 
     return write
 

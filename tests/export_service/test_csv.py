@@ -30,7 +30,6 @@ def written(
     writer = CsvWriter(output, columns, dialect, guarded)
     writer.add(rows[:1])
     writer.add(rows[1:])
-    writer.finish()
     return output.getvalue()
 
 

@@ -40,12 +40,16 @@ _SEPARATOR = "\x00"
 _TRIGGERED = "'*[=+\\-@\t\r\n＝＋－＠]"
 _PHONE_NUMBERS = r"\+[0-9 ]+(?:,\+?[0-9 ]+)*"
 _FORMULA = re.compile(rf"(?!{_PHONE_NUMBERS}\Z){_TRIGGERED}")
-_HOLDS_TRIGGERED = re.compile(_SEPARATOR + _TRIGGERED)
+_BEGINS_TRIGGERED = re.compile(_SEPARATOR + _TRIGGERED)
 
 
 def guarded(text: str) -> str:
     """The text, with an apostrophe in front if a spreadsheet could take it for a formula."""
     return "'" + text if _FORMULA.match(text) else text
+
+
+def _hold_triggered(texts: Sequence[str]) -> bool:
+    return _BEGINS_TRIGGERED.search(_SEPARATOR + _SEPARATOR.join(texts)) is not None
 
 
 class CsvWriter:
@@ -56,7 +60,7 @@ class CsvWriter:
     but for negative amounts, which are numbers. Without the guard all texts are as they are.
 
     What a cell may need is looked for in all cells of a column at once. That is twice as quick as
-    the csv module, of which the file would be the same.
+    the csv module, and the file is the one that it would write.
     """
 
     def __init__(
@@ -83,9 +87,6 @@ class CsvWriter:
         cells = [self._cells(kind, texts) for kind, texts in columns]
         self._output.write(encoded(self._lines(cells)))
 
-    def finish(self) -> None:
-        """CSV has no end of its own."""
-
     def _lines(self, columns: Sequence[Sequence[str]]) -> str:
         lines = map(self._delimiter.join, zip(*columns, strict=True))
         return "".join([f"{line}\r\n" for line in lines])
@@ -93,8 +94,7 @@ class CsvWriter:
     def _cells(self, kind: Kind, texts: Sequence[str]) -> Sequence[str]:
         if kind is Kind.DECIMAL and self._german:
             return [text.replace(".", ",") for text in texts]
-        fenced = _SEPARATOR + _SEPARATOR.join(texts)
-        if kind is Kind.TEXT and self._guarded and _HOLDS_TRIGGERED.search(fenced):
+        if kind is Kind.TEXT and self._guarded and _hold_triggered(texts):
             texts = [guarded(text) for text in texts]
         return self._quoted(texts)
 
