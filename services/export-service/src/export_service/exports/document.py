@@ -1,11 +1,12 @@
 """The document of an export: rows as one file, or as one for each studio in an archive (R42)."""
 
-import json
 from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from export_service.exports.contents import Contents, Row
 from export_service.exports.export import Format, Layout
@@ -43,7 +44,7 @@ class _OneFile:
         self._writer = _writer(output, layout, contents)
 
     def add(self, rows: Sequence[Row]) -> None:
-        texts: list[list[str]] = [json.loads(row.cells) for row in rows]
+        texts: list[list[str]] = [from_json(row.cells) for row in rows]
         self._contents.count(texts)
         self._writer.add(texts)
 
