@@ -45,6 +45,7 @@ LIST: Final = 0.5
 """Seconds in which 95 of 100 lists are there."""
 SECONDS: Final = 3_600
 _EVERY: Final = 0.05
+_ASK_EVERY: Final = 0.2
 _AT_REST: Final = 10.0
 _PART: Final = 64 * 1024 * 1024
 
@@ -218,7 +219,7 @@ class Listing:
             assert export["status"] in ("WAITING", "RUNNING", "COMPLETED"), export["reason_code"]
             if is_right(export):
                 return dict(export)
-            time.sleep(_EVERY)
+            time.sleep(_ASK_EVERY)
         raise AssertionError(f"not in {SECONDS} seconds")
 
 
