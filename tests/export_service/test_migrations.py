@@ -183,3 +183,41 @@ async def test_migrated_database_has_the_tables_of_the_code(old: AsyncEngine) ->
 def _is_no_index(_: object, _name: str | None, kind: str, *_more: object) -> bool:
     """Leave out what only migrations say."""
     return kind not in ("index", "unique_constraint", "foreign_key_constraint")
+
+
+async def test_exports_of_the_first_release_are_what_they_were(old: AsyncEngine) -> None:
+    """R41: but for their files, which are found under other names now, and so have expired."""
+    run, _ = run_of(members=1)
+    await announce(old, run)
+    states = {
+        "WAITING": "0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
+        "COMPLETED": "1, 1, NULL, NULL, 'a.csv', 7, 'abc', now(), now() + interval '9 days'",
+        "FAILED": "0, 1, 'RUN_INCOMPLETE', NULL, NULL, NULL, NULL, NULL, NULL",
+    }
+    async with old.begin() as connection:
+        for status, values in states.items():
+            await connection.execute(
+                text(
+                    "INSERT INTO exports (export_id, tenant_id, run_id, format, status,"
+                    " created_by, created_at, correlation_id, rows_done, attempt,"
+                    " failure_reason, leased_until, file_name, size_bytes, sha256,"
+                    " completed_at, expires_at) VALUES (uuidv7(), :tenant_id, :run_id, 'csv',"
+                    f" :status, 'staff-1', now(), 'correlation-1', {values})"
+                ),
+                {"tenant_id": TENANT, "run_id": run.run_id, "status": status},
+            )
+    for _ in range(2):
+        await migrate(old, "head")
+        async with old.connect() as connection:
+            found = await connection.execute(
+                text(
+                    "SELECT status, kind, language, csv_dialect, csv_guarded, per_studio,"
+                    " expires_at <= now() AS is_over FROM exports ORDER BY status"
+                )
+            )
+        assert [tuple(row) for row in found] == [
+            ("COMPLETED", "RUN", "de", "STANDARD", True, False, True),
+            ("FAILED", "RUN", "de", "STANDARD", True, False, True),
+            ("WAITING", "RUN", "de", "STANDARD", True, False, None),
+        ]
+        await migrate(old, "0002", down=True)

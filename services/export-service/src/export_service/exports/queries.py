@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from export_service.exports.export import Kind, Status
 from export_service.exports.missing import MISSING
 from export_service.exports.store import exports
+from export_service.read_in_order import read_in_order
 from kit.auth import Principal
 from kit.clock import now
 from kit.problems import not_found
@@ -57,6 +58,7 @@ async def list_exports(
         conditions.append(exports.c.created_by == created_by)
     if before is not None:
         conditions.append(tuple_(exports.c.created_at, exports.c.export_id) < tuple_(*before))
+    await read_in_order(connection)
     found = await connection.execute(
         select(exports, *_current())
         .where(*conditions)

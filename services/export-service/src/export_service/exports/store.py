@@ -40,6 +40,7 @@ from export_service.exports.export import (
 )
 from export_service.exports.missing import AWAITED
 from export_service.members.wanted import WantedMembers
+from export_service.read_in_order import read_in_order
 from export_service.rendering.csv_writer import CsvDialect
 from export_service.rendering.language import Language
 from kit.trace import Cause
@@ -153,6 +154,7 @@ _CLAIM = text(
 
 async def claim_export(connection: AsyncConnection, now: datetime) -> Job | None:
     """Takes the oldest export that waits for no member and that nobody has, for a `LEASE`."""
+    await read_in_order(connection)
     found = await connection.execute(_CLAIM, {"now": now, "leased_until": now + LEASE})
     row = found.one_or_none()
     if row is None:

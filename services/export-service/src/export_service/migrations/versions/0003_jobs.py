@@ -36,9 +36,14 @@ _UPGRADE = (
             num_nulls(file_name, size_bytes, sha256, completed_at)
             = CASE status WHEN 'COMPLETED' THEN 0 ELSE 4 END
         ),
-        ADD CHECK (expires_at IS NOT NULL OR status IN ('WAITING', 'RUNNING', 'FAILED'))
+        ADD CONSTRAINT exports_expiry CHECK (
+            expires_at IS NOT NULL OR status IN ('WAITING', 'RUNNING', 'FAILED')
+        )
     """,
     "UPDATE exports SET expires_at = created_at WHERE status = 'FAILED'",
+    # The release before gave files other names: nobody would find them.
+    "UPDATE exports SET expires_at = now() WHERE status = 'COMPLETED' AND expires_at > now()",
+    "CREATE INDEX runs_by_creation ON runs (tenant_id, created_at)",
     """
     COMMENT ON TABLE exports IS
     'exports and the jobs of making them; studio_ids is null for all studios'
@@ -46,6 +51,7 @@ _UPGRADE = (
 )
 
 _DOWNGRADE = (
+    "DROP INDEX runs_by_creation",
     "DELETE FROM exports WHERE kind = 'MEMBERS' OR status = 'CANCELLED' OR per_studio",
     "UPDATE exports SET expires_at = NULL WHERE status = 'FAILED'",
     """
@@ -54,6 +60,7 @@ _DOWNGRADE = (
         DROP COLUMN per_studio, DROP COLUMN filters, DROP COLUMN members_missing,
         DROP COLUMN cancelled_by, DROP COLUMN cancelled_at,
         ALTER COLUMN run_id SET NOT NULL,
+        DROP CONSTRAINT exports_expiry,
         DROP CONSTRAINT exports_whole_file,
         ADD CONSTRAINT exports_check2 CHECK (
             num_nulls(file_name, size_bytes, sha256, completed_at, expires_at)
