@@ -39,7 +39,9 @@ class Figure:
         if self.least is not None:
             limit = f"> {self.least:,.4g}"
         mark = "!" if self.is_too_much or self.is_too_little else " "
-        value = f"{self.value:,.3f}" if self.unit in ("s", "times") else f"{self.value:,.0f}"
+        value = (
+            f"{self.value:,.3f}" if self.unit in ("s", "times", "power") else f"{self.value:,.0f}"
+        )
         return f"{mark} {self.what:<58}{value:>9} {self.unit:<9}{limit:<7} {self.compared}"
 
 

@@ -35,7 +35,7 @@ def test_time_grows_as_the_members_do(tmp_path: Path) -> None:
             check_leftovers(system)
         seconds[members] = measured.seconds
         figures += memories(measured)
-    slope = Figure("slope of the time, log-log", slope_of(seconds), "", SLOPE)
+    slope = Figure("the time grows with the members to the", slope_of(seconds), "power", SLOPE)
     say(slope)
     if LARGEST >= FULL_SIZE:
         assert [each.what for each in (slope, *figures) if each.is_too_much] == []
