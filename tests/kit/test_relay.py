@@ -1,9 +1,10 @@
 """The relay publishes every row, in order for each key, by one leader."""
 
 import asyncio
+import json
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -11,16 +12,16 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
-from aiokafka.partitioner import DefaultPartitioner
-from hypothesis import given
-from hypothesis import strategies as st
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from sqlalchemy import text
 
 from contracts import PartnerSnapshotV1
 from kit.database import Database
+from kit.ids import new_id
 from kit.outbox import publish
-from kit.partitions import partition_of
 from kit.relay import Relay
+from kit.topics import wanted_topics
 from tests.kit.deliveries import LIMIT, cause, ends_of, partner, read_from, until
 
 TOPIC = PartnerSnapshotV1.TOPIC
@@ -44,12 +45,6 @@ async def outbox_is_empty(database: Database) -> bool:
     """Tell whether everything was published."""
     async with database.connect() as connection:
         return not await connection.scalar(text("SELECT count(*) FROM outbox"))
-
-
-@given(st.binary(min_size=1, max_size=60), st.integers(1, 50))
-def test_keys_go_where_the_java_client_puts_them(key: bytes, partitions: int) -> None:
-    places = list(range(partitions))
-    assert partition_of(key, partitions) == DefaultPartitioner()(key, places, places)
 
 
 async def test_a_transaction_that_commits_late_is_not_missed(
@@ -83,16 +78,10 @@ async def test_two_relays_keep_the_order_for_each_key_while_leaders_die(
         assert not (one.leads and two.leads)
     total = 4 * 60
     found = await read_from(kafka, starts, lambda got: len({id_of(r) for r in got}) == total)
-    seen: defaultdict[bytes, list[int]] = defaultdict(list)
-    known: set[str] = set()
-    for record in found:
-        if id_of(record) not in known:  # a repeat keeps its id: readers drop it
-            known.add(id_of(record))
-            event = PartnerSnapshotV1.model_validate_json(record.value)
-            seen[record.key].append(event.sequence)
-    assert len(known) == total
-    for sequences in seen.values():
-        assert sequences == sorted(sequences)
+    seen = sequences_of(found)
+    assert sum(len(numbers) for numbers in seen.values()) == total
+    for numbers in seen.values():
+        assert numbers == sorted(numbers)
 
 
 def id_of(record: Any) -> str:
@@ -220,3 +209,89 @@ async def test_large_events_of_the_allowed_size_pass(
         await until(lambda: outbox_is_empty(deliveries))
     found = await read_from(kafka, starts, lambda found: len(found) == 5)
     assert {record.key.decode() for record in found} == {large.key()}
+
+
+async def test_order_is_kept_over_many_batches_and_waves(
+    deliveries: Database, database_url: str, kafka: str
+) -> None:
+    """Waves of few rows and of many; what goes to a partition takes several batches."""
+    starts = await ends_of(kafka, TOPIC)
+    chance = random.Random(1)
+    keys = [new_id() for _ in range(12)]
+    events = numbered(keys, [chance.choice((10, 400, 60_000)) for _ in range(1_200)])
+    async with deliveries.begin() as connection:
+        ids = await publish(connection, [(event, cause()) for event in events])
+    async with relaying(database_url, kafka):
+        await until(lambda: outbox_is_empty(deliveries))
+    found = await read_from(kafka, starts, lambda found: len(found) == len(ids))
+    assert {id_of(record) for record in found} == {str(id_) for id_ in ids}
+    for key, numbers in sequences_of(found).items():
+        assert numbers == sorted(numbers), key
+
+
+async def test_nothing_overtakes_a_batch_that_the_broker_refuses(
+    deliveries: Database, database_url: str, kafka: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What lies behind the batch would fit, and is held back until the broker takes the batch."""
+    key = new_id()
+    events = numbered([key], [90_000] * 12 + [10] * 3)
+    starts = await ends_of(kafka, TOPIC)
+    await configure(kafka, **{"max.message.bytes": "500000"})
+    try:
+        async with deliveries.begin() as connection:
+            await publish(connection, [(event, cause()) for event in events])
+        async with relaying(database_url, kafka):
+            await until(partial(has_failed, caplog, 2))
+            assert await ends_of(kafka, TOPIC) == starts
+            await configure(kafka)
+            await until(lambda: outbox_is_empty(deliveries))
+    finally:
+        await configure(kafka)
+    found = await read_from(kafka, starts, lambda found: len(found) == len(events))
+    assert sequences_of(found) == {str(key).encode(): list(range(len(events)))}
+
+
+def numbered(keys: list[UUID], sizes: list[int]) -> list[PartnerSnapshotV1]:
+    """Return events of these sizes, of each key in turn, counted on for each key."""
+    return [
+        partner(partner_id=keys[place % len(keys)]).model_copy(
+            update={"sequence": place // len(keys), "name": "x" * size}
+        )
+        for place, size in enumerate(sizes)
+    ]
+
+
+def sequences_of(found: Sequence[Any]) -> defaultdict[bytes, list[int]]:
+    """Return the numbers of each key's events as they first came."""
+    seen: defaultdict[bytes, list[int]] = defaultdict(list)
+    known: set[str] = set()
+    for record in found:
+        if id_of(record) not in known:  # a repeat keeps its id: readers drop it
+            known.add(id_of(record))
+            seen[record.key].append(json.loads(record.value)["sequence"])
+    return seen
+
+
+async def configure(kafka: str, **settings: str) -> None:
+    """Give the topic its listed settings, but for these; wait until the broker has them."""
+    _, listed = wanted_topics(replication=1)[TOPIC]
+    wanted = {**listed, **settings}
+
+    async def is_done() -> bool:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, TOPIC)])
+        ((*_, found),) = answer.resources
+        return wanted.items() <= {name: value for name, value, *_ in found}.items()
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        resource = ConfigResource(ConfigResourceType.TOPIC, TOPIC, configs=wanted)
+        await admin.alter_configs([resource])
+        await until(is_done)
+    finally:
+        await admin.close()
+
+
+async def has_failed(caplog: pytest.LogCaptureFixture, times: int) -> bool:
+    """Tell whether waves failed so often."""
+    return caplog.text.count("wave failed") >= times
