@@ -24,7 +24,7 @@ async def cancel_export(connection: AsyncConnection, principal: Principal, expor
     """
     export = await queries.find_export(connection, principal, export_id)
     if export.created_by != principal.subject and MANAGE not in principal.roles:
-        raise problem(FORBIDDEN)
+        raise problem(FORBIDDEN, f"Somebody else ordered it: this needs the role {MANAGE}.")
     if await store.cancel_export(
         connection, principal.tenant_id, export_id, by=principal.subject, at=now()
     ):
