@@ -21,7 +21,7 @@ from export_service.runs.rows import cells_of
 from kit.ids import new_id
 from local_stack.data import Population
 
-ROWS: Final = 10_000
+ROWS: Final = 5_000
 ROUNDS: Final = 3
 MANY: Final = 1_000_000
 LEAST_RATIOS: Final = (
@@ -31,6 +31,8 @@ LEAST_RATIOS: Final = (
 )
 MOST_MEMORY: Final = 60.0
 """Megabytes."""
+
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")

@@ -64,8 +64,8 @@ def test_the_second_sheet_sums_the_run_up() -> None:
         "Inkassopartner": str(UUID(int=9)),
         "Mitglieder": 3,
         "Forderungen": 4,
-        "Angenommene Mitglieder": 2,
-        "Abgelehnte Mitglieder": 1,
+        "Angenommen (ganzer Lauf)": 2,
+        "Abgelehnt (ganzer Lauf)": 1,
         "Summe (CHF)": 1.1,
     }
     assert rows[-3:] == [

@@ -86,7 +86,7 @@ def amount(value: object) -> object:
 
 
 @given(sample_rows.rows, st.sampled_from([1, 6]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_all_kinds_of_text_go_through_and_back(rows: list[tuple[str, ...]], times: int) -> None:
     """R41: openpyxl and calamine see the same, and what was meant; also of texts that repeat."""
     kinds = [column.kind for column in COLUMNS_OF_EACH_KIND]
@@ -165,7 +165,14 @@ def test_the_header_is_bold_and_frozen_and_filters_all_rows() -> None:
     assert all(cell.font.b for cell in sheet[1])
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:BI3"
-    assert all(sheet.column_dimensions[column_letters(i + 1)].width > 5 for i in range(61))
+
+
+@pytest.mark.parametrize(("length", "width"), [(1, 15), (30, 30), (300, 50)])
+def test_a_column_is_as_wide_as_its_heading_and_its_texts(length: int, width: int) -> None:
+    """R40: but for long texts, which would push all others out of sight."""
+    sheet = sheet_of(written([plain_row(Designation="x" * length)]))
+    letters = column_letters(position("Designation") + 1)
+    assert sheet.column_dimensions[letters].width == width
 
 
 def test_rows_beyond_a_sheets_limit_begin_the_next_sheet() -> None:

@@ -60,8 +60,8 @@ def summary_of(run: Run, language: Language) -> Iterator[SummaryRow]:
     for label, count in (
         (say("Mitglieder", "Members"), run.member_count),
         (say("Forderungen", "Claims"), run.claim_count),
-        (say("Angenommene Mitglieder", "Members accepted"), run.accepted_count),
-        (say("Abgelehnte Mitglieder", "Members rejected"), run.rejected_count),
+        (say("Angenommen (ganzer Lauf)", "Accepted (whole run)"), run.accepted_count),
+        (say("Abgelehnt (ganzer Lauf)", "Rejected (whole run)"), run.rejected_count),
     ):
         if count is not None:
             yield SummaryRow((label, count))

@@ -74,9 +74,14 @@ def sheet_head(widths: Sequence[int], *, selected: bool) -> str:
 
 
 def sheet_tail(sheet: Sheet) -> str:
-    """The end of a sheet, after its last row."""
-    auto_filter = f'<autoFilter ref="{sheet.filter_range()}"/>' if sheet.filtered else ""
-    return f"</sheetData>{auto_filter}</worksheet>"
+    """The end of a sheet, after its last row: the filter, and no warnings of texts with digits."""
+    if sheet.filtered is None:
+        return "</sheetData></worksheet>"
+    rows = sheet.filter_range()
+    return (
+        f'</sheetData><autoFilter ref="{rows}"/><ignoredErrors>'
+        f'<ignoredError sqref="{rows}" numberStoredAsText="1"/></ignoredErrors></worksheet>'
+    )
 
 
 def workbook(sheets: Sequence[Sheet]) -> str:
