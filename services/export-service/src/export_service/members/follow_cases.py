@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.members import store
 from export_service.members.case import CaseEvent, Key
+from export_service.plan_anew import plan_anew
 from kit.messages import Message
 
 E = TypeVar("E", bound=CaseEvent)
@@ -18,6 +19,7 @@ async def follow_cases(connection: AsyncConnection, messages: Sequence[Message[E
     events: defaultdict[Key, list[CaseEvent]] = defaultdict(list)
     for message in messages:
         events[message.tenant_id, message.event.case_id].append(message.event)
+    await plan_anew(connection)
     cases = await store.lock_cases(connection, events)
     for key, case in cases.items():
         for event in events[key]:
