@@ -40,7 +40,7 @@ async def test_the_newest_snapshot_wins_in_any_order_and_repeats_do_no_harm_r12(
     async with world.context.database.connect() as connection:
         rows = await connection.execute(
             text(
-                "SELECT claim_id, sequence, amount, snapshot, superseded_at FROM claims "
+                "SELECT claim_id, sequence, amount, details, superseded_at FROM claims "
                 "JOIN claim_snapshots USING (tenant_id, claim_id, sequence) "
                 "WHERE member_id = :id"
             ),
@@ -51,7 +51,7 @@ async def test_the_newest_snapshot_wins_in_any_order_and_repeats_do_no_harm_r12(
         claim_id: row.sequence for claim_id, row in kept.items()
     }
     for row in kept.values():
-        assert str(row.amount) == f"{row.sequence}.50" == row.snapshot["amount"]["amount"]
+        assert str(row.amount) == f"{row.sequence}.50" == row.details["amount"]["amount"]
         assert row.superseded_at is None
 
 

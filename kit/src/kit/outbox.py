@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -39,6 +39,14 @@ _INSERT = text(
 Row = tuple[UUID, str, str, str, bytes, UUID | None, str, str | None, datetime, str | None]
 
 
+class WrittenEvent(NamedTuple):
+    """An event that goes out as it is written: its caller knows that its contract holds."""
+
+    event_class: type[Event]
+    key: str
+    payload: bytes
+
+
 async def publish(
     connection: AsyncConnection, outgoing: Iterable[tuple[Event, Cause]]
 ) -> list[UUID]:
@@ -47,18 +55,30 @@ async def publish(
     Returns the ids under which they are published (`ce_id`), in their order. Raises `ValueError`
     for an event larger than its topic takes: it would stop the relay for ever.
     """
+    return await publish_written(
+        connection,
+        (
+            (WrittenEvent(type(event), event.key(), event.model_dump_json().encode()), cause)
+            for event, cause in outgoing
+        ),
+    )
+
+
+async def publish_written(
+    connection: AsyncConnection, outgoing: Iterable[tuple[WrittenEvent, Cause]]
+) -> list[UUID]:
+    """Do what `publish` does, for events of which the payload is there already."""
     time = now()
     rows: list[Row] = []
-    for event, cause in outgoing:
-        payload = event.model_dump_json().encode()
-        if len(payload) > largest_value(event.TOPIC):
-            raise ValueError(f"{event.TYPE} is larger than {event.TOPIC} takes")
+    for (event_class, key, payload), cause in outgoing:
+        if len(payload) > largest_value(event_class.TOPIC):
+            raise ValueError(f"{event_class.TYPE} is larger than {event_class.TOPIC} takes")
         rows.append(
             (
                 new_id(),
-                event.TOPIC,
-                event.key(),
-                event.TYPE,
+                event_class.TOPIC,
+                key,
+                event_class.TYPE,
                 payload,
                 cause.tenant_id,
                 cause.correlation_id,

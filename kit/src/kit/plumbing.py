@@ -170,6 +170,10 @@ _CREATE_V1: Final = (
     "CREATE INDEX idempotency_keys_created_at ON idempotency_keys USING brin (created_at)",
 )
 
+# Beyond 2 kB PostgreSQL would compress each payload and store it in another table, only for the
+# relay to unpack it and delete it a moment later: a third of what it takes to add a handover.
+_CREATE_V2: Final = ("ALTER TABLE outbox SET (toast_tuple_target = 8160)",)
+
 _DROP_V1: Final = (
     "DROP TABLE idempotency_keys, parked, inbox, outbox",
     "DROP FUNCTION outbox_notify()",
@@ -179,6 +183,12 @@ _DROP_V1: Final = (
 def create_v1() -> None:
     """Create the plumbing's tables; called inside a migration."""
     for statement in _CREATE_V1:
+        op.execute(statement)
+
+
+def create_v2() -> None:
+    """Keep events of up to 8 kB in one piece; called inside a migration, after `create_v1`."""
+    for statement in _CREATE_V2:
         op.execute(statement)
 
 

@@ -23,6 +23,7 @@ from contracts.case import CaseEvent
 from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
 from run_service import tables
+from run_service.candidates import versions
 from run_service.candidates.member import (
     blocked_until,
     display_name,
@@ -60,7 +61,7 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
                 "studio_id": message.event.studio_id,
                 "sequence": message.event.sequence,
                 "name": message.event.name1,
-                "snapshot": message.event.model_dump(mode="json"),
+                "snapshot": message.event.model_dump_json(),
             }
             for message in batch.messages
         ],
@@ -93,7 +94,8 @@ async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
                 "has_guardian": member.legal_guardian is not None,
                 "has_address": is_complete(member.address),
                 "guardian_has_address": is_complete(guardian_address(member)),
-                "snapshot": member.model_dump(mode="json"),
+                "person": versions.person(member),
+                "legal_guardian": versions.legal_guardian(member),
             }
             for message in batch.messages
             for member in [message.event]
@@ -123,7 +125,7 @@ async def keep_claims(batch: Batch[ClaimSnapshotV1]) -> None:
                 "cancelled": claim.cancelled,
                 "disputed": claim.disputed,
                 "is_handover_fee": False,
-                "snapshot": claim.model_dump(mode="json"),
+                "details": versions.claim_details(claim),
             }
             for message in batch.messages
             for claim in [message.event]

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -84,7 +85,8 @@ member_snapshots: Final = Table(
     _tenant(),
     _key("member_id"),
     Column("sequence", BigInteger, primary_key=True),
-    Column("snapshot", JSONB, nullable=False),
+    Column("person", JSON, nullable=False, comment="PersonDetails of the contracts"),
+    Column("legal_guardian", JSON, comment="LegalGuardian of the contracts"),
     Column("superseded_at", DateTime(timezone=True), comment="when a newer one came"),
     Index(
         "member_snapshots_superseded",
@@ -125,7 +127,7 @@ claim_snapshots: Final = Table(
     _tenant(),
     _key("claim_id"),
     Column("sequence", BigInteger, primary_key=True),
-    Column("snapshot", JSONB, nullable=False),
+    Column("details", JSON, nullable=False, comment="ClaimDetails of the contracts"),
     Column("superseded_at", DateTime(timezone=True), comment="when a newer one came"),
     Index(
         "claim_snapshots_superseded",

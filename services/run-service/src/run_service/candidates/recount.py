@@ -43,7 +43,8 @@ _LOCK = text(
     """
 )
 # What belongs to one claim is looked up by its key in a subquery: as a join it would hang on
-# statistics, which know nothing of rows that came in just now.
+# statistics, which know nothing of rows that came in just now. The OFFSET lets what was collected
+# on a claim be looked up once, not wherever its open amount stands.
 _RECOUNT = """
     WITH counted AS (
         SELECT wanted.tenant_id, wanted.member_id, owed.*
@@ -56,13 +57,14 @@ _RECOUNT = """
                    coalesce(array_agg(open ORDER BY due_date, voucher_date, claim_id)
                             FILTER (WHERE NOT disputed), '{{}}') AS claim_amounts,
                    CAST(count(*) FILTER (WHERE disputed) AS int) AS disputed_count,
-                   nullif(min(currency) FILTER (WHERE NOT disputed), CASE
-                       WHEN count(DISTINCT currency) FILTER (WHERE NOT disputed) > 1
-                       THEN min(currency) FILTER (WHERE NOT disputed) END) AS currency,
+                   CASE WHEN min(currency) FILTER (WHERE NOT disputed)
+                             = max(currency) FILTER (WHERE NOT disputed)
+                        THEN min(currency) FILTER (WHERE NOT disputed) END AS currency,
                    sum(open) FILTER (WHERE NOT disputed) AS total,
                    min(voucher_date) FILTER (WHERE NOT disputed) AS arose_on
             FROM (
-                SELECT claim.*, amount - paid_directly - coalesce((
+                SELECT claim_id, sequence, due_date, voucher_date, currency, disputed,
+                       amount - paid_directly - coalesce((
                     SELECT collected.amount FROM collected
                     WHERE collected.tenant_id = claim.tenant_id
                       AND collected.claim_id = claim.claim_id), 0) AS open
@@ -75,6 +77,7 @@ _RECOUNT = """
                        WHERE reserved.claim_id = claim.claim_id
                          AND reserved.tenant_id = claim.tenant_id
                          AND released_at IS NULL) IS NULL
+                OFFSET 0
             ) AS free
             WHERE open > 0
         ) AS owed

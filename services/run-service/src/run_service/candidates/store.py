@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, TextClause, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,25 +20,24 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 # Ordered, so that batches that meet lock the rows in the same order.
 _INCOMING: Final = """
     incoming AS MATERIALIZED (
-        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given ({types}, snapshot jsonb)
-        ORDER BY {key}
+        SELECT * FROM unnest({arrays}) AS given ({names}) ORDER BY {key}
     )"""
 _SAVE: Final = """
-    INSERT INTO {table} AS known ({names}) SELECT {names} FROM incoming
+    INSERT INTO {table} AS known ({columns}) SELECT {columns} FROM incoming
     ON CONFLICT ({key}) DO UPDATE SET {changes}
     WHERE excluded.sequence > coalesce(known.sequence, -1)
     """
 _SAVE_VERSIONS: Final = f""",
     saved AS (
         {_SAVE}
-        RETURNING new.*, old.member_id AS member_before
+        RETURNING new.*, old.member_id AS member_before, old.sequence AS sequence_before
     ), superseded AS (
         UPDATE {{versions}} AS version SET superseded_at = now() FROM saved
         WHERE version.tenant_id = saved.tenant_id AND version.{{id}} = saved.{{id}}
-          AND superseded_at IS NULL
+          AND version.sequence = saved.sequence_before
     ), kept AS (
-        INSERT INTO {{versions}} ({{key}}, sequence, snapshot)
-        SELECT {{key}}, saved.sequence, snapshot FROM saved JOIN incoming USING ({{key}})
+        INSERT INTO {{versions}} ({{key}}, sequence, {{parts}})
+        SELECT {{key}}, saved.sequence, {{parts}} FROM saved JOIN incoming USING ({{key}})
     )
     SELECT tenant_id, member_id, member_before FROM saved
     """  # noqa: S608 - constants
@@ -47,9 +47,8 @@ async def save_newest(
     connection: AsyncConnection, table: Table, rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Keep each row whose `sequence` is higher than that of what is there (R12)."""
-    names = [part.name for part in table.columns]
-    statement = f"WITH {_INCOMING} {_SAVE}".format(**_parts(table, names))
-    await connection.execute(text(statement), {"rows": _newest(table, rows)})
+    newest = _newest(table, rows)
+    await connection.execute(_save(table, tuple(newest[0])), _columns(newest))
 
 
 async def save_versions(
@@ -58,47 +57,59 @@ async def save_versions(
     versions: Table,
     rows: Iterable[Mapping[str, Any]],
 ) -> set[tuple[UUID, UUID]]:
-    """Do what `save_newest` does, and keep the `snapshot` of each row as a version of its own.
+    """Do what `save_newest` does, and keep what belongs to `versions` as a row of its own there.
 
     The version that was the newest until then stays as long as a preview may show it. Returns
     the members (tenant and member) whom the rows that were saved are about, or were about.
     """
-    rows = list(rows)
-    names = [part.name for part in table.columns if part.name in rows[0]]
-    statement = f"WITH {_INCOMING} {_SAVE_VERSIONS}".format(
-        versions=versions.name, **_parts(table, names)
-    )
-    saved = await connection.execute(text(statement), {"rows": _newest(table, rows)})
+    newest = _newest(table, rows)
+    statement = _save(table, tuple(newest[0]), versions)
+    saved = await connection.execute(statement, _columns(newest))
     return {
-        (row.tenant_id, member_id)
-        for row in saved
-        for member_id in (row.member_id, row.member_before)
+        (tenant_id, member_id)
+        for tenant_id, *members in saved
+        for member_id in members
         if member_id is not None
     }
 
 
-def _parts(table: Table, names: Sequence[str]) -> dict[str, str]:
+@cache
+def _save(table: Table, names: Sequence[str], versions: Table | None = None) -> TextClause:
+    """Return the statement that saves rows with values of these names."""
+    tables = [table] if versions is None else [table, versions]
+    types = {part.name: part.type.compile(_DIALECT) for each in tables for part in each.columns}
     key = [part.name for part in table.primary_key]
-    types = {part.name: part.type.compile(_DIALECT) for part in table.columns}
-    return {
-        "table": table.name,
-        "id": key[-1],
-        "key": ", ".join(key),
-        "names": ", ".join(names),
-        "types": ", ".join(f"{name} {types[name]}" for name in names if name != "snapshot"),
-        "changes": ", ".join(f"{name} = excluded.{name}" for name in names if name not in key),
-    }
+    columns = [name for name in names if name in table.columns]
+    statement = f"WITH {_INCOMING} {_SAVE if versions is None else _SAVE_VERSIONS}"
+    return text(
+        statement.format(
+            table=table.name,
+            versions=versions,
+            id=key[-1],
+            key=", ".join(key),
+            names=", ".join(names),
+            arrays=", ".join(f"CAST(:{name} AS {types[name]}[])" for name in names),
+            columns=", ".join(columns),
+            changes=", ".join(f"{name} = excluded.{name}" for name in columns if name not in key),
+            parts=", ".join(name for name in names if name not in columns),
+        )
+    )
 
 
-def _newest(table: Table, rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the rows as JSON; of several on one thing the one with the highest sequence."""
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _newest(table: Table, rows: Iterable[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the rows; of several on one thing the one with the highest sequence."""
     key = [part.name for part in table.primary_key]
     newest: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for row in rows:
-        known = newest.setdefault(tuple(row[part] for part in key), row)
+        thing = tuple([row[part] for part in key])
+        known = newest.setdefault(thing, row)
         if row["sequence"] > known["sequence"]:
-            newest[tuple(row[part] for part in key)] = row
-    return to_json(list(newest.values())).decode()
+            newest[thing] = row
+    return list(newest.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Row, Select, func, literal, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import ClaimSnapshotV1, Money
+from contracts import Money
+from contracts.parts import ClaimDetails
 from kit import cursors
 from kit.auth import Principal
 from kit.cursors import Page
@@ -51,9 +52,9 @@ _SORT_KEYS: Final[Mapping[str, Sequence[ColumnElement[Any]]]] = {
 _VERSIONS = text(
     """
     SELECT claim_id, sequence,
-           (SELECT version.snapshot::text FROM claim_snapshots AS version
+           (SELECT version.details::text FROM claim_snapshots AS version
             WHERE version.tenant_id = :tenant_id AND version.claim_id = shown.claim_id
-              AND version.sequence = shown.sequence) AS snapshot
+              AND version.sequence = shown.sequence) AS details
     FROM unnest(CAST(:claim_ids AS uuid[]), CAST(:sequences AS bigint[]))
          AS shown (claim_id, sequence)
     """
@@ -203,13 +204,13 @@ async def _render(
         "sequences": [sequence for row in rows for sequence in row.claim_sequences],
     }
     versions = {
-        (row.claim_id, row.sequence): ClaimSnapshotV1.model_validate_json(row.snapshot)
+        (row.claim_id, row.sequence): ClaimDetails.model_validate_json(row.details)
         for row in await connection.execute(_VERSIONS, parameters)
     }
     return [_member(row, versions) for row in rows]
 
 
-def _member(row: Row[Any], versions: Mapping[tuple[UUID, int], ClaimSnapshotV1]) -> PreviewMember:
+def _member(row: Row[Any], versions: Mapping[tuple[UUID, int], ClaimDetails]) -> PreviewMember:
     total = None if row.currency is None else Money(amount=row.total, currency=row.currency)
     claims = zip(row.claim_ids, row.claim_sequences, row.claim_amounts, strict=True)
     return PreviewMember(
@@ -233,7 +234,7 @@ def _member(row: Row[Any], versions: Mapping[tuple[UUID, int], ClaimSnapshotV1])
     )
 
 
-def _claim(version: ClaimSnapshotV1, sequence: int, to_collect: Decimal) -> PreviewClaim:
+def _claim(version: ClaimDetails, sequence: int, to_collect: Decimal) -> PreviewClaim:
     return PreviewClaim(
         claim_id=version.claim_id,
         sequence=sequence,

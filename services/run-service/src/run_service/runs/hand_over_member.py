@@ -13,6 +13,7 @@ from kit.auth import Principal
 from kit.ids import new_id
 from kit.problems import not_found, problem, unprocessable
 from kit.trace import Cause
+from run_service.candidates import versions
 from run_service.candidates.selection import (
     IS_GOING,
     LEFT_OUT_REASON,
@@ -30,7 +31,7 @@ from run_service.runs import store
 from run_service.runs.changed_members import Change, members_with_claims_going
 from run_service.runs.create_run import make_run
 from run_service.runs.resources import HandoverOrder
-from run_service.tables import claim_snapshots, claims
+from run_service.tables import claims
 
 FLAT_FEE: Final = "FLAT_FEE"
 
@@ -53,6 +54,12 @@ _FIND_MEMBER = text(
                     AND studios.studio_id = member.studio_id)
     FOR NO KEY UPDATE OF member
     """  # noqa: S608 - constants
+)
+_KEEP_FEE = text(
+    """
+    INSERT INTO claim_snapshots (tenant_id, claim_id, sequence, details)
+    VALUES (:tenant_id, :claim_id, :sequence, CAST(:details AS json))
+    """
 )
 _ADD_FEE = text(
     """
@@ -184,9 +191,7 @@ async def _add_fee(
             is_handover_fee=True,
         )
     )
-    await connection.execute(
-        insert(claim_snapshots).values(**key, snapshot=fee.model_dump(mode="json"))
-    )
+    await connection.execute(_KEEP_FEE, {**key, "details": versions.claim_details(fee)})
     await connection.execute(
         _ADD_FEE, {**key, "preview_id": preview_id, "amount": fee.amount.amount}
     )

@@ -1,119 +1,118 @@
-"""What is handed over of one member: the event, built from what the preview froze."""
+"""What is handed over of one member: the event, written from what the preview froze.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from typing import Any
+An event repeats studio, member and claims as they came in. Their texts were written by the
+contracts' models and kept (candidates/versions.py), and are put in as they are: to read and write
+them again would take as long as all else together. So the event is the text that its model would
+write; what a run's events have in common is checked by the model for each batch.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel
-
-from contracts import (
-    ClaimSnapshotV1,
-    HandoverClaim,
-    HandoverDebtor,
-    HandoverStudio,
-    LegalGuardian,
-    MemberHandedOverV1,
-    MemberSnapshotV1,
-    Money,
-)
+from contracts import HandoverDebtor, LegalGuardian, MemberHandedOverV1
 from contracts.parts import ClaimDetails, PersonDetails
 from run_service.candidates.member import display_name, is_minor
 from run_service.runs.store import LockedRun
 
-_NAME_LENGTH = 200
+_NAME_LENGTH: Final = 200
 """What a name in a contract may hold at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenClaim:
-    """A claim as the preview showed it."""
+class FrozenMember(NamedTuple):
+    """A member of a run as the preview showed it; ids and amounts as they are written.
 
-    snapshot: ClaimSnapshotV1
-    voucher_id: UUID
-    to_collect: Decimal
+    The claims are one list in each field, in one order.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class FrozenMember:
-    """A member of a run as the preview showed it."""
-
-    case_id: UUID
+    member_id: str
+    case_id: str
     booking_number: int
-    transfer_id: UUID
-    snapshot: MemberSnapshotV1
-    studio: HandoverStudio
-    claims: Sequence[FrozenClaim]
+    place: int
+    studio_id: str
+    transfer_id: str
+    person: str
+    legal_guardian: str | None
+    currency: str
+    claims: Sequence[str]
+    claim_sequences: Sequence[int]
+    claim_amounts: Sequence[str]
+    voucher_ids: Sequence[str]
 
 
-def member_handed_over(run: LockedRun, member: FrozenMember) -> MemberHandedOverV1:
-    """Return the event that hands a member of a run over."""
-    return MemberHandedOverV1(
-        run_id=run.run_id,
-        case_id=member.case_id,
-        transfer_id=member.transfer_id,
-        run_booking_number=run.booking_number,
-        booking_number=member.booking_number,
-        partner_id=run.partner_id,
-        partner_channel=run.partner_channel,
-        trigger=run.trigger,
-        collection_date=run.collection_date,
-        member_id=member.snapshot.member_id,
-        studio=member.studio,
-        debtor=_debtor(
-            member.snapshot,
-            arose_on=min(claim.snapshot.voucher_date for claim in member.claims),
-            today=run.collection_date,
-        ),
-        claims=tuple(_claim(claim) for claim in member.claims),
+def members_handed_over(
+    run: LockedRun, members: Sequence[FrozenMember], studios: dict[str, str]
+) -> list[bytes]:
+    """Return the events that hand members of a run over; `studios` are `HandoverStudio`s by id.
+
+    Raises the ValidationError of the contract for what is wrong in all of them.
+    """
+    payloads = [
+        _member_handed_over(run, member, studios[member.studio_id]).encode() for member in members
+    ]
+    MemberHandedOverV1.model_validate_json(payloads[0])
+    return payloads
+
+
+def _member_handed_over(run: LockedRun, member: FrozenMember, studio: str) -> str:
+    return (
+        f'{{"run_id":"{run.run_id}","case_id":"{member.case_id}",'
+        f'"transfer_id":"{member.transfer_id}","run_booking_number":"{run.booking_number}",'
+        f'"booking_number":{member.booking_number},"partner_id":"{run.partner_id}",'
+        f'"partner_channel":"{run.partner_channel}","trigger":"{run.trigger}",'
+        f'"collection_date":"{run.collection_date}","member_id":"{member.member_id}",'
+        f'"studio":{studio},"debtor":{_debtor(run, member)},'
+        f'"claims":[{",".join(_claims(member))}]}}'
     )
 
 
-def _debtor(member: MemberSnapshotV1, *, arose_on: date, today: date) -> HandoverDebtor:
-    """Return who owes: the legal guardian of a minor, by the same rule as in the preview (R3)."""
-    guardian = member.legal_guardian
-    if guardian is None or not is_minor(member.birth_date, arose_on, today):
-        return HandoverDebtor(
-            debtor_id=member.member_id,
-            liable_person="MEMBER",
-            **_values_of(member, PersonDetails),
+def _claims(member: FrozenMember) -> Iterable[str]:
+    for details, sequence, voucher_id, amount in zip(
+        member.claims,
+        member.claim_sequences,
+        member.voucher_ids,
+        member.claim_amounts,
+        strict=True,
+    ):
+        yield (
+            f'{details[:-1]},"snapshot_sequence":{sequence},"voucher_id":"{voucher_id}",'
+            f'"to_collect":{{"amount":"{amount}","currency":"{member.currency}"}}}}'
         )
-    return _represented_by(guardian, member)
 
 
-def _represented_by(guardian: LegalGuardian, member: MemberSnapshotV1) -> HandoverDebtor:
+def _debtor(run: LockedRun, member: FrozenMember) -> str:
+    """Return who owes: the legal guardian of a minor, by the same rule as in the preview (R3)."""
+    if member.legal_guardian is not None:
+        person = PersonDetails.model_validate_json(member.person)
+        claims = map(ClaimDetails.model_validate_json, member.claims)
+        arose_on = min(claim.voucher_date for claim in claims)
+        if is_minor(person.birth_date, arose_on, today=run.collection_date):
+            guardian = LegalGuardian.model_validate_json(member.legal_guardian)
+            return _with_guardian(member.member_id, person, guardian)
+    return (
+        f'{member.person[:-1]},"debtor_id":"{member.member_id}","liable_person":"MEMBER",'
+        '"represented_member_name":null}'
+    )
+
+
+def _with_guardian(member_id: str, person: PersonDetails, guardian: LegalGuardian) -> str:
     """Return the guardian as the debtor.
 
     It lives where the minor lives unless another address is known; account and mandate are those
     from which the membership is paid.
     """
     return HandoverDebtor(
-        debtor_id=member.member_id,
+        debtor_id=UUID(member_id),
         liable_person="LEGAL_GUARDIAN",
-        membership_number=member.membership_number,
+        membership_number=person.membership_number,
         first_name=guardian.first_name,
         name1=guardian.name1,
         sex="UNKNOWN",
         birth_date=guardian.birth_date,
-        address=guardian.address or member.address,
+        address=guardian.address or person.address,
         email=guardian.email,
         phone_numbers=guardian.phone_numbers,
-        bank_account=member.bank_account,
-        mandate=member.mandate,
-        represented_member_name=display_name(member.first_name, member.name1)[:_NAME_LENGTH],
-    )
-
-
-def _claim(claim: FrozenClaim) -> HandoverClaim:
-    return HandoverClaim(
-        snapshot_sequence=claim.snapshot.sequence,
-        voucher_id=claim.voucher_id,
-        to_collect=Money(amount=claim.to_collect, currency=claim.snapshot.amount.currency),
-        **_values_of(claim.snapshot, ClaimDetails),
-    )
-
-
-def _values_of(source: BaseModel, details: type[BaseModel]) -> dict[str, Any]:
-    return {name: getattr(source, name) for name in details.model_fields}
+        bank_account=person.bank_account,
+        mandate=person.mandate,
+        represented_member_name=display_name(person.first_name, person.name1)[:_NAME_LENGTH],
+    ).model_dump_json()

@@ -39,7 +39,7 @@ _OPEN_BY_MEMBER = text(
 )
 _CLAIMS = text(
     f"""
-    SELECT claim_id, voucher_id, kind, version.snapshot ->> 'designation' AS designation,
+    SELECT claim_id, voucher_id, kind, version.details ->> 'designation' AS designation,
            voucher_date, due_date, to_collect AS handed_over, {OPEN} AS open, released_at,
            (SELECT coalesce(sum(share.amount), 0) FROM collected_shares AS share
             WHERE share.tenant_id = claim.tenant_id AND share.claim_id = claim.claim_id
