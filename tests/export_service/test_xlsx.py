@@ -21,21 +21,11 @@ from export_service.rendering.xlsx_cells import column_letters
 from export_service.rendering.xlsx_writer import SheetNames, XlsxWriter
 from export_service.runs.columns import COLUMNS
 from tests.export_service import hard_values, sample_rows
+from tests.export_service.pipe import Pipe
 from tests.export_service.sample_rows import COLUMNS_OF_EACH_KIND, plain_row, position
 
 FIRST_RIGHT_DAY = "1900-03-01"
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-
-class Pipe(io.RawIOBase):
-    """An output that can neither seek nor tell."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
-        self.content += data
-        return len(data)
 
 
 def written(

@@ -9,20 +9,10 @@ from hypothesis import strategies as st
 
 from export_service.rendering.files_in_zip import FilesInZip, safe_name
 from export_service.rendering.zip_stream import ArchiveTooLargeError, ZipStream
+from tests.export_service.pipe import Pipe
 
 LIMIT = "export_service.rendering.zip_stream._LIMIT"
 ENTRIES_LIMIT = "export_service.rendering.zip_stream._ENTRIES_LIMIT"
-
-
-class Pipe(io.RawIOBase):
-    """An output that can neither seek nor tell."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
-        self.content += data
-        return len(data)
 
 
 def archive_of(files: list[tuple[str, bytes]]) -> zipfile.ZipFile:
@@ -55,6 +45,7 @@ def test_all_files_come_out_as_they_went_in(files: list[tuple[str, bytes]]) -> N
         ("lauf-Fit & Froh Köln.csv", "lauf-Fit & Froh Köln.csv"),
         ("../../etc/passwd.csv", "_.._etc_passwd.csv"),
         ("a\\b:c*?.xlsx", "a_b_c__.xlsx"),
+        ("a.x/../y", "a.x_._y"),
         ("CON.csv", "_CON.csv"),
         ("com1.Köln.csv", "_com1.Köln.csv"),
         ("lpt².csv", "_lpt².csv"),

@@ -51,10 +51,11 @@ class FilesInZip:
 
 
 def safe_name(name: str) -> str:
-    """The name of a file as every system takes it; the ending stays."""
-    stem, dot, ending = unicodedata.normalize("NFC", name).rpartition(".")
-    printable = "".join(character if character.isprintable() else "_" for character in stem)
-    stem = _UNSAFE.sub("_", printable).strip(". ")
+    """The name of a file, which has an ending, as every system takes it."""
+    composed = unicodedata.normalize("NFC", name)
+    printable = "".join(character if character.isprintable() else "_" for character in composed)
+    stem, dot, ending = _UNSAFE.sub("_", printable).rpartition(".")
+    stem = stem.strip(". ")
     if not stem or _RESERVED.fullmatch(stem):
         stem = f"_{stem}"
     room = _LONGEST_NAME - len((dot + ending).encode())
