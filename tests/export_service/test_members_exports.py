@@ -118,9 +118,10 @@ async def test_who_sees_some_studios_gets_their_members_only(
 
 
 async def test_a_workbook_sums_up_what_is_in_it(context: ServiceContext, staff: Staff) -> None:
-    export_id = await staff.ordered(
+    ordered = await staff.order(
         kind="MEMBERS", format="xlsx", language="en", filters={"from": "2026-01-01"}
     )
+    export_id = ordered.json()["export_id"]
     await render_all(context)
     export = (await staff.get(f"/{export_id}")).json()
     day = date.fromisoformat(export["created_at"][:10])
@@ -128,6 +129,7 @@ async def test_a_workbook_sums_up_what_is_in_it(context: ServiceContext, staff: 
         f"members-in-collection-{day + timedelta(days=days)}.xlsx" for days in (0, 1)
     }
     assert export["filters"]["from"] == "2026-01-01"
+    assert export["filters"] == ordered.json()["filters"]
     file = await staff.get(f"/{export_id}/file")
     book = CalamineWorkbook.from_filelike(io.BytesIO(file.content))
     assert book.sheet_names == ["Members", "Summary"]

@@ -120,7 +120,7 @@ async def insert_export(
             kind=kind,
             run_id=run_id,
             studio_ids=studio_ids,
-            filters=null() if filters is None else filters.model_dump(mode="json", by_alias=True),
+            filters=null() if filters is None else filters.model_dump(mode="json"),
             **asdict(layout),
             status=Status.WAITING,
             rows_done=0,

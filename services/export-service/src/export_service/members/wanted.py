@@ -4,7 +4,14 @@ from datetime import date
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 from export_service.members.case import CaseStatus
 from kit.http import Body
@@ -20,6 +27,8 @@ class WantedMembers(Body):
 
     They mean what they mean in case-service.
     """
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     status: tuple[CaseStatus, ...] = ()
     """Status of the case: any of these."""
