@@ -16,6 +16,9 @@ _LIMIT = 0xFFFFFFFF
 _ENTRIES_LIMIT = 0xFFFF
 
 _VERSION = 20
+# Of Unix: unzip takes the names of others for code page 437, whatever the flag below says.
+_MADE_BY = 3 << 8 | _VERSION
+_OWNER_READS_AND_WRITES = 0o100600 << 16
 _SIZES_FOLLOW = 0x0008
 _NAME_IN_UTF_8 = 0x0800
 _DEFLATED = 8
@@ -59,10 +62,10 @@ class _Entry:
         name = self.name.encode()
         return (
             b"PK\x01\x02"
-            + struct.pack("<H", _VERSION)
+            + struct.pack("<H", _MADE_BY)
             + self._common()
             + self._checksum_and_sizes()
-            + struct.pack("<5H2I", len(name), 0, 0, 0, 0, 0, self.position)
+            + struct.pack("<5H2I", len(name), 0, 0, 0, 0, _OWNER_READS_AND_WRITES, self.position)
             + name
         )
 
