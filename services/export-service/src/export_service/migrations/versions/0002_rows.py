@@ -247,7 +247,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Goes back; what has become of cases and runs is lost, and rows that were deleted are."""
+    """Goes back: what has become of cases and runs is lost, and rows that were deleted stay so."""
     for statement in _DOWNGRADE:
         op.execute(statement)
 
