@@ -192,7 +192,7 @@ def test_a_sheet_that_has_grown_too_large_takes_no_further_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R41: no sheet comes near the size that needs ZIP64, however long its texts are."""
-    monkeypatch.setattr("export_service.rendering.xlsx_writer.BYTES_PER_SHEET", 20_000)
+    monkeypatch.setattr("export_service.rendering.xlsx_writer.SHEET_BYTES", 20_000)
     content = written([plain_row(Designation="x" * 20_000), plain_row(), plain_row()])
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
     assert [len(book.get_sheet_by_index(index).to_python()) for index in range(2)] == [2, 3]

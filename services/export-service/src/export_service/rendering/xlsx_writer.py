@@ -30,7 +30,7 @@ from export_service.rendering.xlsx_rows import rows_xml
 from export_service.rendering.zip_stream import Output, ZipStream
 
 ROWS_PER_SHEET = 500_000
-BYTES_PER_SHEET = 2 * 1024**3
+SHEET_BYTES = 2 * 1024**3
 """A sheet that has grown to this size takes no further rows."""
 
 _ROWS_AT_ONCE = 250
@@ -98,12 +98,11 @@ class XlsxWriter:
             self._begin_sheet()
         done = 0
         while done < len(rows):
-            room = self._rows_per_sheet - self._rows_in_sheet
-            if room == 0 or self._zip.entry_size >= BYTES_PER_SHEET:
+            if self._rows_in_sheet >= self._rows_per_sheet or self._zip.entry_size >= SHEET_BYTES:
                 self._end_sheet()
                 self._begin_sheet()
-                continue
-            fitting = rows[done : done + min(room, _ROWS_AT_ONCE)]
+            room = min(self._rows_per_sheet - self._rows_in_sheet, _ROWS_AT_ONCE)
+            fitting = rows[done : done + room]
             self._zip.write(rows_xml(self._kinds, fitting).encode())
             self._rows_in_sheet += len(fitting)
             done += len(fitting)
