@@ -6,10 +6,15 @@ import zipfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from python_calamine import CalamineWorkbook
 
 from export_service.rendering.files_in_zip import FilesInZip, safe_name
+from export_service.rendering.language import Language
+from export_service.rendering.xlsx_writer import SheetNames, XlsxWriter
 from export_service.rendering.zip_stream import ArchiveTooLargeError, ZipStream
+from export_service.runs.columns import COLUMNS
 from tests.export_service.pipe import Pipe
+from tests.export_service.sample_rows import plain_row, position
 
 LIMIT = "export_service.rendering.zip_stream._LIMIT"
 ENTRIES_LIMIT = "export_service.rendering.zip_stream._ENTRIES_LIMIT"
@@ -90,6 +95,24 @@ def test_what_is_read_as_a_stream_is_deflated() -> None:
         info = archive.infolist()[0]
         assert info.compress_type == zipfile.ZIP_DEFLATED
         assert info.flag_bits & 0x8
+
+
+def test_workbooks_are_written_into_the_archive() -> None:
+    """R42: each as if it were alone."""
+    output = Pipe()
+    archive = FilesInZip(output)
+    for name in ("Nord", "Süd"):
+        writer = XlsxWriter(
+            archive.begin(f"{name}.xlsx"), COLUMNS, SheetNames.of_claims(Language.EN)
+        )
+        writer.add([plain_row(Name1=name)])
+        writer.finish([])
+        archive.end()
+    archive.finish()
+    with zipfile.ZipFile(io.BytesIO(output.content)) as found:
+        for name in ("Nord", "Süd"):
+            sheet = CalamineWorkbook.from_filelike(found.open(f"{name}.xlsx")).get_sheet_by_index(0)
+            assert sheet.to_python()[1][position("Name1")] == name
 
 
 def test_an_entry_of_4_gib_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
