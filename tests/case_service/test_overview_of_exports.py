@@ -255,7 +255,9 @@ async def test_each_event_of_a_case_shows_in_the_overview(world: World, overview
     await world.close(paid_twice)
     await world.reduce(paid_twice, payment_id, "20.00")
     again = await world.open(*paid_twice.claims[1:], member_id=paid_twice.member_id)
-    open_again = await world.open()
+    shrunk, open_again = await world.open(), await world.open()
+    await world.receive(shrunk, "30.00")
+    await world.deliver(snapshot(shrunk, amount="5.00"))
     await world.receive(open_again, "30.00")
     await world.close(open_again)
     (payment,) = (await world.case(open_again))["payments"]
@@ -263,5 +265,5 @@ async def test_each_event_of_a_case_shows_in_the_overview(world: World, overview
 
     published = await world.rows("SELECT DISTINCT type FROM outbox")
     assert {row.type for row in published} >= set(TYPES)
-    handovers = [paid_twice, cancelled, waiting, refused, again, open_again]
+    handovers = [paid_twice, cancelled, waiting, refused, again, shrunk, open_again]
     await _compare(overview, world, handovers)
