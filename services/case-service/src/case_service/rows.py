@@ -1,11 +1,10 @@
 """Sets of rows on their way into SQL: each in one statement, however many they are."""
 
-import json
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
-from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import (
     ColumnElement,
     Table,
@@ -34,14 +33,9 @@ def given(table: Table, rows: Sequence[Values]) -> TableValuedAlias:
     travel as text, so nothing is lost. There must be at least one row.
     """
     columns = [column(name, table.c[name].type) for name in rows[0]]
-    document = cast(literal(json.dumps(rows, default=_as_text), Text), JSONB)
+    document = cast(literal(to_json(rows).decode(), Text), JSONB)
     relation = func.jsonb_to_recordset(document).table_valued(*columns, name="given")
     return relation.render_derived(with_types=True)
-
-
-def _as_text(value: object) -> str:
-    """Write what JSON has no form for; ids without dashes, for that is quicker."""
-    return value.hex if isinstance(value, UUID) else str(value)
 
 
 def same(table: Table, relation: TableValuedAlias, names: Iterable[str]) -> ColumnElement[bool]:
