@@ -219,9 +219,14 @@ async def test_a_run_that_never_becomes_whole_fails_its_exports_and_says_so(
     incomplete, whole = [await staff.ordered(run_id=each.run_id) for each in (run, RUN)]
     for export_id in (incomplete, whole):
         await change(context, UUID(export_id), created_at=now() - LONGEST_WAIT)
-    await render_all(context)
+    with structlog.testing.capture_logs() as lines:
+        await render_all(context)
+    assert [str(line["export_id"]) for line in lines if line["event"] == "export-failed"] == [
+        incomplete
+    ]
     failed = (await staff.get(f"/{incomplete}")).json()
     assert (failed["status"], failed["reason_code"]) == ("FAILED", "RUN_INCOMPLETE")
+    assert failed["members_missing"] == 1
     assert (await staff.get(f"/{whole}")).json()["status"] == "COMPLETED"
     no_file = await staff.get(f"/{incomplete}/file")
     assert (no_file.status_code, no_file.json()["detail"]) == (

@@ -85,8 +85,11 @@ class _Thread:
 
 async def _claim(context: Context[Settings]) -> Job | None:
     async with context.database.begin() as connection:
-        await store.fail_hopeless_exports(connection, now())
-        return await store.claim_export(connection, now())
+        hopeless = await store.fail_hopeless_exports(connection, now())
+        job = await store.claim_export(connection, now())
+    for export_id, reason in hopeless:
+        log.warning("export-failed", export_id=export_id, reason=reason)
+    return job
 
 
 async def _goes_on(context: Context[Settings], job: Job, batches: AsyncIterator[None]) -> bool:

@@ -38,7 +38,7 @@ from export_service.exports.export import (
     Status,
     stored_name,
 )
-from export_service.exports.missing import AWAITED
+from export_service.exports.missing import AWAITED, MISSING
 from export_service.members.wanted import WantedMembers
 from export_service.read_in_order import read_in_order
 from export_service.rendering.csv_writer import CsvDialect
@@ -257,16 +257,23 @@ _FAIL_HOPELESS = text(
     f"""
     UPDATE exports
     SET status = 'FAILED', leased_until = NULL, expires_at = :now,
-        failure_reason = CASE status WHEN 'WAITING' THEN :incomplete ELSE :interrupted END
+        failure_reason = CASE status WHEN 'WAITING' THEN :incomplete ELSE :interrupted END,
+        members_missing = CASE status WHEN 'WAITING' THEN {MISSING} ELSE members_missing END
     WHERE status = 'WAITING' AND created_at < :waiting_since AND {AWAITED} IS DISTINCT FROM 0
        OR status = 'RUNNING' AND leased_until < :now AND attempt >= :attempts
+    RETURNING export_id, failure_reason
     """  # noqa: S608
 )
 
 
-async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> None:
-    """Fails exports whose run has not become whole in time, or that no worker gets through."""
-    await connection.execute(
+async def fail_hopeless_exports(
+    connection: AsyncConnection, now: datetime
+) -> list[tuple[UUID, FailureReason]]:
+    """Fails exports whose run has not become whole in time, or that no worker gets through.
+
+    Returns which, and why.
+    """
+    failed = await connection.execute(
         _FAIL_HOPELESS,
         {
             "now": now,
@@ -276,6 +283,7 @@ async def fail_hopeless_exports(connection: AsyncConnection, now: datetime) -> N
             "interrupted": FailureReason.INTERRUPTED,
         },
     )
+    return [(row.export_id, FailureReason(row.failure_reason)) for row in failed]
 
 
 _TAKE_EXPIRED = text(
