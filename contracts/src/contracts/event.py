@@ -40,9 +40,11 @@ class Event(Contract):
 
     def key(self) -> str:
         """The Kafka key and CloudEvents subject: events with the same key keep their order."""
-        return next(
-            str(value) for value in (getattr(self, name) for name in self.KEY) if value is not None
-        )
+        for name in self.KEY:
+            value = getattr(self, name)
+            if value is not None:
+                return str(value)
+        raise ValueError(f"{self.TYPE} has no key")
 
 
 def class_name(type_: str) -> str:

@@ -131,10 +131,12 @@ def _is_too_large(record: Record) -> bool:
     Key and headers count, too: as a dead letter they would stop the relay for ever.
     """
     value = len(record.value or b"")
-    headers = sum(len(name) + len(content or b"") for name, content in record.headers)
-    all_of_it = len(record.key or b"") + value + headers
-    limit = TOPICS[record.topic].max_message_bytes
-    return value > largest_value(record.topic) or all_of_it > limit
+    if value > largest_value(record.topic):
+        return True
+    all_of_it = value + len(record.key or b"")
+    for name, content in record.headers:
+        all_of_it += len(name) + len(content or b"")
+    return all_of_it > TOPICS[record.topic].max_message_bytes
 
 
 def _other_version(type_: str) -> bool:

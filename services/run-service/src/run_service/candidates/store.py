@@ -17,7 +17,9 @@ from run_service.tables import partners
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-# Ordered, so that batches that meet lock the rows in the same order.
+# Ordered, so that batches that meet lock the rows in the same order. Versions are looked up by their
+# keys, one by one: as a join that would hang on statistics, and read all of them at times. Only who
+# has locked the thing itself changes its newest version, so that stays where it was found.
 _INCOMING: Final = """
     incoming AS MATERIALIZED (
         SELECT * FROM unnest({arrays}) AS given ({names}) ORDER BY {key}
@@ -32,9 +34,12 @@ _SAVE_VERSIONS: Final = f""",
         {_SAVE}
         RETURNING new.*, old.member_id AS member_before, old.sequence AS sequence_before
     ), superseded AS (
-        UPDATE {{versions}} AS version SET superseded_at = now() FROM saved
-        WHERE version.tenant_id = saved.tenant_id AND version.{{id}} = saved.{{id}}
-          AND version.sequence = saved.sequence_before
+        UPDATE {{versions}} SET superseded_at = now()
+        WHERE ctid = ANY (ARRAY(
+            SELECT (SELECT version.ctid FROM {{versions}} AS version
+                    WHERE version.tenant_id = saved.tenant_id AND version.{{id}} = saved.{{id}}
+                      AND version.sequence = saved.sequence_before)
+            FROM saved WHERE sequence_before IS NOT NULL))
     ), kept AS (
         INSERT INTO {{versions}} ({{key}}, sequence, {{parts}})
         SELECT {{key}}, saved.sequence, {{parts}} FROM saved JOIN incoming USING ({{key}})

@@ -74,8 +74,9 @@ def _claims(member: FrozenMember) -> Iterable[str]:
         member.claim_amounts,
         strict=True,
     ):
+        # Below 0 is a fee of this handover, of which there was no snapshot.
         yield (
-            f'{details[:-1]},"snapshot_sequence":{sequence},"voucher_id":"{voucher_id}",'
+            f'{details[:-1]},"snapshot_sequence":{max(sequence, 0)},"voucher_id":"{voucher_id}",'
             f'"to_collect":{{"amount":"{amount}","currency":"{member.currency}"}}}}'
         )
 
