@@ -1,7 +1,7 @@
 """How quick and how small our writers of files are, beside those of others in the same run (R41).
 
-Not part of the tests: `make bench` runs it. The machine is busy with other things, so the writers
-take turns, and the best round of each counts.
+Not part of the tests: `make bench` runs it. The machine is busy with other things, so the seconds
+are those of the processor, the writers take turns, and the best round of each counts.
 """
 
 import json
