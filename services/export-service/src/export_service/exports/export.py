@@ -1,4 +1,4 @@
-"""An export: a file made of a run, and the job of making it."""
+"""An export: a file made of a run or of the members overview, and the job of making it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +19,6 @@ MAX_ATTEMPTS = 5
 
 LONGEST_WAIT = timedelta(days=1)
 """How long an export waits for its run to be whole before it fails."""
-
 
 MAX_STUDIOS = 1_000
 """How many studios an order may name."""
@@ -128,7 +127,6 @@ class Job:
 
     export_id: UUID
     tenant_id: UUID
-    kind: Kind
     run_id: UUID | None
     studio_ids: list[UUID] | None
     filters: WantedMembers | None

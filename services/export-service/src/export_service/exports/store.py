@@ -162,7 +162,6 @@ async def claim_export(connection: AsyncConnection, now: datetime) -> Job | None
     return Job(
         export_id=row.export_id,
         tenant_id=row.tenant_id,
-        kind=Kind(row.kind),
         run_id=row.run_id,
         studio_ids=row.studio_ids,
         filters=None if row.filters is None else WantedMembers.model_validate(row.filters),

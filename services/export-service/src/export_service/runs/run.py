@@ -89,16 +89,6 @@ class Run:
         return sum(studio.claim_count for studio in self.studios)
 
     @property
-    def members_arrived(self) -> int:
-        """Members that have arrived."""
-        return sum(studio.members_arrived for studio in self.studios)
-
-    @property
-    def members_missing(self) -> int:
-        """Members that were announced and have not arrived."""
-        return sum(max(studio.member_count - studio.members_arrived, 0) for studio in self.studios)
-
-    @property
     def is_whole(self) -> bool:
         """Whether it is announced, and has arrived with all its claims."""
         return self.announced and all(studio.is_whole for studio in self.studios)
