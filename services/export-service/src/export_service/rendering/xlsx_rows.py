@@ -23,10 +23,7 @@ _SEPARATOR = "\x00"
 
 
 def rows_xml(kinds: Sequence[Kind], rows: Sequence[Sequence[str]]) -> str:
-    """At least one row of texts as XML; the kinds are those of the columns.
-
-    A few hundred rows at a time are quickest: their cells do not leave the processor's cache.
-    """
+    """At least one row of texts as XML; the kinds are those of the columns."""
     columns = zip(kinds, zip(*rows, strict=True), strict=True)
     cells = [_CELLS[kind](texts) for kind, texts in columns]
     xml_of_rows = zip(repeat("<row>"), *cells, repeat("</row>"), strict=False)
@@ -34,10 +31,14 @@ def rows_xml(kinds: Sequence[Kind], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _text_cells(texts: Sequence[str]) -> Iterable[str]:
-    distinct = set(texts)
-    if len(distinct) * 4 < len(texts):
-        cells = {text: text_cell(text) for text in distinct}
-        return map(cells.__getitem__, texts)
+    distinct = list(set(texts))
+    if len(distinct) * 2 > len(texts):
+        return _cells_of_each(texts)
+    cells = dict(zip(distinct, _cells_of_each(distinct), strict=True))
+    return map(cells.__getitem__, texts)
+
+
+def _cells_of_each(texts: Sequence[str]) -> Iterable[str]:
     if _are_plain(texts):
         return _filled(f'<c s="{TEXT}" t="inlineStr"><is><t>', texts, "</t></is></c>")
     return map(text_cell, texts)

@@ -31,9 +31,7 @@ from export_service.rendering.zip_stream import Output, ZipStream
 
 ROWS_PER_SHEET = 500_000
 SHEET_BYTES = 2 * 1024**3
-"""A sheet that has grown to this size takes no further rows."""
-
-_ROWS_AT_ONCE = 250
+"""A sheet that has grown to this size takes no further batch of rows."""
 
 _SUMMARY_WIDTHS = [44, 40, 14, 14, 18, 10]
 _LEAST_WIDTHS = {Kind.TEXT: 8, Kind.ENUM: 8, Kind.DATE: 12, Kind.DECIMAL: 14, Kind.BOOL: 10}
@@ -101,8 +99,7 @@ class XlsxWriter:
             if self._rows_in_sheet >= self._rows_per_sheet or self._zip.entry_size >= SHEET_BYTES:
                 self._end_sheet()
                 self._begin_sheet()
-            room = min(self._rows_per_sheet - self._rows_in_sheet, _ROWS_AT_ONCE)
-            fitting = rows[done : done + room]
+            fitting = rows[done : done + self._rows_per_sheet - self._rows_in_sheet]
             self._zip.write(rows_xml(self._kinds, fitting).encode())
             self._rows_in_sheet += len(fitting)
             done += len(fitting)
