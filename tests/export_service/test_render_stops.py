@@ -14,6 +14,7 @@ from export_service.exports import export_file, render_export, store
 from export_service.exports.export import LEASE
 from export_service.exports.export_file import ExportFile
 from export_service.exports.render_export import ExportRenderer
+from export_service.members.wanted import WantedMembers
 from kit import outbox
 from kit.clock import now
 from kit.database import is_temporary
@@ -25,6 +26,7 @@ from tests.export_service.ordering import (
     export,
     file_of,
     folder,
+    order,
     ordered_run,
     published,
 )
@@ -151,6 +153,31 @@ async def test_a_small_export_is_done_while_a_large_one_is_under_way(
     while await renderer.turn(context):
         pass
     assert (await export(context, large)).status == "COMPLETED"
+
+
+async def test_a_place_is_kept_for_small_exports(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R41: however many large ones there are; of the overview, too."""
+    monkeypatch.setattr(render_export, "SMALL", 3)
+    large = [await ordered_run(context, members=20) for _ in range(3)]
+    overview = await order(context, WantedMembers())
+    renderer = ExportRenderer()
+    for _ in range(3):
+        await renderer.turn(context)
+    small = await ordered_run(context, members=3)
+    while (await export(context, small)).status != "COMPLETED":
+        assert await renderer.turn(context)
+    statuses = [(await export(context, each)).status for each in (*large, overview)]
+    assert statuses == ["RUNNING", "RUNNING", "WAITING", "WAITING"]
+
+    monkeypatch.setattr(render_export, "SMALL", 63)  # all members that there are
+    await renderer.turn(context)
+    statuses = [(await export(context, each)).status for each in (*large, overview)]
+    assert statuses == ["RUNNING", "RUNNING", "RUNNING", "WAITING"]
+    while await renderer.turn(context):
+        pass
+    assert (await export(context, overview)).rows_done == 63
 
 
 def _lose_connection_after(patch: pytest.MonkeyPatch, module: Any, name: str) -> None:

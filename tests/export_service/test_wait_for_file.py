@@ -66,11 +66,11 @@ async def test_without_the_preference_the_answer_comes_at_once(staff: Staff) -> 
 
 @pytest.mark.usefixtures("works")
 async def test_a_large_file_is_fetched_later(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait_for_file, "MAX_ROWS", 2)
+    monkeypatch.setattr(wait_for_file, "SMALL", 2)
     answer = await staff.order(prefer="wait", run_id=RUN.run_id)
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer.headers
-    monkeypatch.setattr(wait_for_file, "MAX_ROWS", 3)
+    monkeypatch.setattr(wait_for_file, "SMALL", 3)
     assert (await staff.order(prefer="wait", run_id=RUN.run_id)).status_code == 200
 
 

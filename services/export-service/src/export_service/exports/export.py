@@ -20,6 +20,10 @@ MAX_ATTEMPTS = 5
 LONGEST_WAIT = timedelta(days=1)
 """How long an export waits for its run to be whole before it fails."""
 
+SMALL = 5_000
+"""How many rows a small export has at most: a worker always has a place for one, and its file may
+be the answer to its order."""
+
 MAX_STUDIOS = 1_000
 """How many studios an order may name."""
 

@@ -18,7 +18,7 @@ from contracts import Event, ExportCompletedV1, ExportMembersCompletedV1
 from export_service.exports import store
 from export_service.exports.contents import Contents, Row, contents_of
 from export_service.exports.document import begin_document
-from export_service.exports.export import ExportFailedError, FailureReason, Job
+from export_service.exports.export import SMALL, ExportFailedError, FailureReason, Job
 from export_service.exports.export_file import ExportFile, ExportFiles
 from export_service.rendering.zip_stream import ArchiveTooLargeError
 from export_service.settings import Settings
@@ -34,7 +34,8 @@ ROWS_PER_BATCH: Final = 1000
 """Rows in memory at a time, and between two signs of life."""
 
 AT_ONCE: Final = 3
-"""Exports that take turns: a small one does not wait until a large one has ended."""
+"""Exports that take turns. The last place is kept for a small one, which so never waits until a
+large one has ended."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -55,8 +56,9 @@ class ExportRenderer:
         self._thread = _Thread()
 
     async def turn(self, context: Context[Settings]) -> bool:
-        """Begins the oldest export that is ready, and goes on with one; False if there is none."""
-        if len(self._under_way) < AT_ONCE and (job := await _claim(context)):
+        """Begins an export that is ready, and goes on with one; False if there is none."""
+        places = AT_ONCE - len(self._under_way)
+        if places and (job := await _claim(context, SMALL if places == 1 else None)):
             self._under_way.append((job, _render(context, job, self._thread)))
         if not self._under_way:
             return False
@@ -83,10 +85,10 @@ class _Thread:
         return await loop.run_in_executor(self._executor, function, *arguments)
 
 
-async def _claim(context: Context[Settings]) -> Job | None:
+async def _claim(context: Context[Settings], max_rows: int | None) -> Job | None:
     async with context.database.begin() as connection:
         hopeless = await store.fail_hopeless_exports(connection, now())
-        job = await store.claim_export(connection, now())
+        job = await store.claim_export(connection, now(), max_rows)
     for export_id, reason in hopeless:
         log.warning("export-failed", export_id=export_id, reason=reason)
     return job

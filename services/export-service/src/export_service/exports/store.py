@@ -133,11 +133,28 @@ async def insert_export(
     )
 
 
+# For the overview all cases of the tenant count, whatever is wanted of them, up to the limit.
+_ROWS = """
+    CASE kind
+        WHEN 'RUN' THEN (
+            SELECT sum(claim_count) FROM run_studios AS part
+            WHERE part.tenant_id = exports.tenant_id AND part.run_id = exports.run_id
+              AND (exports.studio_ids IS NULL OR part.studio_id = ANY (exports.studio_ids))
+        )
+        ELSE (
+            SELECT count(*) FROM (
+                SELECT FROM cases WHERE tenant_id = exports.tenant_id LIMIT :max_rows + 1
+            ) AS counted
+        )
+    END
+"""
+
 _CLAIM = text(
     f"""
     WITH next AS (
         SELECT export_id FROM exports
         WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < :now) AND {AWAITED} = 0
+          AND (CAST(:max_rows AS integer) IS NULL OR {_ROWS} <= :max_rows)
         ORDER BY created_at
         LIMIT 1
         FOR UPDATE OF exports SKIP LOCKED
@@ -152,10 +169,17 @@ _CLAIM = text(
 )
 
 
-async def claim_export(connection: AsyncConnection, now: datetime) -> Job | None:
-    """Takes the oldest export that waits for no member and that nobody has, for a `LEASE`."""
+async def claim_export(
+    connection: AsyncConnection, now: datetime, max_rows: int | None
+) -> Job | None:
+    """Takes the oldest export that waits for no member and that nobody has, for a `LEASE`.
+
+    With `max_rows` it takes the oldest of those that have no more rows, as far as is known before.
+    """
     await read_in_order(connection)
-    found = await connection.execute(_CLAIM, {"now": now, "leased_until": now + LEASE})
+    found = await connection.execute(
+        _CLAIM, {"now": now, "leased_until": now + LEASE, "max_rows": max_rows}
+    )
     row = found.one_or_none()
     if row is None:
         return None

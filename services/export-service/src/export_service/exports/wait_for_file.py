@@ -11,13 +11,10 @@ from fastapi import Request, Response
 
 from export_service.exports import queries
 from export_service.exports.download import send_file
-from export_service.exports.export import Status
+from export_service.exports.export import SMALL, Status
 from export_service.settings import Settings
 from kit.auth import Principal
 from kit.context import Context
-
-MAX_ROWS: Final = 5_000
-"""How many rows a file has at most that is the answer to its order."""
 
 LONGEST_WAIT: Final = 20.0
 """Seconds that an order waits for its file at most."""
@@ -50,7 +47,7 @@ async def wait_for_file(
     export_id: UUID,
     seconds: float,
 ) -> Response | None:
-    """The file of an export; None if it is not ready in time, or has more than `MAX_ROWS`.
+    """The file of an export; None if it is not ready in time, or not `SMALL`.
 
     Of an export that has failed, was cancelled or has expired it raises what asking for its file
     would.
@@ -59,7 +56,7 @@ async def wait_for_file(
     while True:
         async with context.database.connect() as connection:
             export = await queries.find_export(connection, principal, export_id)
-        if (export.rows_total or 0) > MAX_ROWS:
+        if (export.rows_total or 0) > SMALL:
             return None
         if export.current_status not in (Status.WAITING, Status.RUNNING):
             file = await send_file(context, principal, request, export)
