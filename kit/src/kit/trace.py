@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from kit.ids import new_id
@@ -66,12 +67,19 @@ def new_traceparent(parent: str | None) -> str:
 
     A `parent` that is not a W3C traceparent starts a new trace, as the standard demands.
     """
-    span_id = _random_hex(8)
-    found = _TRACEPARENT.fullmatch(parent) if parent else None
+    trace = _trace_of(parent) if parent else None
+    trace_id, flags = trace or (_random_hex(16), _SAMPLED)
+    return f"00-{trace_id}-{_random_hex(8)}-{flags}"
+
+
+@lru_cache(maxsize=1_000)
+def _trace_of(traceparent: str) -> tuple[str, str] | None:
+    """Return id and flags of a trace: a hundred thousand events may follow from one request."""
+    found = _TRACEPARENT.fullmatch(traceparent)
     if found is None or not _is_valid(found):
-        return f"00-{_random_hex(16)}-{span_id}-{_SAMPLED}"
+        return None
     flags = int(found["flags"], 16) & 0x01  # the one flag that version 00 defines: sampled
-    return f"00-{found['trace_id']}-{span_id}-{flags:02x}"
+    return found["trace_id"], f"{flags:02x}"
 
 
 def _is_valid(found: re.Match[str]) -> bool:

@@ -49,10 +49,9 @@ _TAKE_NEXT: Final = text(
         FROM ({_NEXT}) AS frozen
     ), reserved AS (
         INSERT INTO reservations (tenant_id, run_id, member_id, claim_id, voucher_id, to_collect)
-        SELECT tenant_id, :run_id, member_id, claim_id, voucher_id, to_collect
-        FROM next CROSS JOIN unnest(claim_ids, voucher_ids, claim_amounts)
-                             AS claim (claim_id, voucher_id, to_collect)
-        ORDER BY claim_id
+        SELECT tenant_id, :run_id, member_id, unnest(claim_ids) AS claim_id, unnest(voucher_ids),
+               unnest(claim_amounts)
+        FROM next ORDER BY claim_id
     ), taken AS (
         INSERT INTO run_members (
             tenant_id, run_id, member_id, case_id, booking_number, studio_id, name,
