@@ -158,7 +158,7 @@ async def test_a_small_export_is_done_while_a_large_one_is_under_way(
 async def test_a_place_is_kept_for_small_exports(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R41: however many large ones there are; of the overview, too."""
+    """R41: however many large ones there are, among which overviews count."""
     monkeypatch.setattr(render_export, "SMALL", 3)
     large = [await ordered_run(context, members=20) for _ in range(3)]
     overview = await order(context, WantedMembers())
@@ -171,7 +171,7 @@ async def test_a_place_is_kept_for_small_exports(
     statuses = [(await export(context, each)).status for each in (*large, overview)]
     assert statuses == ["RUNNING", "RUNNING", "WAITING", "WAITING"]
 
-    monkeypatch.setattr(render_export, "SMALL", 63)  # all members that there are
+    monkeypatch.setattr(render_export, "SMALL", 20)
     await renderer.turn(context)
     statuses = [(await export(context, each)).status for each in (*large, overview)]
     assert statuses == ["RUNNING", "RUNNING", "RUNNING", "WAITING"]

@@ -133,20 +133,13 @@ async def insert_export(
     )
 
 
-# For the overview all cases of the tenant count, whatever is wanted of them, up to the limit.
+# Of the overview null: how many rows it will have is not known before.
 _ROWS = """
-    CASE kind
-        WHEN 'RUN' THEN (
-            SELECT sum(claim_count) FROM run_studios AS part
-            WHERE part.tenant_id = exports.tenant_id AND part.run_id = exports.run_id
-              AND (exports.studio_ids IS NULL OR part.studio_id = ANY (exports.studio_ids))
-        )
-        ELSE (
-            SELECT count(*) FROM (
-                SELECT FROM cases WHERE tenant_id = exports.tenant_id LIMIT :max_rows + 1
-            ) AS counted
-        )
-    END
+    (
+        SELECT sum(claim_count) FROM run_studios AS part
+        WHERE part.tenant_id = exports.tenant_id AND part.run_id = exports.run_id
+          AND (exports.studio_ids IS NULL OR part.studio_id = ANY (exports.studio_ids))
+    )
 """
 
 _CLAIM = text(
@@ -174,7 +167,7 @@ async def claim_export(
 ) -> Job | None:
     """Takes the oldest export that waits for no member and that nobody has, for a `LEASE`.
 
-    With `max_rows` it takes the oldest of those that have no more rows, as far as is known before.
+    With `max_rows` it takes the oldest of those of which it is known that they have no more rows.
     """
     await read_in_order(connection)
     found = await connection.execute(
