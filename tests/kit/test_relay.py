@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from sqlalchemy import text
 
-from contracts import PartnerSnapshotV1
+from contracts import Envelope, PartnerSnapshotV1
 from kit.database import Database
 from kit.ids import new_id
 from kit.outbox import publish
@@ -209,6 +209,28 @@ async def test_large_events_of_the_allowed_size_pass(
         await until(lambda: outbox_is_empty(deliveries))
     found = await read_from(kafka, starts, lambda found: len(found) == 5)
     assert {record.key.decode() for record in found} == {large.key()}
+
+
+async def test_every_header_of_the_envelope_is_there_for_each_event(
+    deliveries: Database, database_url: str, kafka: str
+) -> None:
+    starts = await ends_of(kafka, TOPIC)
+    sent = [(partner(), cause()) for _ in range(3)]
+    async with deliveries.begin() as connection:
+        ids = await publish(connection, sent)
+    async with relaying(database_url, kafka):
+        found = await read_from(kafka, starts, lambda found: len(found) == len(sent))
+    by_id = {id_of(record): record for record in found}
+    for id_, (event, its_cause) in zip(ids, sent, strict=True):
+        record = by_id[str(id_)]
+        envelope = Envelope.from_headers(record.headers)
+        assert sorted(envelope.to_headers()) == sorted(record.headers)
+        assert (envelope.type, envelope.subject) == (event.TYPE, event.key())
+        assert envelope.source == "/note-service"
+        assert envelope.tenant_id == its_cause.tenant_id
+        assert envelope.correlation_id == its_cause.correlation_id
+        assert envelope.traceparent
+        assert record.timestamp == int(envelope.time.timestamp() * 1000)
 
 
 async def test_order_is_kept_over_many_batches_and_waves(
