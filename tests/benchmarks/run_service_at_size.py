@@ -22,6 +22,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from tests.benchmarks.measuring import Figure, Memory, p95, seconds_of, times_of
+from tests.benchmarks.whole_run.processes import Processes
+from tests.benchmarks.whole_run.processes import engines as engines_started
 
 from contracts import Event, PartnerSnapshotV1
 from local_stack import engines
@@ -74,6 +76,16 @@ class Tenant:
         """Note how long something took that was done many times."""
         median = f"median {statistics.median(times):.3f} s"
         self.measured(f"{what}, p95", p95(times), limit=limit, compared=f"{median}{compared}")
+
+    def processes(self) -> Processes:
+        """Look at what run-service, PostgreSQL and Kafka take."""
+        return Processes({"run-service": self.program.pid, **engines_started()})
+
+    def used(self, processes: Processes, count: int, what: str) -> None:
+        """Note what each process took for each of `count` things, on whatever machine."""
+        for used in processes.used:
+            microseconds = 1e6 * used.cpu_seconds / count
+            self.measured(f"  processor time of {used.name} for a {what}", microseconds, "µs")
 
     def sql(self, query: str) -> Any:
         """Ask the service's database for one value; for what no interface shows."""
@@ -208,12 +220,17 @@ def ingest(tenant: Tenant, everything: int) -> None:
             )
         )
 
-    known_before, started = known(), time.perf_counter()
-    wait_until(
-        lambda: known() == everything, limit=SECONDS_FOR_ALL_MEMBERS, what="all members and claims"
-    )
-    seconds = time.perf_counter() - started
-    tenant.measured("snapshots come in through Kafka", (everything - known_before) / seconds, "/s")
+    with tenant.processes() as processes:
+        known_before, started = known(), time.perf_counter()
+        wait_until(
+            lambda: known() == everything,
+            limit=SECONDS_FOR_ALL_MEMBERS,
+            what="all members and claims",
+        )
+        seconds = time.perf_counter() - started
+    snapshots = everything - known_before
+    tenant.measured("snapshots come in through Kafka", snapshots / seconds, "/s")
+    tenant.used(processes, snapshots, "snapshot")
 
 
 def change_settings(tenant: Tenant) -> None:
@@ -296,6 +313,7 @@ def publish_handovers(tenant: Tenant, preview_id: str, run_id: str) -> None:
     }
     taken: dict[str, list[float]] = {what: [] for what in reads}
     numbers = count()
+    published_before = tenant.client.get(f"/v1/runs/{run_id}")["published"]
     started = time.perf_counter()
 
     def is_published() -> bool:
@@ -306,12 +324,14 @@ def publish_handovers(tenant: Tenant, preview_id: str, run_id: str) -> None:
         is_out = run["published"] == run["members"]
         return is_out and not tenant.sql("SELECT count(*) FROM outbox")
 
-    wait_until(is_published, limit=SECONDS_FOR_ALL_MEMBERS, what="the run")
-    seconds = time.perf_counter() - started
-    members = tenant.client.get(f"/v1/runs/{run_id}")["members"]
+    with tenant.processes() as processes:
+        wait_until(is_published, limit=SECONDS_FOR_ALL_MEMBERS, what="the run")
+        seconds = time.perf_counter() - started
+    members = tenant.client.get(f"/v1/runs/{run_id}")["members"] - published_before
     tenant.measured(
         "members are handed over, as Kafka acknowledges", members / seconds, "members/s"
     )
+    tenant.used(processes, members, "member")
     for what, times in taken.items():
         tenant.timed(f"  meanwhile {what}", times)
 

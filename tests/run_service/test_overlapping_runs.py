@@ -9,10 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
-from contracts import RunCreatedV1
+from contracts import MemberHandedOverV1, RunCreatedV1
 from kit import clock
 from kit.ids import new_id
+from kit.subscriptions import Batch
+from run_service.main import service
 from run_service.runs import publish_handovers as publishing
 from tests.run_service.case_events import closed
 from tests.run_service.world import Debtor, World, claim, euros, member
@@ -222,3 +225,29 @@ async def test_a_claim_that_moved_before_it_went_out_is_held_all_the_same_r11(
     await world.publish_all()
     summary = await world.get("/candidates/summary")
     assert summary["totals"] == [{"amount": "3.00", "currency": "EUR"}]
+
+
+async def test_a_claim_that_moves_while_its_batch_goes_is_nobodys_to_hand_over_r11(
+    world: World,
+) -> None:
+    """Its reservation and its new owner come at once; neither may miss the other."""
+    partner_id, studio_id = await world.partner(), await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    other_id = new_id()
+    await world.feed(member(other_id, studio_id))
+    await world.run(partner_id)
+    moved = world.message(claim(debtor.claim_ids[0], other_id, studio_id, 2))
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with world.context.database.begin() as connection:
+        await service.subscriptions.handlers[moved.type](Batch(connection, [moved], world.context))
+        publishing_it = asyncio.create_task(world.publish_all())
+        async with asyncio.timeout(30):
+            while not await connection.scalar(waiting):
+                await asyncio.sleep(0.01)
+    await publishing_it
+    (handover,) = await world.published(MemberHandedOverV1)
+    assert handover.member_id == debtor.member_id
+    assert (await world.get("/candidates/summary"))["members"] == 0
+    async with world.context.database.connect() as connection:
+        owed = await connection.scalars(text("SELECT cardinality(claim_ids) FROM members"))
+        assert list(owed) == [0, 0]

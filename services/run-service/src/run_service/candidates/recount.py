@@ -2,7 +2,8 @@
 
 It follows from the member's claims, from what was collected on them, from the reservations and
 from the tenant's settings; whoever changes one of these recounts the members in the same
-transaction. So a candidate is found by its own row, however many claims there are.
+transaction, or knows what comes of it, as runs/publish_handovers.py does of members that go with
+all they owe. So a candidate is found by its own row, however many claims there are.
 """
 
 from collections.abc import Iterable

@@ -17,9 +17,9 @@ from run_service.tables import partners
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-# Ordered, so that batches that meet lock the rows in the same order. Versions are looked up by their
-# keys, one by one: as a join that would hang on statistics, and read all of them at times. Only who
-# has locked the thing itself changes its newest version, so that stays where it was found.
+# Ordered, so that batches that meet lock the rows in the same order. Versions are looked up by
+# their keys, one by one: as a join that would hang on statistics, and read all of them at times.
+# Only who has locked the thing itself changes its newest version: that stays where it was found.
 _INCOMING: Final = """
     incoming AS MATERIALIZED (
         SELECT * FROM unnest({arrays}) AS given ({names}) ORDER BY {key}
