@@ -4,10 +4,12 @@ import asyncio
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from case_service.main import service
 from contracts import CaseOpenedV1
-from kit.database import upgrade
+from kit.database import sqlstate, upgrade
 from kit.service_role import ServiceRole
 from tests.case_service.world import World, claim, corrected, handover, paid, reversal
 from tests.conftest import TwoRoles
@@ -53,6 +55,63 @@ async def test_the_role_of_the_service_has_no_right_to_change_what_was_booked(
     await connection.close()
     assert booked
     assert await world.rows(f"SELECT * FROM {table}") == booked
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM cases",
+        "DELETE FROM case_claims",
+        "DELETE FROM payments",
+        "UPDATE cases SET case_id = uuidv7()",
+        "UPDATE case_claims SET claim_id = uuidv7()",
+        "UPDATE payments SET tenant_id = uuidv7()",
+        "TRUNCATE cases CASCADE",
+        "TRUNCATE payments CASCADE",
+    ],
+)
+async def test_what_entries_refer_to_is_there_for_good(
+    world: World, two_roles: TwoRoles, statement: str
+) -> None:
+    """R30: for the owner of the tables, too; so a reference needs no lock."""
+    case = await world.open()
+    await world.pay(case, "1.00", comment="bar")
+    connection = await asyncpg.connect(two_roles.owner_url.replace("+asyncpg", ""))
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await connection.execute(statement)
+    await connection.close()
+    assert await world.differences() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO entries ({}, case_id) SELECT {values}, uuidv7() FROM entries"
+        " WHERE claim_id IS NULL",
+        "INSERT INTO history (tenant_id, case_id, kind, details, recorded_at, actor_kind, actor,"
+        " correlation_id) SELECT tenant_id, uuidv7(), kind, details, recorded_at, actor_kind,"
+        " actor, correlation_id FROM history",
+        "INSERT INTO case_claims SELECT (jsonb_populate_record(claim, jsonb_build_object("
+        "'case_id', uuidv7()))).* FROM case_claims AS claim",
+        "INSERT INTO entries ({}, case_id, claim_id) SELECT {values}, case_id, uuidv7()"
+        " FROM entries WHERE claim_id IS NOT NULL",
+        "INSERT INTO entries ({}, case_id, payment_id) SELECT {values}, case_id, uuidv7()"
+        " FROM entries WHERE claim_id IS NULL",
+    ],
+)
+async def test_nothing_is_booked_on_what_is_not_there(world: World, statement: str) -> None:
+    """R30: a case, a claim or a payment."""
+    case = await world.open()
+    await world.pay(case, "1.00", comment="bar")
+    columns = (
+        "tenant_id, posting_id, account, kind, amount, currency, booking_date, recorded_at,"
+        " actor_kind, actor, correlation_id"
+    )
+    with pytest.raises(DBAPIError) as refused:
+        async with world.context.database.begin() as connection:
+            statement = statement.replace("{values}", columns.replace("amount", "0.00"))
+            await connection.execute(text(statement.replace("{}", columns)))
+    assert sqlstate(refused.value) == "23503"
 
 
 async def test_the_role_of_the_service_has_all_the_rights_that_the_service_needs(
