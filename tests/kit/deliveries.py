@@ -137,9 +137,11 @@ def record_of(event: Event, id_: str | None = None, *, offset: int = 0) -> Recor
     )
 
 
-def make_inbox(database: Database, name: str = "note-service") -> Inbox:
+def make_inbox(
+    database: Database, name: str = "note-service", transactions_at_once: int = 1
+) -> Inbox:
     """Return an inbox with the handlers above."""
-    return Inbox(name, subscriptions, Context[Any](None, database))
+    return Inbox(name, subscriptions, Context[Any](None, database), transactions_at_once)
 
 
 class RingingInbox(Inbox):

@@ -1,6 +1,8 @@
 """What was handled acts once; what came too early acts later; what cannot work stands aside."""
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from contracts import NoticeDueV1, NoticeSentV1
 from kit import metrics
@@ -8,6 +10,19 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.messages import Record
 from tests.kit.deliveries import handled, make_inbox, notice, partner, record_of
+
+
+FAILS = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.id = '{id}' THEN
+        RAISE EXCEPTION 'chosen as the victim' USING ERRCODE = 'deadlock_detected';
+    END IF;
+    RETURN NEW;
+END
+$$
+"""
+FAILS_FIRST = "CREATE TRIGGER fail BEFORE INSERT ON handled FOR EACH ROW EXECUTE FUNCTION fail()"
 
 
 async def dead_letters(database: Database) -> list[tuple[str, str]]:
@@ -54,6 +69,46 @@ async def test_order_for_each_key_is_kept_across_types(deliveries: Database) -> 
     records = [record_of(event, f"n{place}") for place, event in enumerate(notices)]
     await inbox.handle([record_of(known), *records])
     assert await handled(deliveries, str(case_id)) == ["n0", "n1", "n2", "n3", "n4"]
+
+
+async def test_order_for_each_key_is_kept_in_transactions_at_the_same_time(
+    deliveries: Database,
+) -> None:
+    inbox = make_inbox(deliveries, transactions_at_once=2)
+    cases = [new_id() for _ in range(30)]
+    known = partner()
+    await inbox.handle([record_of(known)])
+    records = [
+        record_of(notice(type_, known.partner_id, case_id), f"{place} of {case_id}")
+        for place, type_ in enumerate([NoticeDueV1, NoticeSentV1, NoticeSentV1, NoticeDueV1])
+        for case_id in cases
+    ]
+    await inbox.handle([*records, *records])
+    for case_id in cases:
+        expected = [f"{place} of {case_id}" for place in range(4)]
+        assert await handled(deliveries, str(case_id)) == expected
+
+
+async def test_a_batch_that_failed_in_one_transaction_is_handled_as_a_whole_again(
+    deliveries: Database,
+) -> None:
+    """What the other one had committed acts once."""
+    inbox = make_inbox(deliveries, transactions_at_once=2)
+    good = [partner() for _ in range(100)]
+    unlucky = partner()
+    records = [record_of(event, event.key()) for event in (*good, unlucky)]
+    async with deliveries.begin() as connection:
+        await connection.execute(text(FAILS.format(id=unlucky.key())))
+        await connection.execute(text(FAILS_FIRST))
+    with pytest.raises(DBAPIError):
+        await inbox.handle(records)
+    async with deliveries.begin() as connection:
+        await connection.execute(text("DROP FUNCTION fail() CASCADE"))
+    some = [await handled(deliveries, event.key()) for event in good]
+    assert 0 < sum(map(len, some)) < len(good)
+    await inbox.handle(records)
+    for event in (*good, unlucky):
+        assert await handled(deliveries, event.key()) == [event.key()]
 
 
 async def test_what_came_too_early_acts_when_its_thing_arrives(deliveries: Database) -> None:

@@ -4,10 +4,12 @@ What a crash leaves undone is read again from Kafka (offsets are committed after
 what it left done is recognised by the inbox. So nothing is lost and nothing acts twice.
 """
 
+import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
 from typing import Any
+from zlib import crc32
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +27,8 @@ RETRY_PARKED = "retry-parked"
 """The worker that calls `Inbox.retry_parked`."""
 
 _PARKED_BATCH = 500
+_WORTH_PARTING = 100
+"""Records; fewer go into one transaction."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -32,8 +36,15 @@ log = structlog.stdlib.get_logger(__name__)
 class Inbox:
     """Handles what one service reads, whether it comes from Kafka or was parked."""
 
-    def __init__(self, consumer: str, subscriptions: Subscriptions, context: Context[Any]) -> None:
+    def __init__(
+        self,
+        consumer: str,
+        subscriptions: Subscriptions,
+        context: Context[Any],
+        transactions_at_once: int = 1,
+    ) -> None:
         self._consumer = consumer
+        self._transactions_at_once = transactions_at_once
         self._handlers = subscriptions.handlers
         self._context = context
 
@@ -46,7 +57,14 @@ class Inbox:
         wanted = [record for record in records if self._is_wanted(record)]
         if wanted:
             started = time.monotonic()
-            await self._handle_or_split(wanted)
+            parts = _part(wanted, self._transactions_at_once)
+            # None is left running when another one failed: all are handled again.
+            ended = await asyncio.gather(
+                *(self._handle_or_split(part) for part in parts), return_exceptions=True
+            )
+            for error in ended:
+                if error is not None:
+                    raise error
             metrics.batch_seconds.observe(time.monotonic() - started)
 
     async def retry_parked(self) -> bool:
@@ -210,6 +228,16 @@ class _Work:
         released += [message for message, waits_for in self.early if waits_for in things]
         self.early = [each for each in self.early if each[1] not in things]
         return released
+
+
+def _part(records: Sequence[Record], most: int) -> list[list[Record]]:
+    """Part many records by their keys, so that the order for each key is kept."""
+    if len(records) < _WORTH_PARTING:
+        return [list(records)]
+    parts: list[list[Record]] = [[] for _ in range(most)]
+    for record in records:
+        parts[crc32(record.key or b"") % most].append(record)
+    return [part for part in parts if part]
 
 
 def _read(records: Sequence[Record]) -> tuple[list[Message[Event]], list[DeadLetter]]:

@@ -33,6 +33,7 @@ service = Service(
     subscriptions=subscriptions,
     migrations="case_service.migrations",
     append_only=("entries", "history"),
+    transactions_at_once=2,
     workers=[
         Worker(REVERSE_RUNS, reverse_runs, interval=5.0),
         Worker(ANSWER_RUNS, answer_runs, interval=5.0),
