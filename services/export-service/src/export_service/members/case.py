@@ -69,14 +69,20 @@ class Case:
     ended_at: datetime | None = None
 
     def follow(self, event: CaseEvent) -> None:
-        """Takes in what happened next."""
+        """Takes in what happened next.
+
+        What happened before the end of the case and comes behind it, as a dead letter that is
+        replayed, is no news: the end has told what all of it added up to.
+        """
         match event:
+            case CaseFileNumberSetV1():
+                self.file_number = event.file_number
+            case _ if self.ended_at is not None and event.occurred_at <= self.ended_at:
+                pass
             case CaseOpenedV1():
                 if self.status is CaseStatus.PENDING:
                     self.status = CaseStatus.OPEN
                 self.open = event.open.amount
-            case CaseFileNumberSetV1():
-                self.file_number = event.file_number
             case CasePaymentBookedV1():
                 self._collect(event.open, given=event.shares)
             case CasePaymentReducedV1():
