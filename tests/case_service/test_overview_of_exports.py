@@ -123,10 +123,23 @@ async def _compare(
         await overview.hear(await _records(world, handovers, elsewhere, chance), chance)
         rows = await overview.cases(elsewhere.tenant_id)
         assert [{name: row[name] for name in shown[0]} for row in rows] == shown
-        for wanted in FILTERS:
+        for wanted in (*FILTERS, *_filters_by_id(handovers)):
             found = await overview.cases(elsewhere.tenant_id, **wanted)
             ids = [each["case_id"] for each in await _ask(world, "cases", **wanted)]
             assert [row["Case id"] for row in found] == ids, wanted
+
+
+def _filters_by_id(handovers: Sequence[MemberHandedOverV1]) -> list[dict[str, Any]]:
+    """Filters that find the first handover, and perhaps others."""
+    return [
+        {name: str(id_)}
+        for each in handovers[:1]
+        for name, id_ in (
+            ("partner_id", each.partner_id),
+            ("studio_id", each.studio.studio_id),
+            ("run_id", each.run_id),
+        )
+    ]
 
 
 async def _records(
