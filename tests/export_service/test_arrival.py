@@ -165,6 +165,8 @@ async def test_what_becomes_of_a_run_waits_for_the_run(context: ServiceContext) 
     known = await found(context, refused.run_id)
     assert (known.status, known.rejected_at) == (RunStatus.REJECTED, AT)
     assert (known.accepted_count, known.rejected_count) == (0, 1)
+    part = await found(context, refused.run_id, refused.studios[0].studio_id)
+    assert (part.accepted_count, part.rejected_count) == (None, None), "they are of the whole run"
     async with context.database.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM parked")) == 0
 

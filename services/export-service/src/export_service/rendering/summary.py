@@ -40,8 +40,7 @@ class SummaryRow:
 def summary_of(run: Run, language: Language) -> Iterator[SummaryRow]:
     """The run, its sums, and then a table with a row for each studio and currency.
 
-    Of a part of a run the counts and sums are those of its studios; what the partner accepted and
-    rejected is only known of the whole.
+    Of a part of a run the counts and sums are those of its studios.
     """
     say = _speaking(language)
     yield SummaryRow((say("Inkassolauf", "Collection run"), run.booking_number), heading=True)
@@ -60,8 +59,8 @@ def summary_of(run: Run, language: Language) -> Iterator[SummaryRow]:
     for label, count in (
         (say("Mitglieder", "Members"), run.member_count),
         (say("Forderungen", "Claims"), run.claim_count),
-        (say("Angenommen (ganzer Lauf)", "Accepted (whole run)"), run.accepted_count),
-        (say("Abgelehnt (ganzer Lauf)", "Rejected (whole run)"), run.rejected_count),
+        (say("Angenommen", "Accepted"), run.accepted_count),
+        (say("Abgelehnt", "Rejected"), run.rejected_count),
     ):
         if count is not None:
             yield SummaryRow((label, count))
@@ -90,7 +89,9 @@ def _studios(run: Run, say: Callable[[str, str], str]) -> Iterator[SummaryRow]:
 class OverviewSummary:
     """What the rows of the members overview add up to; it is told of them as they are written."""
 
-    def __init__(self, language: Language, wanted: WantedMembers, members_missing: int) -> None:
+    def __init__(
+        self, language: Language, wanted: WantedMembers, members_missing: int | None
+    ) -> None:
         self._say = _speaking(language)
         self._wanted = wanted
         self._members_missing = members_missing
@@ -113,9 +114,10 @@ class OverviewSummary:
         yield SummaryRow((say("Mitgliederübersicht", "Members overview"),), heading=True)
         yield from self._filters()
         yield SummaryRow((say("Fälle", "Cases"), self._of_status.total()))
-        if self._members_missing:
+        if self._members_missing != 0:
             label = say("Noch nicht eingetroffene Mitglieder", "Members that have not arrived yet")
-            yield SummaryRow((label, self._members_missing))
+            unknown = say("nicht bekannt", "not known")
+            yield SummaryRow((label, self._members_missing or unknown))
         yield SummaryRow(())
         yield SummaryRow((say("Aktenstatus", "Case status"), say("Fälle", "Cases")), heading=True)
         for status in CaseStatus:

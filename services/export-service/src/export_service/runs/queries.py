@@ -72,8 +72,8 @@ async def find_run(
         handed_over_at=first.handed_over_at,
         rejected_at=first.rejected_at,
         reversed_at=first.reversed_at,
-        accepted_count=first.accepted_count,
-        rejected_count=first.rejected_count,
+        accepted_count=first.accepted_count if studio_ids is None else None,
+        rejected_count=first.rejected_count if studio_ids is None else None,
         details_deleted_at=first.details_deleted_at,
         studios=[
             RunStudio(

@@ -58,9 +58,10 @@ class Run:
     rejected_at: datetime | None
     reversed_at: datetime | None
     accepted_count: int | None
-    """Members that the partner took, of the whole run; None until each has an answer."""
+    """Members that the partner took; None until each has an answer, and of a part of a run: it is
+    only told of the whole."""
     rejected_count: int | None
-    """Members that the partner refused."""
+    """Members that the partner refused; None where `accepted_count` is."""
     details_deleted_at: datetime | None
     studios: Sequence[RunStudio]
 
@@ -110,5 +111,8 @@ class Run:
     def narrowed_to(self, studio_id: UUID) -> Self:
         """The part of the run that one studio has."""
         return replace(
-            self, studios=[studio for studio in self.studios if studio.studio_id == studio_id]
+            self,
+            accepted_count=None,
+            rejected_count=None,
+            studios=[studio for studio in self.studios if studio.studio_id == studio_id],
         )
