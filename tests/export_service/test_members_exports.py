@@ -1,16 +1,21 @@
 """Exports of the members overview: everyone ever handed over, filtered, in two languages (R42)."""
 
+import asyncio
 import csv
 import io
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from python_calamine import CalamineWorkbook
+from sqlalchemy import update
 
 from contracts import ExportMembersCompletedV1, MemberHandedOverV1
+from export_service import api
 from export_service.exports.missing import ON_THEIR_WAY
+from export_service.runs.store import runs
 from kit.clock import now
 from local_stack.issuer import Issuer
 from tests.export_service.case_events import close, open_case, pay, set_file_number
@@ -159,9 +164,18 @@ async def test_a_completed_overview_is_published(context: ServiceContext, staff:
 async def arriving(context: ServiceContext, age: timedelta) -> list[MemberHandedOverV1]:
     """A run of so long ago, of whose three members one has arrived; returns the others."""
     run, members = run_of(members=3)
-    await announce(context, run.model_copy(update={"created_at": now() - age}))
+    await announce(context, run)
     await hand_over(context, members[:1])
+    await heard_of(context, run.run_id, age)
     return members[1:]
+
+
+async def heard_of(context: ServiceContext, run_id: UUID, age: timedelta) -> None:
+    """Turns the clock of a run, so to say."""
+    async with context.database.begin() as connection:
+        await connection.execute(
+            update(runs).where(runs.c.run_id == run_id).values(heard_of_at=now() - age)
+        )
 
 
 async def test_the_overview_waits_for_members_on_their_way(
@@ -207,3 +221,62 @@ async def test_the_overview_says_who_is_missing_of_older_runs(
     of_ours = await staff.ordered(kind="MEMBERS", filters={"studio_id": OURS.studio_id})
     await render_all(context)
     assert (await staff.get(f"/{of_ours}")).json()["members_missing"] == 0
+
+
+async def test_the_overview_waits_for_a_run_to_be_announced(
+    context: ServiceContext, staff: Staff
+) -> None:
+    """Nobody knows how many members it has, nor of which studios; nor what time it is elsewhere."""
+    run, members = run_of(members=3)
+    await hand_over(context, members[:2])
+    filters: list[dict[str, Any]] = [
+        {},
+        {"run_id": run.run_id},
+        {"studio_id": OURS.studio_id},
+        {"run_id": OLD.run_id},
+    ]
+    ordered = [await staff.ordered(kind="MEMBERS", filters=each) for each in filters]
+
+    async def seen() -> list[tuple[str, int | None]]:
+        await render_all(context)
+        exports = [(await staff.get(f"/{export_id}")).json() for export_id in ordered]
+        return [(each["status"], each["members_missing"]) for each in exports]
+
+    assert await seen() == [("WAITING", None)] * 3 + [("COMPLETED", 0)]
+    await announce(context, run.model_copy(update={"created_at": now() + timedelta(seconds=9)}))
+    assert await seen() == [("WAITING", 1)] * 2 + [("COMPLETED", 0)] * 2
+    await hand_over(context, members[2:])
+    assert await seen() == [("COMPLETED", 0)] * 4
+
+
+async def test_the_overview_says_that_nobody_knows_who_is_missing(
+    context: ServiceContext, staff: Staff
+) -> None:
+    """Of a run that is still not announced after all the time that it waits."""
+    run, members = run_of(members=3)
+    await hand_over(context, members[:2])
+    await heard_of(context, run.run_id, ON_THEIR_WAY * 1.1)
+    export_id = await staff.ordered(kind="MEMBERS", format="xlsx", filters={"run_id": run.run_id})
+    await render_all(context)
+    done = (await staff.get(f"/{export_id}")).json()
+    assert (done["status"], done["rows_done"], done["members_missing"]) == ("COMPLETED", 2, None)
+    file = await staff.get(f"/{export_id}/file")
+    summary = CalamineWorkbook.from_filelike(io.BytesIO(file.content)).get_sheet_by_index(1)
+    assert ["Noch nicht eingetroffene Mitglieder", "nicht bekannt"] in [
+        row[:2] for row in summary.to_python()
+    ]
+
+
+async def test_members_of_a_run_are_ordered_as_soon_as_something_of_it_is_known(
+    context: ServiceContext, staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order waits a moment for the run's events; then it says that there is none."""
+    monkeypatch.setattr(api, "_LOOK_AGAIN_AFTER", 0.005)
+    run, _ = run_of(members=1)
+    of_run = {"run_id": run.run_id}
+    refused = await staff.order(kind="MEMBERS", filters=of_run)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["filters.run_id"]
+    ordering = asyncio.create_task(staff.order(kind="MEMBERS", filters=of_run))
+    await announce(context, run)
+    assert (await ordering).status_code == 202

@@ -57,8 +57,9 @@ async def post_export(
     some studios only gets their rows only.
     """
     wanted = order.wanted
-    if isinstance(wanted, UUID):
-        await _await_run(context, principal, wanted)
+    run_id = wanted if isinstance(wanted, UUID) else wanted.run_id
+    if run_id is not None:
+        await _await_run(context, principal, run_id)
 
     async def create(connection: AsyncConnection) -> ExportAnswer:
         export_id = await create_export(

@@ -43,8 +43,8 @@ class Contents(Protocol):
     sheets: SheetNames
     rows_total: int
     """How many rows there will be, as far as it is known before."""
-    members_missing: int
-    """Members who were announced and have not arrived."""
+    members_missing: int | None
+    """Members who were announced and have not arrived; None if that is not known."""
 
     async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
         """The rows behind those of the last time; none at the end."""
@@ -93,7 +93,7 @@ class _RunContents:
         self.columns: Sequence[Column] = COLUMNS
         self.sheets = SheetNames.of_claims(job.layout.language)
         self.rows_total = run.claim_count
-        self.members_missing = 0
+        self.members_missing: int | None = 0
 
     async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
         rows = await runs.next_rows(
@@ -130,7 +130,12 @@ class _MembersContents:
     """A row for each case, as it was when the row was read; the newest handover first (R42)."""
 
     def __init__(
-        self, job: Job, wanted: WantedMembers, time_zone: str, rows_total: int, missing: int
+        self,
+        job: Job,
+        wanted: WantedMembers,
+        time_zone: str,
+        rows_total: int,
+        missing: int | None,
     ) -> None:
         language = job.layout.language
         self._job = job

@@ -10,7 +10,6 @@ from export_service.exports.export import Kind, Layout
 from export_service.exports.problems import DETAILS_GONE
 from export_service.members.wanted import WantedMembers
 from export_service.runs import queries
-from kit.clock import now
 from kit.ids import new_id
 from kit.problems import not_found, problem, unprocessable
 from kit.trace import Cause
@@ -31,11 +30,15 @@ async def create_export(
     It will hold the rows of the studios that the order named (None: of all), as far as the one who
     ordered may see them (None: all). Raises for a run the 404 if nothing of it is known for them,
     the 410 if its details are deleted, the 422 if one of the named studios has no part in it or
-    may not be seen.
+    may not be seen; for members the 422 if nothing is known of the run that the filters name.
     """
     export_id = new_id()
     if isinstance(wanted, UUID):
         await _check_run(connection, cause.tenant_id, wanted, visible_studios, named_studios)
+    elif wanted.run_id is not None and not await queries.find_run(
+        connection, cause.tenant_id, wanted.run_id, visible_studios
+    ):
+        raise unprocessable("filters.run_id", "Must be a run that has members of your studios")
     studio_ids = visible_studios if named_studios is None else sorted(set(named_studios))
     await store.insert_export(
         connection,
@@ -46,7 +49,6 @@ async def create_export(
         filters=wanted if isinstance(wanted, WantedMembers) else None,
         layout=layout,
         created_by=created_by,
-        created_at=now(),
         cause=cause,
     )
     return export_id

@@ -12,10 +12,21 @@ ON_THEIR_WAY: Final = timedelta(hours=1)
 """For so long the members overview waits for those of a new run; after that it says that they are
 missing. A run is exported as a whole, however long that takes."""
 
-# A null filter gives no bound: `coalesce` then compares a column with itself.
-_MISSING: Final = """
-    CASE exports.kind
-        WHEN 'RUN' THEN (
+# The runs that the overview is about, of which something was known when it was ordered. A null
+# filter gives no bound: `coalesce` then compares a column with itself.
+_RUNS_OF_OVERVIEW: Final = """
+    runs.tenant_id = exports.tenant_id
+    AND runs.heard_of_at BETWEEN {since} AND exports.created_at
+    AND runs.run_id = coalesce(CAST(filters->>'run_id' AS uuid), runs.run_id)
+    AND partner_id = coalesce(CAST(filters->>'partner_id' AS uuid), partner_id)
+    AND collection_date >= coalesce(CAST(filters->>'from' AS date), collection_date)
+    AND collection_date <= coalesce(CAST(filters->>'to' AS date), collection_date)
+"""
+
+# Of a run that is not announced nobody knows how many members it has, nor of which studios.
+_MISSING: Final = f"""
+    CASE
+        WHEN exports.kind = 'RUN' THEN (
             SELECT sum(greatest(part.member_count - part.members_arrived, 0))
             FROM runs
             LEFT JOIN run_studios AS part
@@ -24,28 +35,27 @@ _MISSING: Final = """
             WHERE runs.tenant_id = exports.tenant_id AND runs.run_id = exports.run_id
               AND runs.created_at IS NOT NULL
         )
+        WHEN EXISTS (
+            SELECT FROM runs WHERE runs.created_at IS NULL AND {_RUNS_OF_OVERVIEW}
+        ) THEN NULL
         ELSE (
             SELECT coalesce(sum(part.member_count - part.members_arrived), 0)
             FROM run_studios AS part
             JOIN runs USING (tenant_id, run_id)
             WHERE part.tenant_id = exports.tenant_id AND part.members_arrived < part.member_count
               AND (exports.studio_ids IS NULL OR part.studio_id = ANY (exports.studio_ids))
-              AND runs.created_at BETWEEN {since} AND exports.created_at
-              AND part.run_id = coalesce(CAST(filters->>'run_id' AS uuid), part.run_id)
               AND part.studio_id = coalesce(CAST(filters->>'studio_id' AS uuid), part.studio_id)
-              AND partner_id = coalesce(CAST(filters->>'partner_id' AS uuid), partner_id)
-              AND collection_date >= coalesce(CAST(filters->>'from' AS date), collection_date)
-              AND collection_date <= coalesce(CAST(filters->>'to' AS date), collection_date)
+              AND {_RUNS_OF_OVERVIEW}
         )
     END
-"""
+"""  # noqa: S608 - constants
 
 MISSING: Final = _MISSING.format(since="'-infinity'")
-"""SQL for how many members a row of `exports` lacks, of those who were announced before it was
-ordered; null while its run is not announced."""
+"""SQL for how many members a row of `exports` lacks, of runs that were known when it was ordered;
+null while one of these is not announced."""
 
 AWAITED: Final = _MISSING.format(since=f"now() - interval '{ON_THEIR_WAY.total_seconds()} seconds'")
-"""SQL for how many of them it waits for."""
+"""SQL for how many of them it waits for; null while it waits for an announcement."""
 
 _MISSING_OF_JOB: Final = text(
     f"""
@@ -54,9 +64,12 @@ _MISSING_OF_JOB: Final = text(
 )
 
 
-async def members_missing(connection: AsyncConnection, job: Job) -> int:
-    """How many members the file will lack, of those who were announced before it was ordered."""
-    missing = await connection.scalar(
+async def members_missing(connection: AsyncConnection, job: Job) -> int | None:
+    """How many members the file will lack, of runs that were known when it was ordered.
+
+    None if nobody knows, for one of these is not announced.
+    """
+    missing: int | None = await connection.scalar(
         _MISSING_OF_JOB, {"tenant_id": job.tenant_id, "export_id": job.export_id}
     )
-    return missing or 0
+    return missing

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    func,
     null,
     text,
 )
@@ -109,7 +110,6 @@ async def insert_export(
     filters: WantedMembers | None,
     layout: Layout,
     created_by: str,
-    created_at: datetime,
     cause: Cause,
 ) -> None:
     """Adds an export that waits for its members."""
@@ -126,7 +126,7 @@ async def insert_export(
             rows_done=0,
             attempt=0,
             created_by=created_by,
-            created_at=created_at,
+            created_at=func.now(),
             correlation_id=cause.correlation_id,
             traceparent=cause.traceparent,
         )
@@ -201,7 +201,7 @@ def layout_of(row: Row[Any]) -> Layout:
 
 
 async def expect_rows(
-    connection: AsyncConnection, job: Job, rows_total: int, members_missing: int
+    connection: AsyncConnection, job: Job, rows_total: int, members_missing: int | None
 ) -> bool:
     """Notes how many rows there will be, and who will be missing; False if not ours any more."""
     return await _update_job(

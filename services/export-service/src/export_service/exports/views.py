@@ -115,7 +115,8 @@ class ExportAnswer(BaseModel):
     """Rows that there will be; null while the export waits."""
     members_missing: int | None
     """Members who were announced and have not arrived. An export of a run waits for all of them;
-    the overview for those of the last hour's runs, and lacks the others. Null until it is known."""
+    the overview for those of the last hour's runs, and lacks the others. Null while it is not
+    known, for a run is not announced."""
     file_name: str | None
     """What the file is called when it is fetched."""
     size_bytes: int | None

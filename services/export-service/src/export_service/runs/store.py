@@ -33,6 +33,7 @@ runs: Final = Table(
     Column("trigger", Text, nullable=False),
     Column("collection_date", Date, nullable=False),
     Column("created_at", _TIME),
+    Column("heard_of_at", _TIME, nullable=False),
     Column("handed_over_at", _TIME),
     Column("rejected_at", _TIME),
     Column("reversed_at", _TIME),

@@ -63,6 +63,7 @@ _CHANGE_RUNS = (
     """
     ALTER TABLE runs
         ALTER COLUMN created_at DROP NOT NULL,
+        ADD COLUMN heard_of_at timestamptz NOT NULL DEFAULT now(),
         ADD COLUMN handed_over_at timestamptz,
         ADD COLUMN rejected_at timestamptz,
         ADD COLUMN reversed_at timestamptz,
@@ -70,6 +71,7 @@ _CHANGE_RUNS = (
         ADD COLUMN rejected_count integer,
         ADD COLUMN details_deleted_at timestamptz
     """,
+    "UPDATE runs SET heard_of_at = created_at",
     """
     COMMENT ON TABLE runs IS
     'runs of which something is known; created_at is null until a run is announced'
@@ -218,7 +220,7 @@ _DOWNGRADE = (
     """,
     """
     ALTER TABLE runs
-        DROP COLUMN handed_over_at, DROP COLUMN rejected_at, DROP COLUMN reversed_at,
+        DROP COLUMN heard_of_at, DROP COLUMN handed_over_at, DROP COLUMN rejected_at, DROP COLUMN reversed_at,
         DROP COLUMN accepted_count, DROP COLUMN rejected_count, DROP COLUMN details_deleted_at,
         ALTER COLUMN created_at SET NOT NULL
     """,

@@ -43,7 +43,7 @@ _UPGRADE = (
     "UPDATE exports SET expires_at = created_at WHERE status = 'FAILED'",
     # The release before gave files other names: nobody would find them.
     "UPDATE exports SET expires_at = now() WHERE status = 'COMPLETED' AND expires_at > now()",
-    "CREATE INDEX runs_by_creation ON runs (tenant_id, created_at)",
+    "CREATE INDEX runs_not_announced ON runs (tenant_id) WHERE created_at IS NULL",
     """
     COMMENT ON TABLE exports IS
     'exports and the jobs of making them; studio_ids is null for all studios'
@@ -51,7 +51,7 @@ _UPGRADE = (
 )
 
 _DOWNGRADE = (
-    "DROP INDEX runs_by_creation",
+    "DROP INDEX runs_not_announced",
     "DELETE FROM exports WHERE kind = 'MEMBERS' OR status = 'CANCELLED' OR per_studio",
     "UPDATE exports SET expires_at = NULL WHERE status = 'FAILED'",
     """
