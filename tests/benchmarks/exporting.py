@@ -318,10 +318,10 @@ def read_zip(path: Path) -> Totals:
 
 
 def read_xlsx(path: Path) -> Totals:
-    """Add up all sheets of a workbook but the last; there the sums stand once more."""
+    """Add up all sheets of a workbook but the second; there the sums stand once more."""
     workbook = CalamineWorkbook.from_path(str(path))
-    *names, summary = workbook.sheet_names
-    sheets = [workbook.get_sheet_by_name(name) for name in names]
+    first, summary, *further = workbook.sheet_names
+    sheets = [workbook.get_sheet_by_name(name) for name in (first, *further)]
     rows = [sheet.height - 1 for sheet in sheets]
     assert rows == [min(ROWS_OF_A_SHEET, ROWS - done) for done in range(0, ROWS, ROWS_OF_A_SHEET)]
     totals = totals_of_claims(chain.from_iterable(sheet.iter_rows() for sheet in sheets))

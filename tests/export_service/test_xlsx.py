@@ -168,19 +168,21 @@ def test_a_column_is_as_wide_as_its_heading_and_its_texts(length: int, width: in
 def test_rows_beyond_a_sheets_limit_begin_the_next_sheet() -> None:
     """R41: each sheet has the header, its filter, and its share of the rows."""
     rows = [plain_row(MembershipNr=f"{number:05}") for number in range(7)]
-    content = written(rows, rows_per_sheet=3)
+    content = written(rows, summary=[SummaryRow(("Sums",))], rows_per_sheet=3)
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
     assert book.sheet_names == [
         "Forderungen",
+        "Zusammenfassung",
         "Forderungen 2",
         "Forderungen 3",
-        "Zusammenfassung",
     ]
-    found = [book.get_sheet_by_index(index).to_python() for index in range(3)]
+    found = [book.get_sheet_by_index(index).to_python() for index in (0, 2, 3)]
     assert [len(sheet) - 1 for sheet in found] == [3, 3, 1]
     numbers = [row[position("MembershipNr")] for sheet in found for row in sheet[1:]]
     assert numbers == [f"{number:05}" for number in range(7)]
-    assert sheet_of(content, 2).auto_filter.ref == "A1:BI2"
+    filters = [sheet_of(content, index).auto_filter.ref for index in range(4)]
+    assert filters == ["A1:BI4", None, "A1:BI4", "A1:BI2"]
+    assert sheet_of(content, 1)["A1"].value == "Sums"
 
 
 def test_a_full_sheet_is_followed_by_no_empty_one() -> None:
@@ -195,7 +197,7 @@ def test_a_sheet_that_has_grown_too_large_takes_no_further_batch(
     monkeypatch.setattr("export_service.rendering.xlsx_writer.SHEET_BYTES", 20_000)
     content = written([plain_row(Designation="x" * 20_000), plain_row(), plain_row()])
     book = CalamineWorkbook.from_filelike(io.BytesIO(content))
-    assert [len(book.get_sheet_by_index(index).to_python()) for index in range(2)] == [2, 3]
+    assert [len(book.get_sheet_by_index(index).to_python()) for index in (0, 2)] == [2, 3]
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:

@@ -119,7 +119,7 @@ def test_nothing_in_a_workbook_computes(profile: Path, tmp_path: Path) -> None:
 
 
 def test_all_sheets_of_a_workbook_open(profile: Path, tmp_path: Path) -> None:
-    """R41: what does not fit into one sheet stands in the next, and the summary is the last."""
+    """R41: what does not fit into one sheet stands in the next; the summary is the second."""
     rows = [plain_row(MembershipNr=f"{number:05}") for number in range(7)]
     summary = [SummaryRow(("=Lauf", "2026-000001"), heading=True), SummaryRow(("Forderungen", 7))]
     path = workbook(tmp_path / "sheets.xlsx", rows, summary, rows_per_sheet=3)

@@ -42,8 +42,12 @@ STYLES = (
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A finished sheet; `filtered` is its autofilter's number of columns and rows."""
+    """A finished sheet; `filtered` is its autofilter's number of columns and rows.
 
+    `number` says which part of the archive it is, wherever it stands in the workbook.
+    """
+
+    number: int
     name: str
     filtered: tuple[int, int] | None = None
 
@@ -85,10 +89,10 @@ def sheet_tail(sheet: Sheet) -> str:
 
 
 def workbook(sheets: Sequence[Sheet]) -> str:
-    """The list of the sheets, and the hidden names that Excel expects beside autofilters."""
+    """The sheets in this order, and the hidden names that Excel expects beside autofilters."""
     tabs = "".join(
-        f'<sheet name="{escaped(sheet.name)}" sheetId="{number}" r:id="rId{number}"/>'
-        for number, sheet in enumerate(sheets, 1)
+        f'<sheet name="{escaped(sheet.name)}" sheetId="{sheet.number}" r:id="rId{sheet.number}"/>'
+        for sheet in sheets
     )
     names = "".join(
         f'<definedName name="_xlnm._FilterDatabase" localSheetId="{position}" hidden="1">'
@@ -102,25 +106,25 @@ def workbook(sheets: Sequence[Sheet]) -> str:
     )
 
 
-def workbook_relations(sheets: Sequence[Sheet]) -> str:
-    """Where the workbook finds its sheets and styles."""
+def workbook_relations(sheets: int) -> str:
+    """Where the workbook finds so many sheets, and its styles."""
     targets = "".join(
         f'<Relationship Id="rId{number}" Type="{_DOCUMENT}/worksheet"'
         f' Target="worksheets/sheet{number}.xml"/>'
-        for number in range(1, len(sheets) + 1)
+        for number in range(1, sheets + 1)
     )
     return (
         f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">{targets}'
-        f'<Relationship Id="rId{len(sheets) + 1}" Type="{_DOCUMENT}/styles" Target="styles.xml"/>'
+        f'<Relationship Id="rId{sheets + 1}" Type="{_DOCUMENT}/styles" Target="styles.xml"/>'
         "</Relationships>"
     )
 
 
-def content_types(sheets: Sequence[Sheet]) -> str:
-    """What each part of the archive is."""
+def content_types(sheets: int) -> str:
+    """What each part of the archive is, so many sheets among them."""
     overrides = "".join(
         f'<Override PartName="/{part_name(number)}" ContentType="{_CONTENT}.worksheet+xml"/>'
-        for number in range(1, len(sheets) + 1)
+        for number in range(1, sheets + 1)
     )
     return (
         f'{_XML}<Types xmlns="{_PACKAGE}/content-types">'

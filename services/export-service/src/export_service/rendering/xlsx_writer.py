@@ -108,10 +108,12 @@ class XlsxWriter:
         """Writes the summary and what makes the sheets one workbook."""
         self.add([])  # without any rows there is a sheet, too
         self._end_sheet()
-        self._add_summary(summary)
-        self._zip.add("xl/workbook.xml", xlsx_parts.workbook(self._sheets))
-        self._zip.add("xl/_rels/workbook.xml.rels", xlsx_parts.workbook_relations(self._sheets))
-        self._zip.add("[Content_Types].xml", xlsx_parts.content_types(self._sheets))
+        first, *further = self._sheets
+        # Written last, for it sums up; the second one, for it is not looked for behind all rows.
+        sheets = [first, self._add_summary(summary), *further]
+        self._zip.add("xl/workbook.xml", xlsx_parts.workbook(sheets))
+        self._zip.add("xl/_rels/workbook.xml.rels", xlsx_parts.workbook_relations(len(sheets)))
+        self._zip.add("[Content_Types].xml", xlsx_parts.content_types(len(sheets)))
         self._zip.finish()
 
     def _begin_sheet(self) -> None:
@@ -125,18 +127,19 @@ class XlsxWriter:
     def _end_sheet(self) -> None:
         number = len(self._sheets) + 1
         name = self._names.rows if number == 1 else f"{self._names.rows} {number}"
-        sheet = Sheet(name, filtered=(len(self._columns), self._rows_in_sheet + 1))
+        sheet = Sheet(number, name, filtered=(len(self._columns), self._rows_in_sheet + 1))
         self._zip.write(xlsx_parts.sheet_tail(sheet).encode())
         self._zip.end()
         self._sheets.append(sheet)
 
-    def _add_summary(self, summary: Iterable[SummaryRow]) -> None:
-        sheet = Sheet(self._names.summary)
+    def _add_summary(self, summary: Iterable[SummaryRow]) -> Sheet:
+        sheet = Sheet(len(self._sheets) + 1, self._names.summary)
         head = xlsx_parts.sheet_head(_SUMMARY_WIDTHS, selected=False)
         rows = "".join(_summary_row(row) for row in summary)
-        part = xlsx_parts.part_name(len(self._sheets) + 1)
-        self._zip.add(part, head + rows + xlsx_parts.sheet_tail(sheet))
-        self._sheets.append(sheet)
+        self._zip.add(
+            xlsx_parts.part_name(sheet.number), head + rows + xlsx_parts.sheet_tail(sheet)
+        )
+        return sheet
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
