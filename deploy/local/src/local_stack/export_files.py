@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -43,7 +44,7 @@ def read_csv(path: Path) -> ExportFile:
 
 def read_xlsx(path: Path) -> ExportFile:
     """A run in Excel's format."""
-    return _export_file(_rows_of_sheet(path, "Forderungen"))
+    return _export_file(_rows_of_sheets(path, "Forderungen"))
 
 
 def read_zip(path: Path) -> Mapping[UUID, ExportFile]:
@@ -62,7 +63,7 @@ def read_zip(path: Path) -> Mapping[UUID, ExportFile]:
 
 def read_overview(path: Path) -> Overview:
     """The members overview in Excel's format, in English."""
-    rows = _rows_of_sheet(path, "Members")
+    rows = _rows_of_sheets(path, "Members")
     columns = list(next(rows))
     currency, *amounts = (columns.index(name) for name in ("Currency", "Handed over", "Open"))
     count = 0
@@ -92,10 +93,13 @@ def _export_file(rows: Iterator[Sequence[object]]) -> ExportFile:
     return ExportFile(columns, figures, frozenset(UUID(str(each)) for each in studios))
 
 
-def _rows_of_sheet(path: Path, sheet: str) -> Iterator[Sequence[object]]:
+def _rows_of_sheets(path: Path, name: str) -> Iterator[Sequence[object]]:
+    """The header, and then the rows of a sheet and of those that go on with it: "<name> 2" …"""
     workbook = openpyxl.load_workbook(path, read_only=True)
     try:
-        yield from workbook[sheet].iter_rows(values_only=True)
+        sheets = [sheet for sheet in workbook.worksheets if sheet.title.startswith(name)]
+        for number, sheet in enumerate(sheets):
+            yield from islice(sheet.iter_rows(values_only=True), min(number, 1), None)
     finally:
         workbook.close()
 
