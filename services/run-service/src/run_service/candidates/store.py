@@ -36,10 +36,12 @@ _SAVE_VERSIONS: Final = f""",
     ), superseded AS (
         UPDATE {{versions}} SET superseded_at = now()
         WHERE ctid = ANY (ARRAY(
-            SELECT (SELECT version.ctid FROM {{versions}} AS version
-                    WHERE version.tenant_id = saved.tenant_id AND version.{{id}} = saved.{{id}}
-                      AND version.sequence = saved.sequence_before)
-            FROM saved WHERE sequence_before IS NOT NULL))
+            SELECT place FROM saved CROSS JOIN LATERAL (
+                SELECT version.ctid AS place FROM {{versions}} AS version
+                WHERE version.tenant_id = saved.tenant_id AND version.{{id}} = saved.{{id}}
+                  AND superseded_at IS NULL
+                OFFSET 0
+            ) AS newest WHERE sequence_before IS NOT NULL))
     ), kept AS (
         INSERT INTO {{versions}} ({{key}}, sequence, {{parts}})
         SELECT {{key}}, saved.sequence, {{parts}} FROM saved JOIN incoming USING ({{key}})
