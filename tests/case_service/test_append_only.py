@@ -86,17 +86,29 @@ async def test_what_entries_refer_to_is_there_for_good(
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO entries ({}, case_id) SELECT {values}, uuidv7() FROM entries"
-        " WHERE claim_id IS NULL",
-        "INSERT INTO history (tenant_id, case_id, kind, details, recorded_at, actor_kind, actor,"
-        " correlation_id) SELECT tenant_id, uuidv7(), kind, details, recorded_at, actor_kind,"
-        " actor, correlation_id FROM history",
-        "INSERT INTO case_claims SELECT (jsonb_populate_record(claim, jsonb_build_object("
-        "'case_id', uuidv7()))).* FROM case_claims AS claim",
-        "INSERT INTO entries ({}, case_id, claim_id) SELECT {values}, case_id, uuidv7()"
-        " FROM entries WHERE claim_id IS NOT NULL",
-        "INSERT INTO entries ({}, case_id, payment_id) SELECT {values}, case_id, uuidv7()"
-        " FROM entries WHERE claim_id IS NULL",
+        """
+        INSERT INTO entries ({}, case_id) SELECT {values}, uuidv7() FROM entries
+        WHERE claim_id IS NULL
+        """,
+        """
+        INSERT INTO entries ({}, case_id, claim_id) SELECT {values}, case_id, uuidv7() FROM entries
+        WHERE claim_id IS NOT NULL
+        """,
+        """
+        INSERT INTO entries ({}, case_id, payment_id) SELECT {values}, case_id, uuidv7()
+        FROM entries WHERE claim_id IS NULL
+        """,
+        """
+        INSERT INTO history (tenant_id, case_id, kind, details, recorded_at, actor_kind, actor,
+                             correlation_id)
+        SELECT tenant_id, uuidv7(), kind, details, recorded_at, actor_kind, actor, correlation_id
+        FROM history
+        """,
+        """
+        INSERT INTO case_claims
+        SELECT (jsonb_populate_record(claim, jsonb_build_object('case_id', uuidv7()))).*
+        FROM case_claims AS claim
+        """,
     ],
 )
 async def test_nothing_is_booked_on_what_is_not_there(world: World, statement: str) -> None:

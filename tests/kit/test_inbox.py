@@ -11,7 +11,6 @@ from kit.ids import new_id
 from kit.messages import Record
 from tests.kit.deliveries import handled, make_inbox, notice, partner, record_of
 
-
 FAILS = """
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Self
 from uuid import UUID
 
@@ -83,8 +84,6 @@ class Envelope:
         for name in ("ce_id", "ce_type", "ce_subject", "ce_correlationid"):
             if not _TEXT.fullmatch(values[name]):
                 raise EnvelopeError(f"{name} is not a text of 1 to 255 printable characters")
-        if not _UUID.fullmatch(values["ce_tenantid"]):
-            raise EnvelopeError("ce_tenantid is not a UUID")
         traceparent = values.get("ce_traceparent", "")
         return cls(
             id=values["ce_id"],
@@ -92,7 +91,7 @@ class Envelope:
             type=values["ce_type"],
             time=_time(values["ce_time"]),
             subject=values["ce_subject"],
-            tenant_id=UUID(values["ce_tenantid"]),
+            tenant_id=_tenant(values["ce_tenantid"]),
             correlation_id=values["ce_correlationid"],
             traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
         )
@@ -113,6 +112,14 @@ def _known(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
         except UnicodeDecodeError:
             raise EnvelopeError(f"{name} is not UTF-8") from None
     return values
+
+
+@lru_cache(maxsize=1_000)
+def _tenant(value: str) -> UUID:
+    """The tenant, one object for all of its messages: it is compared with itself all the time."""
+    if not _UUID.fullmatch(value):
+        raise EnvelopeError("ce_tenantid is not a UUID")
+    return UUID(value)
 
 
 def _time(value: str) -> datetime:

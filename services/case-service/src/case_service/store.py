@@ -6,12 +6,12 @@ is several verbs in one transaction: should two such batches meet, PostgreSQL en
 handled again.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import Row, and_, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +22,13 @@ from case_service.ledger.journal import Journal
 from case_service.rows import Values, given, insert_rows, same
 from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
 from kit import outbox
+from kit.database import copy_rows
+
+_OCCASION_COLUMNS: Final = (
+    "tenant_id", "recorded_at", "actor_kind", "actor", "why", "correlation_id",
+)  # fmt: skip
+_ENTRY_COLUMNS: Final = (*Entry._fields[:-1], *_OCCASION_COLUMNS)
+"""Each entry's own fields are columns, and its occasion, the last of them, is several."""
 
 
 async def save(connection: AsyncConnection, journal: Journal) -> None:
@@ -37,7 +44,9 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     """Write what a journal holds besides the cases themselves."""
     await insert_rows(connection, payments, [_payment_row(each) for each in journal.new_payments])
     await _update_payments(connection, list(journal.changed_payments.values()))
-    await insert_rows(connection, entries, [_entry_row(entry) for entry in journal.entries])
+    if journal.entries:
+        rows = [(*entry[:-1], *_occasion_values(entry.occasion)) for entry in journal.entries]
+        await copy_rows(connection, entries.name, _ENTRY_COLUMNS, rows)
     event_ids = await outbox.publish(connection, journal.outgoing)
     await insert_rows(
         connection, history, [_history_row(item, event_ids) for item in journal.history]
@@ -342,38 +351,23 @@ def _payment_row(payment: Payment) -> Values:
     }
 
 
-def _entry_row(entry: Entry) -> Values:
-    return {
-        "posting_id": entry.posting_id,
-        "case_id": entry.case_id,
-        "account": entry.account,
-        "claim_id": entry.claim_id,
-        "payment_id": entry.payment_id,
-        "kind": entry.kind,
-        "amount": entry.amount,
-        "currency": entry.currency,
-        "booking_date": entry.booking_date,
-        **_occasion_columns(entry.occasion),
-    }
-
-
 def _history_row(item: HistoryItem, event_ids: Sequence[UUID]) -> Values:
     return {
         "case_id": item.case_id,
         "kind": item.kind,
-        "details": json.dumps(item.details),
+        "details": to_json(item.details).decode(),
         "posting_id": item.posting_id,
         "event_ids": [event_ids[event] for event in item.events],
-        **_occasion_columns(item.occasion),
+        **dict(zip(_OCCASION_COLUMNS, _occasion_values(item.occasion), strict=True)),
     }
 
 
-def _occasion_columns(occasion: Occasion) -> Values:
-    return {
-        "tenant_id": occasion.cause.tenant_id,
-        "recorded_at": occasion.at,
-        "actor_kind": occasion.actor_kind,
-        "actor": occasion.actor,
-        "why": occasion.why,
-        "correlation_id": occasion.cause.correlation_id,
-    }
+def _occasion_values(occasion: Occasion) -> tuple[Any, ...]:
+    return (
+        occasion.cause.tenant_id,
+        occasion.at,
+        occasion.actor_kind,
+        occasion.actor,
+        occasion.why,
+        occasion.cause.correlation_id,
+    )

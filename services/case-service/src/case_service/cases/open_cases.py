@@ -215,7 +215,7 @@ def _member_rows(handovers: Sequence[Handover]) -> list[Values]:
         (cause.tenant_id, event.member_id): event
         for event, cause in sorted(handovers, key=lambda handover: handover[0].collection_date)
     }
-    return [_member_row(key[0], latest[key]) for key in sorted(latest)]
+    return [_member_row(tenant_id, event) for (tenant_id, _), event in latest.items()]
 
 
 def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> Values:
@@ -298,8 +298,11 @@ def _case_row(case: Case, event: MemberHandedOverV1) -> Values:
 
 
 def _claim_row(case: Case, claim: Claim, handed_over: HandoverClaim) -> Values:
+    """Return the row of a claim in a new case; of what happens to it later it has 0.00."""
     return {
-        **store.balance_row(case, claim),
+        "tenant_id": case.tenant_id,
+        "case_id": case.case_id,
+        "claim_id": claim.claim_id,
         "voucher_id": handed_over.voucher_id,
         "snapshot_sequence": handed_over.snapshot_sequence,
         "kind": handed_over.kind,
@@ -309,4 +312,5 @@ def _claim_row(case: Case, claim: Claim, handed_over: HandoverClaim) -> Values:
         "amount": handed_over.amount.amount,
         "paid_directly": handed_over.paid_directly.amount,
         "handed_over": claim.handed_over,
+        "open": claim.open,
     }

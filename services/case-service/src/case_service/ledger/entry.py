@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from case_service.payments.allocation import NOTHING, Allocation
@@ -97,8 +97,7 @@ class Occasion:
     why: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the ledger; all entries of one posting add up to 0.00."""
 
     posting_id: UUID
@@ -114,8 +113,7 @@ class Entry:
     occasion: Occasion
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryItem:
+class HistoryItem(NamedTuple):
     """One thing that happened to a case; `details` holds ids and amounts as text."""
 
     case_id: UUID

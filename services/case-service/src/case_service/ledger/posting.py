@@ -4,8 +4,8 @@ Each function returns lines that add up to 0.00.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from case_service.cases.case import Case
@@ -13,8 +13,7 @@ from case_service.ledger.entry import Account, Payment
 from case_service.payments.allocation import NOTHING, Allocation, Share
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """An amount that is put into an account of a case, or taken out of it."""
 
     case_id: UUID

@@ -48,12 +48,9 @@ _THERE_FOR_GOOD = (
     """,
 )
 
-# Looked up by their ids: a plan made while the tables were small would read all of them for ever.
-_BY_INDEX = "SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
-
 _BY_STATEMENT = (
-    f"""
-    CREATE FUNCTION refuse_without_case() RETURNS trigger LANGUAGE plpgsql {_BY_INDEX} AS $$
+    """
+    CREATE FUNCTION refuse_without_case() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF EXISTS (
             SELECT FROM (SELECT DISTINCT tenant_id, case_id FROM added) AS child
@@ -69,8 +66,8 @@ _BY_STATEMENT = (
     END
     $$
     """,
-    f"""
-    CREATE FUNCTION refuse_without_account() RETURNS trigger LANGUAGE plpgsql {_BY_INDEX} AS $$
+    """
+    CREATE FUNCTION refuse_without_account() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF EXISTS (
             SELECT FROM added AS child
@@ -94,6 +91,13 @@ _BY_STATEMENT = (
     END
     $$
     """,
+    # Rows are looked up by their ids: a plan made while the tables were small would read all of
+    # them for ever.
+    *(
+        f"ALTER FUNCTION {function} SET {way} = off"
+        for function in ("refuse_without_case()", "refuse_without_account()")
+        for way in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+    ),
     *(
         f"""
         CREATE TRIGGER {table}_of_case AFTER INSERT ON {table} REFERENCING NEW TABLE AS added
