@@ -55,15 +55,15 @@ async def completed(context: Context[Settings], **changes: Any) -> UUID:
         "sha256": SHA256.hexdigest(),
         "completed_at": COMPLETED_AT,
         "expires_at": now() + timedelta(days=1),
-    }
-    export_id = await export(context, **(of_file | changes))
+    } | changes
+    export_id = await export(context, delete_file_at=of_file["expires_at"], **of_file)
     await store_file(context, name_of(export_id))
     return export_id
 
 
 def failed(at: datetime) -> dict[str, Any]:
     """What makes an export one that has failed."""
-    return {"status": "FAILED", "failure_reason": "STORAGE_FULL", "expires_at": at}
+    return {"status": "FAILED", "failure_reason": "STORAGE_FULL", "delete_file_at": at}
 
 
 def cancelled(at: datetime) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def cancelled(at: datetime) -> dict[str, Any]:
         "status": "CANCELLED",
         "cancelled_at": at,
         "cancelled_by": "staff-1",
-        "expires_at": at,
+        "delete_file_at": at,
     }
 
 

@@ -212,7 +212,7 @@ async def test_exports_of_the_first_release_are_what_they_were(old: AsyncEngine)
             found = await connection.execute(
                 text(
                     "SELECT status, kind, language, csv_dialect, csv_guarded, per_studio,"
-                    " expires_at <= now() AS is_over FROM exports ORDER BY status"
+                    " delete_file_at <= now() AS is_over FROM exports ORDER BY status"
                 )
             )
         assert [tuple(row) for row in found] == [

@@ -11,10 +11,8 @@ from sqlalchemy import select
 
 from contracts import ExportCompletedV1
 from export_service.exports import render_export
-from export_service.exports.delete_expired_exports import delete_expired_exports
 from export_service.exports.export_file import ExportFile
 from export_service.runs.store import handover_rows
-from kit.clock import now
 from kit.ids import new_id
 from kit.metrics import registry
 from tests.export_service.conftest import render_all
@@ -23,7 +21,6 @@ from tests.export_service.ordering import (
     AS_XLSX,
     ServiceContext,
     announce,
-    change,
     export,
     file_of,
     hand_over,
@@ -219,17 +216,3 @@ async def test_wrong_bank_details_are_counted_and_the_row_is_kept(context: Servi
 def _wrong_ibans() -> float:
     name = "export_wrong_details_total"
     return registry.get_sample_value(name, {"column": "DebtorIBAN"}) or 0.0
-
-
-async def test_files_that_have_expired_are_deleted(context: ServiceContext) -> None:
-    """R63: they hold personal data."""
-    run, members = run_of(members=1)
-    await announce(context, run)
-    await hand_over(context, members)
-    old, new = [await order(context, run.run_id) for _ in range(2)]
-    await render_all(context)
-    await change(context, old, expires_at=now())
-    assert await delete_expired_exports(context) is False
-    assert not file_of(context, old).exists()
-    assert file_of(context, new).exists()
-    assert (await export(context, old)).file_deleted_at is not None

@@ -99,7 +99,7 @@ async def test_an_export_that_has_no_file_any_more_or_never_says_so(
     cancelled, failed, expired = await staff.ids()
     await staff.cancel(cancelled)
     await change(
-        context, UUID(failed), status="FAILED", failure_reason="STORAGE_FULL", expires_at=now()
+        context, UUID(failed), status="FAILED", failure_reason="STORAGE_FULL", delete_file_at=now()
     )
     await render_all(context)
     await change(context, UUID(expired), expires_at=now() - timedelta(seconds=1))

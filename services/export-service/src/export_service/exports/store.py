@@ -81,6 +81,7 @@ exports: Final = Table(
     Column("cancelled_at", _TIME),
     Column("completed_at", _TIME),
     Column("expires_at", _TIME),
+    Column("delete_file_at", _TIME),
     Column("file_deleted_at", _TIME),
     Column("correlation_id", Text, nullable=False),
     Column("traceparent", Text),
@@ -230,6 +231,7 @@ async def complete_export(connection: AsyncConnection, job: Job, finished: Finis
         sha256=finished.sha256,
         completed_at=finished.completed_at,
         expires_at=finished.expires_at,
+        delete_file_at=finished.expires_at,
     )
 
 
@@ -243,7 +245,7 @@ async def fail_export(
         status=Status.FAILED,
         leased_until=None,
         failure_reason=reason,
-        expires_at=at,
+        delete_file_at=at,
     )
 
 
@@ -263,7 +265,7 @@ async def cancel_export(
             leased_until=None,
             cancelled_by=by,
             cancelled_at=at,
-            expires_at=at + LEASE,
+            delete_file_at=at + LEASE,  # whoever renders it has stopped by then
         )
     )
     return cancelled.rowcount == 1
@@ -272,7 +274,7 @@ async def cancel_export(
 _FAIL_HOPELESS = text(
     f"""
     UPDATE exports
-    SET status = 'FAILED', leased_until = NULL, expires_at = :now,
+    SET status = 'FAILED', leased_until = NULL, delete_file_at = :now,
         failure_reason = CASE status WHEN 'WAITING' THEN :incomplete ELSE :interrupted END,
         members_missing = CASE status WHEN 'WAITING' THEN {MISSING} ELSE members_missing END
     WHERE status = 'WAITING' AND created_at < :waiting_since AND {AWAITED} IS DISTINCT FROM 0
@@ -307,8 +309,8 @@ _TAKE_EXPIRED = text(
     UPDATE exports SET file_deleted_at = :now
     WHERE export_id IN (
         SELECT export_id FROM exports
-        WHERE expires_at <= :now AND file_deleted_at IS NULL
-        ORDER BY expires_at
+        WHERE delete_file_at <= :now AND file_deleted_at IS NULL
+        ORDER BY delete_file_at
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )

@@ -164,5 +164,5 @@ class ExportAnswer(BaseModel):
             completed_at=row.completed_at,
             cancelled_by=row.cancelled_by,
             cancelled_at=row.cancelled_at,
-            expires_at=None if row.completed_at is None else row.expires_at,
+            expires_at=row.expires_at,
         )

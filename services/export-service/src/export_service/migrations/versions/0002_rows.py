@@ -220,7 +220,8 @@ _DOWNGRADE = (
     """,
     """
     ALTER TABLE runs
-        DROP COLUMN heard_of_at, DROP COLUMN handed_over_at, DROP COLUMN rejected_at, DROP COLUMN reversed_at,
+        DROP COLUMN heard_of_at, DROP COLUMN handed_over_at, DROP COLUMN rejected_at,
+        DROP COLUMN reversed_at,
         DROP COLUMN accepted_count, DROP COLUMN rejected_count, DROP COLUMN details_deleted_at,
         ALTER COLUMN created_at SET NOT NULL
     """,

@@ -24,25 +24,27 @@ _UPGRADE = (
         ADD COLUMN members_missing integer,
         ADD COLUMN cancelled_by text,
         ADD COLUMN cancelled_at timestamptz,
+        ADD COLUMN delete_file_at timestamptz,
         ALTER COLUMN run_id DROP NOT NULL,
         ADD CHECK ((run_id IS NULL) = (kind = 'MEMBERS')),
         DROP CONSTRAINT exports_status_check,
         ADD CONSTRAINT exports_status_check
             CHECK (status IN ('WAITING', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
         ADD CHECK ((status = 'CANCELLED') = (cancelled_at IS NOT NULL)),
-        ADD CHECK ((cancelled_by IS NULL) = (cancelled_at IS NULL)),
-        DROP CONSTRAINT exports_check2,
-        ADD CONSTRAINT exports_whole_file CHECK (
-            num_nulls(file_name, size_bytes, sha256, completed_at)
-            = CASE status WHEN 'COMPLETED' THEN 0 ELSE 4 END
-        ),
-        ADD CONSTRAINT exports_expiry CHECK (
-            expires_at IS NOT NULL OR status IN ('WAITING', 'RUNNING', 'FAILED')
-        )
+        ADD CHECK ((cancelled_by IS NULL) = (cancelled_at IS NULL))
     """,
-    "UPDATE exports SET expires_at = created_at WHERE status = 'FAILED'",
     # The release before gave files other names: nobody would find them.
     "UPDATE exports SET expires_at = now() WHERE status = 'COMPLETED' AND expires_at > now()",
+    """
+    UPDATE exports SET delete_file_at = coalesce(expires_at, created_at)
+    WHERE status IN ('COMPLETED', 'FAILED')
+    """,
+    """
+    ALTER TABLE exports
+        ADD CHECK ((delete_file_at IS NULL) = (status IN ('WAITING', 'RUNNING')))
+    """,
+    "DROP INDEX exports_to_delete",
+    "CREATE INDEX exports_to_delete ON exports (delete_file_at) WHERE file_deleted_at IS NULL",
     "CREATE INDEX runs_not_announced ON runs (tenant_id) WHERE created_at IS NULL",
     """
     COMMENT ON TABLE exports IS
@@ -53,23 +55,17 @@ _UPGRADE = (
 _DOWNGRADE = (
     "DROP INDEX runs_not_announced",
     "DELETE FROM exports WHERE kind = 'MEMBERS' OR status = 'CANCELLED' OR per_studio",
-    "UPDATE exports SET expires_at = NULL WHERE status = 'FAILED'",
     """
     ALTER TABLE exports
         DROP COLUMN kind, DROP COLUMN language, DROP COLUMN csv_dialect, DROP COLUMN csv_guarded,
         DROP COLUMN per_studio, DROP COLUMN filters, DROP COLUMN members_missing,
-        DROP COLUMN cancelled_by, DROP COLUMN cancelled_at,
+        DROP COLUMN cancelled_by, DROP COLUMN cancelled_at, DROP COLUMN delete_file_at,
         ALTER COLUMN run_id SET NOT NULL,
-        DROP CONSTRAINT exports_expiry,
-        DROP CONSTRAINT exports_whole_file,
-        ADD CONSTRAINT exports_check2 CHECK (
-            num_nulls(file_name, size_bytes, sha256, completed_at, expires_at)
-            = CASE status WHEN 'COMPLETED' THEN 0 ELSE 5 END
-        ),
         DROP CONSTRAINT exports_status_check,
         ADD CONSTRAINT exports_status_check
             CHECK (status IN ('WAITING', 'RUNNING', 'COMPLETED', 'FAILED'))
     """,
+    "CREATE INDEX exports_to_delete ON exports (expires_at) WHERE file_deleted_at IS NULL",
 )
 
 
