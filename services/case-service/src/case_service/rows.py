@@ -16,7 +16,7 @@ from sqlalchemy import (
     func,
     literal,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.database import copy_rows
@@ -33,8 +33,8 @@ def given(table: Table, rows: Sequence[Values]) -> TableValuedAlias:
     travel as text, so nothing is lost. There must be at least one row.
     """
     columns = [column(name, table.c[name].type) for name in rows[0]]
-    document = cast(literal(to_json(rows).decode(), Text), JSONB)
-    relation = func.jsonb_to_recordset(document).table_valued(*columns, name="given")
+    document = cast(literal(to_json(rows).decode(), Text), JSON)
+    relation = func.json_to_recordset(document).table_valued(*columns, name="given")
     return relation.render_derived(with_types=True)
 
 
