@@ -2,7 +2,7 @@
 
 import json
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,6 @@ from sqlalchemy import event, text
 
 from contracts import (
     Event,
-    MemberHandedOverV1,
     RunCreatedV1,
     RunHandedOverV1,
     RunRejectedV1,
@@ -21,10 +20,8 @@ from contracts import (
 from export_service.members import queries as members
 from export_service.members.wanted import WantedMembers
 from export_service.runs import queries as runs
-from export_service.runs.delete_old_run_details import delete_old_run_details
 from export_service.runs.run import Run, RunStatus
 from export_service.subscribers import subscriptions
-from kit.clock import now
 from kit.ids import new_id
 from kit.inbox import Inbox
 from tests.export_service.case_events import close, open_case, pay, set_file_number
@@ -270,32 +267,3 @@ async def many_more(context: ServiceContext) -> None:
             )
         )
         await connection.execute(text("ANALYZE"))
-
-
-async def test_details_of_old_runs_are_deleted_and_the_overview_stays(
-    context: ServiceContext,
-) -> None:
-    """R20, R63: rows hold personal data."""
-    kept_for = timedelta(days=context.settings.run_details_days)
-    today = now().date()
-    old = handover(collection_date=today - kept_for - timedelta(days=2))
-    young = handover(collection_date=today - kept_for + timedelta(days=2))
-    for member in (old, young):
-        await announce(context, announcement([member]))
-        await hand_over(context, [member])
-    assert await delete_old_run_details(context) is False
-    assert (await found(context, old.run_id)).details_deleted
-    assert await rows(context, old.run_id) == []
-    assert not (await found(context, young.run_id)).details_deleted
-    assert len(await rows(context, young.run_id)) == 1
-    assert len(await overview(context)) == 2
-
-    late = _another_member_of(old)
-    await hand_over(context, [late])
-    await delete_old_run_details(context)
-    assert await rows(context, old.run_id) == [], "who comes late is deleted, too"
-
-
-def _another_member_of(member: MemberHandedOverV1) -> MemberHandedOverV1:
-    changes: dict[str, Any] = {"case_id": new_id(), "booking_number": 2}
-    return member.model_copy(update=changes)

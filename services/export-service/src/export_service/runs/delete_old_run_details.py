@@ -18,5 +18,4 @@ async def delete_old_run_details(context: Context[Settings]) -> bool:
     before = today(settings.time_zone) - timedelta(days=settings.run_details_days)
     async with context.database.begin() as connection:
         await plan_anew(connection)
-        deleted = await store.delete_rows_before(connection, before, now(), ROWS_PER_ROUND)
-    return deleted == ROWS_PER_ROUND
+        return await store.delete_rows_before(connection, before, now(), ROWS_PER_ROUND)

@@ -5,11 +5,12 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, Date, DateTime, Integer, MetaData, Table, Text, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from export_service.read_in_order import read_in_order
 from kit.database import copy_rows
 
 tables = MetaData()
@@ -40,6 +41,7 @@ runs: Final = Table(
     Column("accepted_count", Integer),
     Column("rejected_count", Integer),
     Column("details_deleted_at", _TIME),
+    Column("has_rows", Boolean, nullable=False),
     comment="runs of which something is known; created_at is null until a run is announced",
 )
 
@@ -123,9 +125,34 @@ _ENTER_RUNS = text(
 )
 
 
+# Whoever finds that a run has no rows locks it against this: it waits until the new ones are there.
+_AWAIT_ROWS = text(
+    """
+    SELECT has_rows
+    FROM runs
+    JOIN unnest(CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[])) AS given (tenant_id, run_id)
+        USING (tenant_id, run_id)
+    ORDER BY tenant_id, run_id
+    FOR KEY SHARE OF runs
+    """
+)
+
+_HAVE_ROWS_AGAIN = text(
+    """
+    UPDATE runs SET has_rows = true
+    FROM unnest(CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[])) AS given (tenant_id, run_id)
+    WHERE runs.tenant_id = given.tenant_id AND runs.run_id = given.run_id AND NOT has_rows
+    """
+)
+
+
 async def enter_runs(connection: AsyncConnection, heard_of: Sequence[Values]) -> None:
-    """Keeps runs whose members arrive; they may have been announced before."""
-    await connection.execute(_ENTER_RUNS, _columns(heard_of))
+    """Keeps runs whose members arrive, in the order of their keys; they may be known before."""
+    columns = _columns(heard_of)
+    await connection.execute(_ENTER_RUNS, columns)
+    keys = {name: columns[name] for name in ("tenant_id", "run_id")}
+    if not all(await connection.scalars(_AWAIT_ROWS, keys)):
+        await connection.execute(_HAVE_ROWS_AGAIN, keys)
 
 
 _FOLLOW_RUNS = text(
@@ -189,36 +216,54 @@ async def copy_handover_rows(
 _MARK_DETAILS_DELETED = text(
     """
     UPDATE runs SET details_deleted_at = :now
-    WHERE collection_date < :before AND details_deleted_at IS NULL
+    WHERE collection_date < :before AND has_rows AND details_deleted_at IS NULL
+    """
+)
+
+_TAKE_OLD_RUN = text(
+    """
+    SELECT tenant_id, run_id FROM runs
+    WHERE collection_date < :before AND has_rows
+    ORDER BY collection_date
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
     """
 )
 
 _DELETE_ROWS = text(
     """
     DELETE FROM handover_rows
-    USING (
-        SELECT handover_rows.ctid AS place
-        FROM runs
-        JOIN handover_rows USING (tenant_id, run_id)
-        WHERE collection_date < :before
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM handover_rows
+        WHERE tenant_id = :tenant_id AND run_id = :run_id
+        ORDER BY studio_id, booking_number, claim_index
         LIMIT :limit
-        FOR UPDATE OF handover_rows SKIP LOCKED
-    ) AS old
-    WHERE handover_rows.ctid = old.place
+    ))
     """
+)
+
+_HAS_NO_ROWS = text(
+    "UPDATE runs SET has_rows = false WHERE tenant_id = :tenant_id AND run_id = :run_id"
 )
 
 
 async def delete_rows_before(
     connection: AsyncConnection, before: date, now: datetime, limit: int
-) -> int:
-    """Deletes some rows of runs created before a day, and says so at these; returns how many.
+) -> bool:
+    """Deletes some rows of one of the runs of before a day, and says so at all of these runs.
 
-    Rows that arrive for such a run later are found, too.
+    Returns whether it found one with rows. Rows that arrive for such a run later are found, too.
     """
     await connection.execute(_MARK_DETAILS_DELETED, {"before": before, "now": now})
-    deleted = await connection.execute(_DELETE_ROWS, {"before": before, "limit": limit})
-    return deleted.rowcount
+    await read_in_order(connection)
+    taken = (await connection.execute(_TAKE_OLD_RUN, {"before": before})).one_or_none()
+    if taken is None:
+        return False
+    run = {"tenant_id": taken.tenant_id, "run_id": taken.run_id}
+    deleted = await connection.execute(_DELETE_ROWS, run | {"limit": limit})
+    if deleted.rowcount < limit:
+        await connection.execute(_HAS_NO_ROWS, run)
+    return True
 
 
 def _columns(rows: Sequence[Values]) -> dict[str, list[Any]]:

@@ -69,7 +69,8 @@ _CHANGE_RUNS = (
         ADD COLUMN reversed_at timestamptz,
         ADD COLUMN accepted_count integer,
         ADD COLUMN rejected_count integer,
-        ADD COLUMN details_deleted_at timestamptz
+        ADD COLUMN details_deleted_at timestamptz,
+        ADD COLUMN has_rows boolean NOT NULL DEFAULT true
     """,
     "UPDATE runs SET heard_of_at = created_at",
     """
@@ -114,7 +115,7 @@ _FINISH = (
     """,
     "DROP TABLE handovers",
     "CREATE INDEX cases_newest ON cases (tenant_id, collection_date, case_id)",
-    "CREATE INDEX runs_by_day ON runs (collection_date)",
+    "CREATE INDEX runs_with_rows ON runs (collection_date) WHERE has_rows",
     """
     CREATE INDEX run_studios_incomplete ON run_studios (tenant_id)
     WHERE members_arrived < member_count
@@ -205,7 +206,7 @@ _DOWNGRADE = (
     "DROP TABLE cases",
     "DELETE FROM run_studios WHERE member_count IS NULL",
     "DELETE FROM runs WHERE created_at IS NULL",
-    "DROP INDEX runs_by_day, run_studios_incomplete",
+    "DROP INDEX runs_with_rows, run_studios_incomplete",
     """
     ALTER TABLE run_studios
         DROP COLUMN studio_name, DROP COLUMN members_arrived, DROP COLUMN claims_arrived,
@@ -223,6 +224,7 @@ _DOWNGRADE = (
         DROP COLUMN heard_of_at, DROP COLUMN handed_over_at, DROP COLUMN rejected_at,
         DROP COLUMN reversed_at,
         DROP COLUMN accepted_count, DROP COLUMN rejected_count, DROP COLUMN details_deleted_at,
+        DROP COLUMN has_rows,
         ALTER COLUMN created_at SET NOT NULL
     """,
     "COMMENT ON TABLE runs IS 'runs that were announced'",
