@@ -9,7 +9,6 @@ from export_service.exports import queries, store
 from export_service.exports.export import Status
 from export_service.exports.problems import ENDED
 from kit.auth import Principal
-from kit.clock import now
 from kit.problems import FORBIDDEN, conflict, problem
 
 MANAGE: Final = "collection:manage"
@@ -25,9 +24,7 @@ async def cancel_export(connection: AsyncConnection, principal: Principal, expor
     export = await queries.find_export(connection, principal, export_id)
     if export.created_by != principal.subject and MANAGE not in principal.roles:
         raise problem(FORBIDDEN, f"Somebody else ordered it: this needs the role {MANAGE}.")
-    if await store.cancel_export(
-        connection, principal.tenant_id, export_id, by=principal.subject, at=now()
-    ):
+    if await store.cancel_export(connection, principal.tenant_id, export_id, by=principal.subject):
         return
     export = await queries.find_export(connection, principal, export_id)
     if export.current_status != Status.CANCELLED:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, case, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports.export import Kind, Status
@@ -13,7 +13,6 @@ from export_service.exports.missing import MISSING
 from export_service.exports.store import exports
 from export_service.read_in_order import read_in_order
 from kit.auth import Principal
-from kit.clock import now
 from kit.problems import not_found
 
 
@@ -88,5 +87,5 @@ def _current() -> Sequence[ColumnElement[Any]]:
 
 def _current_status() -> ColumnElement[str]:
     """COMPLETED turns into EXPIRED."""
-    is_over = and_(exports.c.status == Status.COMPLETED, exports.c.expires_at <= now())
+    is_over = and_(exports.c.status == Status.COMPLETED, exports.c.expires_at <= func.now())
     return case((is_over, Status.EXPIRED.value), else_=exports.c.status)

@@ -87,8 +87,8 @@ class _Thread:
 
 async def _claim(context: Context[Settings], max_rows: int | None) -> Job | None:
     async with context.database.begin() as connection:
-        hopeless = await store.fail_hopeless_exports(connection, now())
-        job = await store.claim_export(connection, now(), max_rows)
+        hopeless = await store.fail_hopeless_exports(connection)
+        job = await store.claim_export(connection, max_rows)
     for export_id, reason in hopeless:
         log.warning("export-failed", export_id=export_id, reason=reason)
     return job
@@ -147,7 +147,7 @@ async def _next_rows(
     context: Context[Settings], job: Job, contents: Contents, row_count: int
 ) -> Sequence[Row]:
     async with context.database.begin() as connection:
-        if not await store.report_progress(connection, job, row_count, now()):
+        if not await store.report_progress(connection, job, row_count):
             raise LeaseLostError
         return await contents.next_rows(connection, ROWS_PER_BATCH)
 
@@ -194,5 +194,5 @@ def _event(job: Job, finished: store.Finished) -> Event:
 
 async def _fail(context: Context[Settings], job: Job, reason: FailureReason) -> None:
     async with context.database.begin() as connection:
-        await store.fail_export(connection, job, reason, now())
+        await store.fail_export(connection, job, reason)
     log.warning("export-failed", export_id=job.export_id, reason=reason)

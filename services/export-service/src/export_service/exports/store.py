@@ -1,6 +1,7 @@
 """The table of exports, and the SQL that changes it.
 
-Every statement names the tenant, or a job that was claimed.
+Every statement names the tenant, or a job that was claimed. What time it is says the database: the
+clocks of those who render may differ.
 """
 
 from collections.abc import Sequence
@@ -147,14 +148,14 @@ _CLAIM = text(
     f"""
     WITH next AS (
         SELECT export_id FROM exports
-        WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < :now) AND {AWAITED} = 0
+        WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < now()) AND {AWAITED} = 0
           AND (CAST(:max_rows AS integer) IS NULL OR {_ROWS} <= :max_rows)
         ORDER BY created_at
         LIMIT 1
         FOR UPDATE OF exports SKIP LOCKED
     )
     UPDATE exports
-    SET status = 'RUNNING', attempt = attempt + 1, leased_until = :leased_until,
+    SET status = 'RUNNING', attempt = attempt + 1, leased_until = now() + CAST(:lease AS interval),
         rows_done = 0, rows_total = NULL
     FROM next
     WHERE exports.export_id = next.export_id
@@ -163,17 +164,13 @@ _CLAIM = text(
 )
 
 
-async def claim_export(
-    connection: AsyncConnection, now: datetime, max_rows: int | None
-) -> Job | None:
+async def claim_export(connection: AsyncConnection, max_rows: int | None) -> Job | None:
     """Takes the oldest export that waits for no member and that nobody has, for a `LEASE`.
 
     With `max_rows` it takes the oldest of those of which it is known that they have no more rows.
     """
     await read_in_order(connection)
-    found = await connection.execute(
-        _CLAIM, {"now": now, "leased_until": now + LEASE, "max_rows": max_rows}
-    )
+    found = await connection.execute(_CLAIM, {"lease": LEASE, "max_rows": max_rows})
     row = found.one_or_none()
     if row is None:
         return None
@@ -210,11 +207,9 @@ async def expect_rows(
     )
 
 
-async def report_progress(
-    connection: AsyncConnection, job: Job, rows_done: int, now: datetime
-) -> bool:
+async def report_progress(connection: AsyncConnection, job: Job, rows_done: int) -> bool:
     """Notes how many rows are written and prolongs the lease; False if the job is not ours now."""
-    return await _update_job(connection, job, rows_done=rows_done, leased_until=now + LEASE)
+    return await _update_job(connection, job, rows_done=rows_done, leased_until=func.now() + LEASE)
 
 
 async def complete_export(connection: AsyncConnection, job: Job, finished: Finished) -> bool:
@@ -235,9 +230,7 @@ async def complete_export(connection: AsyncConnection, job: Job, finished: Finis
     )
 
 
-async def fail_export(
-    connection: AsyncConnection, job: Job, reason: FailureReason, at: datetime
-) -> bool:
+async def fail_export(connection: AsyncConnection, job: Job, reason: FailureReason) -> bool:
     """Marks the export FAILED for good; False if the job is not ours any more."""
     return await _update_job(
         connection,
@@ -245,12 +238,12 @@ async def fail_export(
         status=Status.FAILED,
         leased_until=None,
         failure_reason=reason,
-        delete_file_at=at,
+        delete_file_at=func.now(),
     )
 
 
 async def cancel_export(
-    connection: AsyncConnection, tenant_id: UUID, export_id: UUID, *, by: str, at: datetime
+    connection: AsyncConnection, tenant_id: UUID, export_id: UUID, *, by: str
 ) -> bool:
     """Cancels an export that is waiting or running; False if it is neither."""
     cancelled = await connection.execute(
@@ -264,8 +257,8 @@ async def cancel_export(
             status=Status.CANCELLED,
             leased_until=None,
             cancelled_by=by,
-            cancelled_at=at,
-            delete_file_at=at + LEASE,  # whoever renders it has stopped by then
+            cancelled_at=func.now(),
+            delete_file_at=func.now() + LEASE,  # whoever renders it has stopped by then
         )
     )
     return cancelled.rowcount == 1
@@ -274,18 +267,19 @@ async def cancel_export(
 _FAIL_HOPELESS = text(
     f"""
     UPDATE exports
-    SET status = 'FAILED', leased_until = NULL, delete_file_at = :now,
+    SET status = 'FAILED', leased_until = NULL, delete_file_at = now(),
         failure_reason = CASE status WHEN 'WAITING' THEN :incomplete ELSE :interrupted END,
         members_missing = CASE status WHEN 'WAITING' THEN {MISSING} ELSE members_missing END
-    WHERE status = 'WAITING' AND created_at < :waiting_since AND {AWAITED} IS DISTINCT FROM 0
-       OR status = 'RUNNING' AND leased_until < :now AND attempt >= :attempts
+    WHERE status = 'WAITING' AND created_at < now() - CAST(:patience AS interval)
+            AND {AWAITED} IS DISTINCT FROM 0
+       OR status = 'RUNNING' AND leased_until < now() AND attempt >= :attempts
     RETURNING export_id, failure_reason
     """  # noqa: S608
 )
 
 
 async def fail_hopeless_exports(
-    connection: AsyncConnection, now: datetime
+    connection: AsyncConnection,
 ) -> list[tuple[UUID, FailureReason]]:
     """Fails exports whose run has not become whole in time, or that no worker gets through.
 
@@ -294,8 +288,7 @@ async def fail_hopeless_exports(
     failed = await connection.execute(
         _FAIL_HOPELESS,
         {
-            "now": now,
-            "waiting_since": now - LONGEST_WAIT,
+            "patience": LONGEST_WAIT,
             "attempts": MAX_ATTEMPTS,
             "incomplete": FailureReason.RUN_INCOMPLETE,
             "interrupted": FailureReason.INTERRUPTED,
