@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -232,6 +232,7 @@ def frozen_studio(owner: StudioSnapshotV1) -> str:
     return HandoverStudio.model_validate_json(owner.model_dump_json()).model_dump_json()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(MEMBERS, st.uuids(), GOING, DAYS)
 def test_a_written_handover_is_what_the_model_writes_r3_r4(
     snapshot: MemberSnapshotV1,
