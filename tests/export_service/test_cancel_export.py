@@ -1,12 +1,16 @@
 """An export that nobody needs any more is cancelled, and leaves nothing behind (R41, R63)."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from export_service.exports import render_export
 from export_service.exports.render_export import ExportRenderer
+from export_service.runs import queries
 from local_stack.issuer import Issuer
 from tests.export_service.conftest import render_all
 from tests.export_service.handed_over import run_of
@@ -77,6 +81,26 @@ async def test_one_that_is_cancelled_when_its_file_is_whole_leaves_none(
     assert [path.name for path in whole] == [f"{export_id}.1.csv"]
     assert list(folder(context).iterdir()) == []
     assert await published(context) == []
+    assert (await staff.get(f"/{export_id}")).json()["status"] == "CANCELLED"
+
+
+async def test_nobody_who_cancels_waits_for_rows_that_are_read(
+    context: ServiceContext, staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody is warned: it is what somebody wanted."""
+    export_id = await staff.ordered(run_id=RUN.run_id)
+    read = queries.next_rows
+
+    async def read_when_cancelled(*arguments: Any, **more: Any) -> list[queries.RowOfRun]:
+        async with asyncio.timeout(5):
+            await staff.cancel(export_id)
+        return await read(*arguments, **more)
+
+    monkeypatch.setattr(queries, "next_rows", read_when_cancelled)
+    with structlog.testing.capture_logs() as lines:
+        await render_all(context)
+    told = [(line["event"], line["log_level"]) for line in lines if line["event"] != "request"]
+    assert told == [("export-cancelled", "info")]
     assert (await staff.get(f"/{export_id}")).json()["status"] == "CANCELLED"
 
 

@@ -5,26 +5,29 @@ import errno
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from export_service.exports import render_export
 from export_service.exports.delete_expired_exports import delete_expired_exports
 from export_service.exports.export import (
     LEASE,
-    LONGEST_WAIT,
     MAX_ATTEMPTS,
     Format,
     Layout,
     stored_name,
 )
 from export_service.exports.export_file import ExportFiles
+from export_service.exports.measure_exports import measure_exports
 from export_service.exports.render_export import ExportRenderer
-from export_service.runs.store import handover_rows
+from export_service.runs.store import handover_rows, runs
 from export_service.settings import Settings
 from kit.clock import now
+from kit.metrics import registry
 from tests.export_service.conftest import render_all
 from tests.export_service.handed_over import run_of, studio
 from tests.export_service.ordering import (
@@ -94,19 +97,6 @@ async def test_a_job_that_kills_its_workers_is_given_up(context: ServiceContext)
     assert list(folder(context).iterdir()) == [], "nobody begins again who would delete it"
 
 
-async def test_an_export_whose_run_never_becomes_whole_fails_in_the_end(
-    context: ServiceContext,
-) -> None:
-    run, members = run_of(members=2)
-    await announce(context, run)
-    await hand_over(context, members[:1])
-    export_id = await order(context, run.run_id)
-    await change(context, export_id, created_at=now() - LONGEST_WAIT)
-    await render_all(context)
-    failed = await export(context, export_id)
-    assert (failed.status, failed.failure_reason) == ("FAILED", "RUN_INCOMPLETE")
-
-
 @pytest.mark.parametrize(
     ("code", "reason"), [(errno.ENOSPC, "STORAGE_FULL"), (errno.EIO, "STORAGE_FAILED")]
 )
@@ -119,9 +109,18 @@ async def test_a_disk_that_does_not_do_its_part_fails_the_export(
         raise OSError(code, "")
 
     monkeypatch.setattr("export_service.exports.export_file.os.fsync", fail)
-    await render_all(context)
+    before = _failed(reason)
+    with structlog.testing.capture_logs() as lines:
+        await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", reason)
+    assert _failed(reason) == before + 1
+    (line,) = lines
+    assert (line["event"], line["reason"], line["exc_info"].errno) == (
+        "export-failed",
+        reason,
+        code,
+    )
     assert list(folder(context).iterdir()) == []
     assert await published(context) == []
 
@@ -131,9 +130,46 @@ async def test_a_file_that_lacks_rows_is_never_completed(context: ServiceContext
     export_id = await ordered_run(context, members=2)
     async with context.database.begin() as connection:
         await connection.execute(handover_rows.delete().where(handover_rows.c.booking_number == 2))
-    await render_all(context)
+    with structlog.testing.capture_logs() as lines:
+        await render_all(context)
     failed = await export(context, export_id)
     assert (failed.status, failed.failure_reason) == ("FAILED", "ROWS_MISSING")
+    assert [(line.get("expected"), line.get("found")) for line in lines] == [(2, 1), (None, None)]
+
+
+async def test_details_that_are_deleted_while_they_are_exported_are_said_to_be(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 2)
+    export_id = await ordered_run(context, members=5)
+    renderer = ExportRenderer()
+    await renderer.turn(context)
+    async with context.database.begin() as connection:
+        await connection.execute(handover_rows.delete())
+        await connection.execute(runs.update().values(details_deleted_at=now()))
+    while await renderer.turn(context):
+        pass
+    failed = await export(context, export_id)
+    assert (failed.status, failed.failure_reason) == ("FAILED", "DETAILS_DELETED")
+
+
+async def test_it_is_measured_how_late_exports_and_deletions_are(context: ServiceContext) -> None:
+    async def measured() -> tuple[int, float]:
+        await measure_exports(context)
+        oldest = registry.get_sample_value("exports_oldest_ready_seconds") or 0.0
+        return int(oldest), registry.get_sample_value("export_files_overdue") or 0.0
+
+    run, _ = run_of(members=1)
+    await announce(context, run)
+    waits = await order(context, run.run_id)
+    await change(context, waits, created_at=now() - timedelta(minutes=20))
+    assert await measured() == (0, 0)
+    ready = await ordered_run(context)
+    await change(context, ready, created_at=now() - timedelta(minutes=10))
+    assert (await measured())[0] in range(600, 660)
+    await render_all(context)
+    await change(context, ready, delete_file_at=now() - timedelta(hours=3))
+    assert await measured() == (0, 1)
 
 
 async def test_a_workbook_that_would_be_too_large_fails(
@@ -190,6 +226,10 @@ async def test_a_worker_killed_while_it_writes_loses_and_doubles_nothing(
         done = await export(context, export_id)
         assert (done.status, done.attempt, done.rows_done) == ("COMPLETED", 2, 100)
         assert done.sha256 == (await export(context, undisturbed[layout])).sha256
+
+
+def _failed(reason: str) -> float:
+    return registry.get_sample_value("exports_failed_total", {"reason": reason}) or 0.0
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """What becomes of exports when the worker is stopped or its database goes away (R41)."""
 
 import asyncio
-import gc
 import threading
 from contextlib import suppress
 from typing import Any
@@ -11,13 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from export_service.exports import export_file, render_export, store
-from export_service.exports.export import LEASE
+from export_service.exports.export import LEASE, MAX_ATTEMPTS
 from export_service.exports.export_file import ExportFile
-from export_service.exports.render_export import ExportRenderer
+from export_service.exports.render_export import ExportRenderer, _Thread
 from export_service.members.wanted import WantedMembers
 from kit import outbox
 from kit.clock import now
 from kit.database import is_temporary
+from kit.workers import RunningWorker, Worker
 from tests.export_service.conftest import render_all
 from tests.export_service.ordering import (
     AS_XLSX,
@@ -44,8 +44,9 @@ async def test_a_file_is_closed_only_once_nobody_writes_to_it(
 ) -> None:
     """A worker that is stopped in the middle of a batch leaves no file."""
     await ordered_run(context, members=5)
-    write, close = ExportFile.write, ExportFile.close
+    write, close, do = ExportFile.write, ExportFile.close, _Thread.do
     begun, go_on, done = threading.Event(), threading.Event(), list[str]()
+    asked_to_close = asyncio.Event()
 
     def write_when_told(file: ExportFile, data: bytes, /) -> None:
         begun.set()
@@ -58,11 +59,19 @@ async def test_a_file_is_closed_only_once_nobody_writes_to_it(
         done.append("closed")
 
     monkeypatch.setattr(ExportFile, "write", write_when_told)
+
+    async def tell_and_do(thread: _Thread, function: Any, *arguments: Any) -> Any:
+        if getattr(function, "__func__", None) is note_and_close:
+            asked_to_close.set()
+        return await do(thread, function, *arguments)
+
     monkeypatch.setattr(ExportFile, "close", note_and_close)
+    monkeypatch.setattr(_Thread, "do", tell_and_do)
     turn = asyncio.create_task(ExportRenderer().turn(context))
     assert await asyncio.to_thread(begun.wait, 60)
     turn.cancel()
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        await asked_to_close.wait()
     assert done == []
     go_on.set()
     with suppress(asyncio.CancelledError):
@@ -74,22 +83,49 @@ async def test_a_file_is_closed_only_once_nobody_writes_to_it(
 async def test_exports_that_are_under_way_at_a_stop_leave_nothing_and_begin_again(
     context: ServiceContext,
 ) -> None:
-    ordered = [await ordered_run(context, members=5) for _ in range(2)]
+    ordered = [await ordered_run(context, members=200) for _ in range(2)]
     renderer = ExportRenderer()
-    for _ in range(3):
-        await renderer.turn(context)
-    assert len(list(folder(context).iterdir())) == 2
-    del renderer
-    gc.collect()  # as the event loop does at its end
+    running = RunningWorker(Worker("render", renderer.turn, 1.0, renderer.stop), context)
+    task = asyncio.create_task(running.run())
     async with asyncio.timeout(20):
-        while list(folder(context).iterdir()):
-            await asyncio.sleep(0.01)
+        while min([(await export(context, each)).rows_done for each in ordered]) < 2:
+            await asyncio.sleep(0.005)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert list(folder(context).iterdir()) == []
     for export_id in ordered:
-        assert (await export(context, export_id)).status == "RUNNING"
-        await change(context, export_id, leased_until=now() - LEASE)
+        given_back = await export(context, export_id)
+        assert (given_back.status, given_back.rows_done) == ("WAITING", 0)
+        await change(context, export_id, attempt=MAX_ATTEMPTS)
     await render_all(context)
     for export_id in ordered:
-        assert (await export(context, export_id)).status == "COMPLETED"
+        assert (await export(context, export_id)).status == "COMPLETED", "no stop counts as a crash"
+
+
+async def test_a_lease_holds_for_as_long_as_its_worker_works(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the storage takes for the end of a large file."""
+    export_id = await ordered_run(context, members=5)
+    keep, renderer, loop = ExportFile.keep, ExportRenderer(), asyncio.get_running_loop()
+
+    async def look_at_the_lease() -> None:
+        await change(context, export_id, leased_until=now() + LEASE / 4)
+        await renderer.keep_leases(context)
+        assert (await export(context, export_id)).leased_until > now() + LEASE / 2
+
+    def keep_for_long(file: ExportFile) -> None:
+        asyncio.run_coroutine_threadsafe(look_at_the_lease(), loop).result(60)
+        keep(file)
+
+    monkeypatch.setattr(ExportFile, "keep", keep_for_long)
+    while await renderer.turn(context):
+        pass
+    done = await export(context, export_id)
+    assert (done.status, done.attempt) == ("COMPLETED", 1)
+    await renderer.keep_leases(context)
+    assert (await export(context, export_id)).leased_until is None
 
 
 async def test_a_database_that_goes_away_costs_one_attempt(
@@ -159,6 +195,7 @@ async def test_a_place_is_kept_for_small_exports(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R41: however many large ones there are, among which overviews count."""
+    monkeypatch.setattr(render_export, "_LOOK_EVERY", 0.0)
     monkeypatch.setattr(render_export, "SMALL", 3)
     large = [await ordered_run(context, members=20) for _ in range(3)]
     overview = await order(context, WantedMembers())

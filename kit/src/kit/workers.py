@@ -31,6 +31,8 @@ class Worker:
     name: str
     work: Callable[[Context[Any]], Awaitable[bool]]
     interval: float
+    stop: Callable[[Context[Any]], Awaitable[None]] | None = None
+    """Gives back what is under way; called when the service stops and nothing works any more."""
 
 
 class RunningWorker:
@@ -53,6 +55,13 @@ class RunningWorker:
 
     async def run(self) -> None:
         """Work until cancelled; an error is logged and the work tried again after a pause."""
+        try:
+            await self._work_on()
+        finally:
+            if self._worker.stop is not None:
+                await self._worker.stop(self._context)
+
+    async def _work_on(self) -> None:
         bell = self._context.bell(self._worker.name)
         pause = _FIRST_PAUSE
         while True:

@@ -6,12 +6,16 @@ from export_service.api import RENDER_EXPORTS, router
 from export_service.exports.delete_expired_exports import delete_expired_exports
 from export_service.exports.delete_forgotten_files import delete_forgotten_files
 from export_service.exports.download import router as download_router
+from export_service.exports.export import LEASE
+from export_service.exports.measure_exports import measure_exports
 from export_service.exports.render_export import ExportRenderer
 from export_service.runs.delete_old_run_details import delete_old_run_details
 from export_service.settings import Settings
 from export_service.subscribers import subscriptions
 from kit.service import Service
 from kit.workers import Worker
+
+renderer = ExportRenderer()
 
 service = Service(
     name="export-service",
@@ -20,7 +24,9 @@ service = Service(
     subscriptions=subscriptions,
     migrations="export_service.migrations",
     workers=[
-        Worker(RENDER_EXPORTS, ExportRenderer().turn, interval=1.0),
+        Worker(RENDER_EXPORTS, renderer.turn, interval=1.0, stop=renderer.stop),
+        Worker("keep-leases-of-exports", renderer.keep_leases, interval=LEASE.total_seconds() / 4),
+        Worker("measure-exports", measure_exports, interval=15.0),
         Worker("delete-expired-exports", delete_expired_exports, interval=3600.0),
         Worker("delete-forgotten-files", delete_forgotten_files, interval=86_400.0),
         Worker("delete-old-run-details", delete_old_run_details, interval=3600.0),

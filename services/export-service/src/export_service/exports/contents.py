@@ -5,6 +5,7 @@ from typing import Final, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports.export import ExportFailedError, FailureReason, Job
@@ -19,6 +20,8 @@ from export_service.rendering.xlsx_writer import SheetNames
 from export_service.runs import queries as runs
 from export_service.runs.columns import COLUMNS
 from export_service.runs.run import Run
+
+log = structlog.stdlib.get_logger(__name__)
 
 _RUN_STEM: Final = {Language.DE: "inkassolauf", Language.EN: "collection-run"}
 _MEMBERS_STEM: Final = {Language.DE: "mitglieder-im-inkasso", Language.EN: "members-in-collection"}
@@ -52,7 +55,7 @@ class Contents(Protocol):
     def count(self, rows: Sequence[Sequence[str]]) -> None:
         """Adds rows that are written to what the summary tells."""
 
-    def check(self, row_count: int) -> None:
+    async def check(self, connection: AsyncConnection, row_count: int) -> None:
         """Raises ExportFailedError if there should have been more or fewer rows."""
 
     def summary(self, studio_id: UUID | None) -> Iterable[SummaryRow]:
@@ -79,8 +82,14 @@ async def contents_of(connection: AsyncConnection, job: Job, time_zone: str) -> 
     if run is not None and run.details_deleted:
         raise ExportFailedError(FailureReason.DETAILS_DELETED)
     if run is None or not run.is_whole:
-        raise ExportFailedError(FailureReason.ROWS_MISSING)
+        arrived = 0 if run is None else sum(studio.claims_arrived for studio in run.studios)
+        raise _rows_missing(job, 0 if run is None else run.claim_count, arrived)
     return _RunContents(job, run)
+
+
+def _rows_missing(job: Job, expected: int, found: int) -> ExportFailedError:
+    log.error("export-rows-missing", export_id=job.export_id, expected=expected, found=found)
+    return ExportFailedError(FailureReason.ROWS_MISSING)
 
 
 class _RunContents:
@@ -111,9 +120,15 @@ class _RunContents:
     def count(self, rows: Sequence[Sequence[str]]) -> None:
         """The run knows its sums already."""
 
-    def check(self, row_count: int) -> None:
-        if row_count != self.rows_total:
-            raise ExportFailedError(FailureReason.ROWS_MISSING)
+    async def check(self, connection: AsyncConnection, row_count: int) -> None:
+        if row_count == self.rows_total:
+            return
+        run = await runs.find_run(
+            connection, self._job.tenant_id, self._run.run_id, self._job.studio_ids
+        )
+        if run is not None and run.details_deleted:
+            raise ExportFailedError(FailureReason.DETAILS_DELETED)
+        raise _rows_missing(self._job, self.rows_total, row_count)
 
     def summary(self, studio_id: UUID | None) -> Iterable[SummaryRow]:
         run = self._run if studio_id is None else self._run.narrowed_to(studio_id)
@@ -165,7 +180,7 @@ class _MembersContents:
     def count(self, rows: Sequence[Sequence[str]]) -> None:
         self._summary.add(rows)
 
-    def check(self, row_count: int) -> None:
+    async def check(self, connection: AsyncConnection, row_count: int) -> None:
         """Cases come and change while they are read: there is no number that must come out."""
 
     def summary(self, studio_id: UUID | None) -> Iterable[SummaryRow]:

@@ -1,16 +1,19 @@
 """Render an export: the worker that turns rows into a file (R40, R41, R42).
 
 A job is claimed in one transaction, rendered batch by batch, and completed in another one together
-with its event. Every batch prolongs the lease; a worker that is killed is not heard of any more,
-and its job begins again elsewhere. Whoever has lost the lease changes nothing and deletes its file:
-because another has begun again, or because the export was cancelled.
+with its event. Its lease is prolonged with every batch, and by `keep_leases` while something takes
+longer; a worker that is killed is not heard of any more, and its job begins again elsewhere.
+Whoever has lost the lease changes nothing and deletes its file: because another has begun again, or
+because the export was cancelled.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, Final, TypeVar, TypeVarTuple
+from uuid import UUID
 
 import structlog
 
@@ -20,6 +23,7 @@ from export_service.exports.contents import Contents, Row, contents_of
 from export_service.exports.document import begin_document
 from export_service.exports.export import SMALL, ExportFailedError, FailureReason, Job
 from export_service.exports.export_file import ExportFile, ExportFiles
+from export_service.exports.measure_exports import exports_failed_total
 from export_service.rendering.zip_stream import ArchiveTooLargeError
 from export_service.settings import Settings
 from kit import outbox
@@ -37,6 +41,9 @@ AT_ONCE: Final = 3
 """Exports that take turns. The last place is kept for a small one, which so never waits until a
 large one has ended."""
 
+_LOOK_EVERY: Final = 0.25
+"""Seconds between two looks for another export while some are under way."""
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -52,21 +59,56 @@ class ExportRenderer:
     """
 
     def __init__(self) -> None:
-        self._under_way: deque[tuple[Job, AsyncIterator[None]]] = deque()
+        self._under_way: deque[tuple[Job, AsyncGenerator[None]]] = deque()
         self._thread = _Thread()
+        self._look_again_at = 0.0
 
     async def turn(self, context: Context[Settings]) -> bool:
         """Begins an export that is ready, and goes on with one; False if there is none."""
-        places = AT_ONCE - len(self._under_way)
-        if places and (job := await _claim(context, SMALL if places == 1 else None)):
-            self._under_way.append((job, _render(context, job, self._thread)))
+        if not self._under_way or monotonic() >= self._look_again_at:
+            await self._begin_another(context)
         if not self._under_way:
             return False
-        job, batches = self._under_way.popleft()
-        with carried(job.cause.correlation_id, job.cause.traceparent):
-            if await _goes_on(context, job, batches):
-                self._under_way.append((job, batches))
+        job, batches = self._under_way[0]
+        try:
+            with carried(job.cause.correlation_id, job.cause.traceparent):
+                goes_on = await _goes_on(context, job, batches)
+        except Exception:
+            self._under_way.popleft()  # begins again when its lease is over
+            raise
+        self._under_way.popleft()
+        if goes_on:
+            self._under_way.append((job, batches))
+        else:
+            self._look_again_at = 0.0  # there is a place
         return True
+
+    async def keep_leases(self, context: Context[Settings]) -> bool:
+        """Prolongs the leases of all exports that are under way; False, for it does so at once.
+
+        Counting rows, or sending the end of a large file to the storage, may take longer than one.
+        """
+        if jobs := [job for job, _ in self._under_way]:
+            async with context.database.begin() as connection:
+                await store.prolong_leases(connection, jobs)
+        return False
+
+    async def stop(self, context: Context[Settings]) -> None:
+        """Gives all exports that are under way back: another worker begins them again at once."""
+        for _, batches in self._under_way:
+            await batches.aclose()
+        if jobs := [job for job, _ in self._under_way]:
+            async with context.database.begin() as connection:
+                await store.give_back(connection, jobs)
+        self._under_way.clear()
+
+    async def _begin_another(self, context: Context[Settings]) -> None:
+        places = AT_ONCE - len(self._under_way)
+        job = await _claim(context, SMALL if places == 1 else None) if places else None
+        if job is None:
+            self._look_again_at = monotonic() + _LOOK_EVERY
+        else:
+            self._under_way.append((job, _render(context, job, self._thread)))
 
 
 class _Thread:
@@ -90,21 +132,21 @@ async def _claim(context: Context[Settings], max_rows: int | None) -> Job | None
         hopeless = await store.fail_hopeless_exports(connection)
         job = await store.claim_export(connection, max_rows)
     for export_id, reason in hopeless:
-        log.warning("export-failed", export_id=export_id, reason=reason)
+        _tell_failure(export_id, reason)
     return job
 
 
-async def _goes_on(context: Context[Settings], job: Job, batches: AsyncIterator[None]) -> bool:
+async def _goes_on(context: Context[Settings], job: Job, batches: AsyncGenerator[None]) -> bool:
     """Renders one more batch; False when the export has ended, one way or the other."""
     try:
         await anext(batches)
     except StopAsyncIteration:
         return False
     except LeaseLostError:
-        log.warning("export-lease-lost", export_id=job.export_id, attempt=job.attempt)
+        await _tell_why_it_stops(context, job)
         return False
     except ExportFailedError as failure:
-        await _fail(context, job, failure.reason)
+        await _fail(context, job, failure.reason, failure.__cause__)
         return False
     except Exception as error:
         if is_temporary(error):
@@ -115,7 +157,7 @@ async def _goes_on(context: Context[Settings], job: Job, batches: AsyncIterator[
     return True
 
 
-async def _render(context: Context[Settings], job: Job, thread: _Thread) -> AsyncIterator[None]:
+async def _render(context: Context[Settings], job: Job, thread: _Thread) -> AsyncGenerator[None]:
     """Makes the file and completes the export; yields after each batch of rows."""
     async with context.database.begin() as connection:
         contents = await contents_of(connection, job, context.settings.time_zone)
@@ -131,7 +173,8 @@ async def _render(context: Context[Settings], job: Job, thread: _Thread) -> Asyn
             await thread.do(document.add, rows)
             row_count += len(rows)
             yield
-        contents.check(row_count)
+        async with context.database.connect() as connection:
+            await contents.check(connection, row_count)
         await thread.do(document.finish)
         await thread.do(file.keep)
         if not await _complete(context, job, contents, file, row_count):
@@ -149,6 +192,8 @@ async def _next_rows(
     async with context.database.begin() as connection:
         if not await store.report_progress(connection, job, row_count):
             raise LeaseLostError
+    # Its row is not locked while others are read: who cancels it does not wait for that.
+    async with context.database.connect() as connection:
         return await contents.next_rows(connection, ROWS_PER_BATCH)
 
 
@@ -192,7 +237,29 @@ def _event(job: Job, finished: store.Finished) -> Event:
     return ExportCompletedV1(**told, kind="RUN", run_id=job.run_id)
 
 
-async def _fail(context: Context[Settings], job: Job, reason: FailureReason) -> None:
+async def _fail(
+    context: Context[Settings],
+    job: Job,
+    reason: FailureReason,
+    cause: BaseException | None = None,
+) -> None:
     async with context.database.begin() as connection:
-        await store.fail_export(connection, job, reason)
-    log.warning("export-failed", export_id=job.export_id, reason=reason)
+        failed = await store.fail_export(connection, job, reason)
+    if failed:
+        _tell_failure(job.export_id, reason, cause)
+
+
+def _tell_failure(
+    export_id: UUID, reason: FailureReason, cause: BaseException | None = None
+) -> None:
+    exports_failed_total.labels(reason).inc()
+    log.warning("export-failed", export_id=export_id, reason=reason, exc_info=cause)
+
+
+async def _tell_why_it_stops(context: Context[Settings], job: Job) -> None:
+    async with context.database.connect() as connection:
+        cancelled = await store.is_cancelled(connection, job)
+    if cancelled:
+        log.info("export-cancelled", export_id=job.export_id)
+    else:
+        log.warning("export-lease-lost", export_id=job.export_id, attempt=job.attempt)

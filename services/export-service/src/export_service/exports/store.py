@@ -6,7 +6,7 @@ clocks of those who render may differ.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,15 +14,19 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Integer,
     MetaData,
     Row,
     Table,
     Text,
+    and_,
     func,
     null,
+    select,
     text,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
@@ -187,6 +191,20 @@ async def claim_export(connection: AsyncConnection, max_rows: int | None) -> Job
     )
 
 
+_OLDEST_READY = text(
+    f"""
+    SELECT now() - min(created_at) FROM exports
+    WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < now()) AND {AWAITED} = 0
+    """  # noqa: S608 - constants
+)
+
+
+async def oldest_ready(connection: AsyncConnection) -> timedelta:
+    """How long ago the oldest export was ordered that can be claimed; nothing if there is none."""
+    age: timedelta | None = await connection.scalar(_OLDEST_READY)
+    return age or timedelta()
+
+
 def layout_of(row: Row[Any]) -> Layout:
     """The layout of an export, from its row."""
     return Layout(
@@ -210,6 +228,32 @@ async def expect_rows(
 async def report_progress(connection: AsyncConnection, job: Job, rows_done: int) -> bool:
     """Notes how many rows are written and prolongs the lease; False if the job is not ours now."""
     return await _update_job(connection, job, rows_done=rows_done, leased_until=func.now() + LEASE)
+
+
+async def prolong_leases(connection: AsyncConnection, jobs: Sequence[Job]) -> None:
+    """Keeps these jobs for another `LEASE`, as far as they are ours."""
+    await connection.execute(
+        exports.update().where(_are_ours(jobs)).values(leased_until=func.now() + LEASE)
+    )
+
+
+async def give_back(connection: AsyncConnection, jobs: Sequence[Job]) -> None:
+    """Lets others begin these jobs again at once, as far as they are ours."""
+    await connection.execute(
+        exports.update()
+        .where(_are_ours(jobs))
+        .values(status=Status.WAITING, leased_until=None, rows_done=0, rows_total=None)
+    )
+
+
+async def is_cancelled(connection: AsyncConnection, job: Job) -> bool:
+    """Whether somebody has cancelled it."""
+    status = await connection.scalar(
+        select(exports.c.status).where(
+            exports.c.tenant_id == job.tenant_id, exports.c.export_id == job.export_id
+        )
+    )
+    return status == Status.CANCELLED
 
 
 async def complete_export(connection: AsyncConnection, job: Job, finished: Finished) -> bool:
@@ -330,16 +374,23 @@ async def take_expired_exports(
     ]
 
 
+async def count_overdue_files(connection: AsyncConnection, grace: timedelta) -> int:
+    """How many exports have files that should have been deleted so long ago."""
+    overdue = await connection.scalar(
+        select(func.count())
+        .select_from(exports)
+        .where(exports.c.delete_file_at < func.now() - grace, exports.c.file_deleted_at.is_(None))
+    )
+    return overdue or 0
+
+
 async def _update_job(connection: AsyncConnection, job: Job, **values: Any) -> bool:
     """Changes the export if this attempt still has it: an earlier attempt changes nothing."""
-    updated = await connection.execute(
-        exports.update()
-        .where(
-            exports.c.export_id == job.export_id,
-            exports.c.tenant_id == job.tenant_id,
-            exports.c.status == Status.RUNNING,
-            exports.c.attempt == job.attempt,
-        )
-        .values(**values)
-    )
+    updated = await connection.execute(exports.update().where(_are_ours([job])).values(**values))
     return updated.rowcount == 1
+
+
+def _are_ours(jobs: Sequence[Job]) -> ColumnElement[bool]:
+    keys = [(job.tenant_id, job.export_id, job.attempt) for job in jobs]
+    key = tuple_(exports.c.tenant_id, exports.c.export_id, exports.c.attempt)
+    return and_(exports.c.status == Status.RUNNING, key.in_(keys))
