@@ -1,5 +1,6 @@
 """The one place that wires the service together."""
 
+import os
 import sys
 
 from export_service.api import RENDER_EXPORTS, router
@@ -36,4 +37,5 @@ service = Service(
 
 def main() -> None:
     """Runs one command of the service; the console script."""
+    os.umask(0o077)  # files of exports hold personal data: nobody else on the machine may read them
     sys.exit(service.run())
