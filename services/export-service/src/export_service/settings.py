@@ -50,6 +50,14 @@ class Settings(ServiceSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _of_the_bucket(self) -> Self:
+        if self.export_directory is not None:
+            for name in sorted(self.model_fields_set):
+                if name.startswith("export_s3_") and getattr(self, name) is not None:
+                    raise ValueError(f"{name.upper()} goes with EXPORT_BUCKET only")
+        return self
+
     @property
     def export_lifetime(self) -> timedelta:
         """How long a file is kept."""
