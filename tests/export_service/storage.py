@@ -1,19 +1,24 @@
 """Where a test keeps the files of exports: a folder, or a bucket in a server that speaks S3."""
 
+import errno
 import http.client
 import subprocess
 import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import obstore
+import pytest
+from obstore.exceptions import PermissionDeniedError
+from obstore.store import ObjectStore
 
 from export_service.exports.export_file import ExportFiles
 from local_stack.ports import HOST, free_port
@@ -111,6 +116,27 @@ def storage_that_answers(status: int | None) -> Iterator[dict[str, Any]]:
             over.set()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def cannot_be_deleted(name: str) -> Iterator[None]:
+    """Makes the storage refuse to delete one whole file; a bucket deletes what else it is given."""
+
+    def delete(store: ObjectStore, names: Sequence[str]) -> None:
+        unpatched_delete(store, [each for each in names if each != name])
+        if name in names:
+            raise PermissionDeniedError("Access Denied")
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name == name:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unpatched_unlink(path, missing_ok=missing_ok)
+
+    unpatched_delete, unpatched_unlink = obstore.delete, Path.unlink
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(obstore, "delete", delete)
+        patched.setattr(Path, "unlink", unlink)
+        yield
 
 
 def names_in(files: ExportFiles) -> list[str]:

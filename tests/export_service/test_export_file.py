@@ -16,10 +16,18 @@ from pydantic import ValidationError
 from export_service.exports import export_file
 from export_service.exports.export import ExportFailedError
 from export_service.exports.export_file import ExportFile, ExportFiles, StorageUnavailableError
+from export_service.main import main
 from export_service.settings import Settings
 from kit.context import Context
 from kit.database import Database
-from tests.export_service.storage import S3Server, names_in, storage_that_answers
+from kit.metrics import registry
+from kit.service import Service
+from tests.export_service.storage import (
+    S3Server,
+    cannot_be_deleted,
+    names_in,
+    storage_that_answers,
+)
 
 MEGABYTE = 1024 * 1024
 CONTENT = os.urandom(MEGABYTE) * 20  # four parts
@@ -145,6 +153,52 @@ def test_old_files_are_deleted_and_nothing_else(place: Place) -> None:
     assert unfinished() == 0
 
 
+def test_what_cannot_be_deleted_is_told_and_keeps_nothing_else(place: Place) -> None:
+    """R63: neither the files that are named beside it, nor those that are forgotten."""
+    files, _ = place
+    names = [NAME, *(NAME.replace(".1.", f".{attempt}.") for attempt in (2, 3))]
+    for name in names:
+        file = ExportFile(files, name)
+        file.write(b"personal data")
+        file.keep()
+    counted = registry.get_sample_value("export_files_not_deleted_total") or 0
+    with cannot_be_deleted(NAME):
+        assert files.delete(names[:2]) == {NAME}
+        assert names_in(files) == [NAME, names[2]]
+        files.delete_older(datetime.now(UTC) + timedelta(minutes=1))
+        assert names_in(files) == [NAME]
+    assert registry.get_sample_value("export_files_not_deleted_total") == counted + 2
+    assert files.delete([NAME]) == set()
+    assert names_in(files) == []
+
+
+def test_a_folder_is_looked_through_once_for_all_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for: list[str] = []
+
+    def glob(folder: Path, pattern: str) -> Iterator[Path]:
+        looked_for.append(pattern)
+        return unpatched(folder, pattern)
+
+    unpatched = Path.glob
+    monkeypatch.setattr(Path, "glob", glob)
+    files_of(settings(export_directory=tmp_path)).delete([f"{number}" for number in range(100)])
+    assert len(looked_for) == 1
+
+
+def test_a_file_that_somebody_else_deletes_meanwhile_stops_nothing(tmp_path: Path) -> None:
+    """R63."""
+    files = files_of(settings(export_directory=tmp_path))
+    for number in range(9):
+        (tmp_path / f"gone.{number}").symlink_to("nowhere")  # listed, and not there
+    file = ExportFile(files, NAME)
+    file.write(b"personal data")
+    file.keep()
+    files.delete_older(datetime.now(UTC) + timedelta(minutes=1))
+    assert not (tmp_path / NAME).exists()
+
+
 def test_a_folder_is_for_the_service_alone_and_survives_a_power_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +214,28 @@ def test_a_folder_is_for_the_service_alone_and_survives_a_power_cut(
     file.write(CONTENT)
     file.keep()
     assert synced == [(folder / NAME).stat().st_ino, folder.stat().st_ino]
+
+
+def test_files_are_for_the_service_alone_whatever_the_folder_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R63: also those that are not finished."""
+    monkeypatch.setattr(Service, "run", lambda _: 0)
+    tmp_path.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        with pytest.raises(SystemExit):
+            main()
+        files = files_of(settings(export_directory=tmp_path))
+        whole, half = (ExportFile(files, NAME.replace(".1.", f".{n}.")) for n in (1, 2))
+        for file in (whole, half):
+            file.write(CONTENT)
+        whole.keep()
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert len(list(tmp_path.iterdir())) == 2
+    half.close()
 
 
 @pytest.fixture
@@ -257,6 +333,13 @@ async def test_a_bucket_that_nobody_serves_is_given_up_in_time(
         {"export_bucket": "exports", "export_s3_access_key_id": "key"},
         {"export_bucket": "exports", "export_s3_secret_access_key": "geheim"},
         {"export_bucket": "exports", "export_s3_endpoint": "geheim"},
+        {"export_directory": "/exports", "export_s3_region": "geheim"},
+        {"export_directory": "/exports", "export_s3_endpoint": "http://geheim"},
+        {
+            "export_directory": "/exports",
+            "export_s3_access_key_id": "geheim",
+            "export_s3_secret_access_key": "geheim",
+        },
     ],
 )
 def test_wrong_settings_are_named_and_no_secret_is_shown(wrong: dict[str, Any]) -> None:

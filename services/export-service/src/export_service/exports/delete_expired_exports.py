@@ -4,10 +4,9 @@ import asyncio
 from itertools import chain
 from typing import Final
 
-from export_service.exports import store
+from export_service.exports import expired
 from export_service.exports.export_file import ExportFiles
 from export_service.settings import Settings
-from kit.clock import now
 from kit.context import Context
 
 EXPORTS_PER_ROUND: Final = 100
@@ -16,11 +15,15 @@ EXPORTS_PER_ROUND: Final = 100
 async def delete_expired_exports(context: Context[Settings]) -> bool:
     """Deletes what is left of some exports that have expired; returns whether there may be more.
 
-    A crash before the commit does no harm: the files are then deleted once more.
+    What cannot be deleted keeps no other file, and is tried again later. A crash before the commit
+    does no harm: the files are then deleted once more.
     """
     async with context.database.begin() as connection:
-        expired = await store.take_expired_exports(connection, now(), EXPORTS_PER_ROUND)
-        names = list(chain.from_iterable(expired))
-        if names:
-            await asyncio.to_thread(context.one(ExportFiles).delete, names)
-    return len(expired) == EXPORTS_PER_ROUND
+        names = await expired.take_expired_exports(connection, EXPORTS_PER_ROUND)
+        left = await asyncio.to_thread(
+            context.one(ExportFiles).delete, list(chain.from_iterable(names.values()))
+        )
+        kept = {export_id for export_id, of_export in names.items() if left.intersection(of_export)}
+        await expired.note_deleted(connection, names.keys() - kept)
+        await expired.note_not_deleted(connection, kept)
+    return len(names) == EXPORTS_PER_ROUND

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -16,21 +17,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import obstore
+import structlog
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
+from prometheus_client import Counter
 
 from export_service.exports.export import ExportFailedError, FailureReason, Job, stored_name
 from export_service.settings import Settings
 from kit.context import Context
+from kit.metrics import registry
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
+
+log = structlog.stdlib.get_logger(__name__)
+
+not_deleted_total: Final = Counter(
+    "export_files_not_deleted",
+    "Files that were to be deleted and could not be; each is tried again.",
+    registry=registry,
+)
 
 PART_BYTES: Final = 5 * 1024 * 1024
 """What is written at a time: the least that S3 takes. It takes 10,000 parts, 50 GB."""
 
 BLOCK_BYTES: Final = 1024 * 1024
 """What is read at a time: a slow reader of a large file keeps no request to the storage open."""
+
+# What a bucket deletes in one request; one name that it refuses does not keep the others.
+_NAMES_AT_ONCE: Final = 1000
 
 # A bucket that does not answer in this time has failed: nobody waits for it for minutes.
 _PATIENCE: Final = timedelta(seconds=15)
@@ -97,31 +112,46 @@ class ExportFiles:
             yield block.to_bytes()
             start += len(block)
 
-    def delete(self, names: Sequence[str]) -> None:
-        """Deletes files, and what a folder has of unfinished ones; what is not there is no error.
+    def delete(self, names: Sequence[str]) -> set[str]:
+        """Deletes files, and what a folder has of unfinished ones; returns which could not be.
 
-        Unfinished uploads to a bucket are for its lifecycle rule. Blocks on the storage. Raises
-        StorageUnavailableError.
+        What is not there is no error. Those that could not be deleted are logged and counted, and
+        stop no other. Unfinished uploads to a bucket are for its lifecycle rule. Blocks on the
+        storage. Raises StorageUnavailableError if it does not answer.
         """
         try:
             if self._folder is None:
-                obstore.delete(self.store, names)
-                return
-            for name in names:
-                for path in (self._folder / name, *self._folder.glob(f"{name}#*")):
-                    path.unlink(missing_ok=True)
+                left = self._delete_objects(names)
+            else:
+                left = dict(_not_deleted(self._folder, names))
         except (BaseError, OSError) as error:
             raise StorageUnavailableError from error
+        for name, why in left.items():
+            log.error("export-file-not-deleted", name=name, exc_info=why)
+        not_deleted_total.inc(len(left))
+        return set(left)
+
+    def _delete_objects(self, names: Sequence[str]) -> dict[str, Exception]:
+        left: dict[str, Exception] = {}
+        for start in range(0, len(names), _NAMES_AT_ONCE):
+            some = names[start : start + _NAMES_AT_ONCE]
+            try:
+                obstore.delete(self.store, some)
+            except (BaseError, OSError) as error:
+                # It does not tell which: what is there still.
+                left |= {name: error for name, _ in self._all() if name in some}
+        return left
 
     def delete_older(self, than: datetime) -> None:
         """Deletes what has the name of a file, whole or not, and was last written before a time.
 
-        Blocks on the storage. Raises StorageUnavailableError.
+        Blocks on the storage. Raises StorageUnavailableError if it does not answer.
         """
         try:
-            self.delete([name for name, at in self._all() if at < than and _OURS.fullmatch(name)])
+            names = [name for name, at in self._all() if at < than and _OURS.fullmatch(name)]
         except (BaseError, OSError) as error:
             raise StorageUnavailableError from error
+        self.delete(names)
 
     def _all(self) -> Iterator[tuple[str, datetime]]:
         """The names of all that is there, and when each was last written."""
@@ -131,7 +161,8 @@ class ExportFiles:
                     yield each["path"], each["last_modified"]
         else:  # the library does not list what is unfinished
             for path in self._folder.glob("*"):
-                yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                with contextlib.suppress(FileNotFoundError):  # somebody has just deleted it
+                    yield path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def sync(self, name: str) -> None:
         """Waits until a file in a folder survives a power cut, which the library does not."""
@@ -197,6 +228,22 @@ class ExportFile:
                 # As if its block had ended by an error: closed, the writer would complete the file.
                 self._writer.__exit__(ExportFailedError, None, None)
             self._files.delete([self._name])
+
+
+def _not_deleted(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, Exception]]:
+    """Deletes files and what there is of unfinished ones; yields the names of the others, and why.
+
+    The folder is looked through once, however many names there are.
+    """
+    unfinished = defaultdict(list)
+    for path in folder.glob("*#*") if names else ():
+        unfinished[path.name.partition("#")[0]].append(path)
+    for name in names:
+        try:
+            for path in (folder / name, *unfinished.get(name, ())):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            yield name, error
 
 
 def _local(folder: Path) -> LocalStore:

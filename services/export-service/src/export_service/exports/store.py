@@ -42,7 +42,6 @@ from export_service.exports.export import (
     Kind,
     Layout,
     Status,
-    stored_name,
 )
 from export_service.exports.missing import AWAITED, MISSING
 from export_service.members.wanted import WantedMembers
@@ -87,6 +86,7 @@ exports: Final = Table(
     Column("completed_at", _TIME),
     Column("expires_at", _TIME),
     Column("delete_file_at", _TIME),
+    Column("deletion_failed_at", _TIME),
     Column("file_deleted_at", _TIME),
     Column("correlation_id", Text, nullable=False),
     Column("traceparent", Text),
@@ -339,39 +339,6 @@ async def fail_hopeless_exports(
         },
     )
     return [(row.export_id, FailureReason(row.failure_reason)) for row in failed]
-
-
-_TAKE_EXPIRED = text(
-    """
-    UPDATE exports SET file_deleted_at = :now
-    WHERE export_id IN (
-        SELECT export_id FROM exports
-        WHERE delete_file_at <= :now AND file_deleted_at IS NULL
-        ORDER BY delete_file_at
-        LIMIT :limit
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING *
-    """
-)
-
-
-async def take_expired_exports(
-    connection: AsyncConnection, now: datetime, limit: int
-) -> list[list[str]]:
-    """Takes exports that have expired, those that failed or were cancelled among them.
-
-    Returns the names that the files of their attempts have or had in storage; the caller deletes
-    these before it commits.
-    """
-    taken = await connection.execute(_TAKE_EXPIRED, {"now": now, "limit": limit})
-    return [
-        [
-            stored_name(row.export_id, attempt, layout_of(row))
-            for attempt in range(1, row.attempt + 1)
-        ]
-        for row in taken
-    ]
 
 
 async def count_overdue_files(connection: AsyncConnection, grace: timedelta) -> int:

@@ -25,6 +25,7 @@ _UPGRADE = (
         ADD COLUMN cancelled_by text,
         ADD COLUMN cancelled_at timestamptz,
         ADD COLUMN delete_file_at timestamptz,
+        ADD COLUMN deletion_failed_at timestamptz,
         ALTER COLUMN run_id DROP NOT NULL,
         ADD CHECK ((run_id IS NULL) = (kind = 'MEMBERS')),
         DROP CONSTRAINT exports_status_check,
@@ -60,6 +61,7 @@ _DOWNGRADE = (
         DROP COLUMN kind, DROP COLUMN language, DROP COLUMN csv_dialect, DROP COLUMN csv_guarded,
         DROP COLUMN per_studio, DROP COLUMN filters, DROP COLUMN members_missing,
         DROP COLUMN cancelled_by, DROP COLUMN cancelled_at, DROP COLUMN delete_file_at,
+        DROP COLUMN deletion_failed_at,
         ALTER COLUMN run_id SET NOT NULL,
         DROP CONSTRAINT exports_status_check,
         ADD CONSTRAINT exports_status_check
