@@ -196,8 +196,10 @@ async def test_a_file_that_is_not_there_yet_or_never_is_a_conflict(
     """R41: no half file is ever sent."""
     answer = await staff.get(await export(context, **changes))
     assert answer.status_code == 409
-    assert answer.json()["type"] == "urn:collection:problem:export-not-ready"
-    assert answer.json()["detail"].startswith(f"The export is {changes['status']}")
+    has_ended = changes["status"] in ("FAILED", "CANCELLED")
+    kind = "export-has-no-file" if has_ended else "export-not-ready"
+    assert answer.json()["type"] == f"urn:collection:problem:{kind}"
+    assert answer.json()["detail"] == f"The export is {changes['status']}."
 
 
 @everywhere

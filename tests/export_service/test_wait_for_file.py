@@ -1,5 +1,6 @@
 """`Prefer: wait`: the answer to an order is its file, if it is small and quick (R41)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -8,7 +9,7 @@ import httpx
 import pytest
 
 from export_service.exports import wait_for_file
-from export_service.exports.wait_for_file import LONGEST_WAIT, preferred_wait
+from export_service.exports.wait_for_file import MOST_SECONDS, preferred_wait
 from kit.clock import now
 from local_stack.issuer import Issuer
 from tests.export_service.conftest import render_all
@@ -27,7 +28,8 @@ async def staff(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Staff:
     """Who orders; a run of three members is there."""
-    monkeypatch.setattr(wait_for_file, "_LOOK_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(wait_for_file, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(wait_for_file, "_FIRST_PAUSE", 0.01)
     await announce(context, RUN)
     await hand_over(context, MEMBERS)
     return Staff(client, issuer)
@@ -88,7 +90,7 @@ async def test_a_run_that_is_not_whole_in_time_is_fetched_later(
     assert again.status_code == 200
 
 
-async def test_an_export_that_has_no_file_any_more_or_never_says_so(
+async def test_an_export_that_has_no_file_any_more_or_never_is_the_answer(
     context: ServiceContext, staff: Staff
 ) -> None:
     async def order(key: str) -> httpx.Response:
@@ -104,24 +106,43 @@ async def test_an_export_that_has_no_file_any_more_or_never_says_so(
     await render_all(context)
     await change(context, UUID(expired), expires_at=now() - timedelta(seconds=1))
     answers = [await order(key) for key in ("expires", "fails", "is-cancelled")]
-    assert [answer.status_code for answer in answers] == [410, 409, 409]
-    assert answers[1].json()["detail"] == "The export is FAILED: STORAGE_FULL."
-    assert answers[2].json()["detail"] == "The export is CANCELLED."
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    seen = [answer.json() for answer in answers]
+    assert [each["export_id"] for each in seen] == [expired, failed, cancelled]
+    assert [(each["status"], each["reason_code"]) for each in seen] == [
+        ("EXPIRED", None),
+        ("FAILED", "STORAGE_FULL"),
+        ("CANCELLED", None),
+    ]
+
+
+async def test_only_so_many_wait_at_once(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are answered at once: the database has work for those who read and render, too."""
+    monkeypatch.setattr(wait_for_file, "MOST_WAITERS", 1)
+    first = asyncio.create_task(staff.order(prefer="wait", run_id=RUN.run_id))
+    async with asyncio.timeout(10):
+        while not await staff.ids():
+            await asyncio.sleep(0.005)
+        second = await staff.order(prefer="wait", run_id=RUN.run_id)
+    assert (second.status_code, second.json()["status"]) == (202, "WAITING")
+    assert not first.done()
+    await staff.cancel((await staff.ids())[1])
+    assert (await first).json()["status"] == "CANCELLED"
 
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ([], None),
-        (["wait"], LONGEST_WAIT),
+        (["wait"], MOST_SECONDS),
         (["wait=5"], 5),
         (['respond-async, WAIT = "7" ; lang=de'], 7),
         (["respond-async", "wait=7"], 7),
         (["wait=0"], 0),
-        (["wait="], LONGEST_WAIT),
+        (["wait="], MOST_SECONDS),
         (["wait=3, wait=9"], 3),
         (["wait=x, wait=9"], 9),
-        (["wait=" + "9" * 400], LONGEST_WAIT),
+        (["wait=" + "9" * 400], MOST_SECONDS),
         (["wait=٣"], None),
         (["handling=wait"], None),
     ],

@@ -22,13 +22,13 @@ from export_service.exports.byte_ranges import (
 )
 from export_service.exports.export import MEDIA_TYPES, Status, stored_name
 from export_service.exports.export_file import ExportFiles
-from export_service.exports.problems import GONE, NOT_READY
+from export_service.exports.problems import GONE, NO_FILE, NOT_READY
 from export_service.exports.store import layout_of
 from export_service.settings import Settings
 from kit.auth import Principal, requires
 from kit.context import Context
 from kit.http import CurrentContext
-from kit.problems import conflict, define, problem
+from kit.problems import define, problem
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -108,11 +108,14 @@ async def send_file(
 
 async def _existing_file(context: Context[Settings], export: Row[Any]) -> str:
     """The name of the file in storage, which has it whole."""
-    if export.current_status == Status.EXPIRED:
+    status = export.current_status
+    if status == Status.EXPIRED:
         raise problem(GONE)
-    if export.current_status != Status.COMPLETED:
-        why = f": {export.failure_reason}" if export.failure_reason else ""
-        raise conflict(NOT_READY.name, f"The export is {export.current_status}{why}.")
+    if status in (Status.FAILED, Status.CANCELLED):
+        known = {"export_id": export.export_id, "reason_code": export.failure_reason}
+        raise problem(NO_FILE, f"The export is {status}.", extensions=known)
+    if status != Status.COMPLETED:
+        raise problem(NOT_READY, f"The export is {status}.")
     name = stored_name(export.export_id, export.attempt, layout_of(export))
     size = await context.one(ExportFiles).size(name)
     if size != export.size_bytes:
