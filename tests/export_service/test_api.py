@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import update
 
 from export_service import api
+from export_service.exports import create_export
 from export_service.exports.export import LONGEST_WAIT
 from export_service.runs.store import runs
 from kit.clock import now
@@ -131,7 +132,26 @@ async def test_what_is_wrong_or_does_not_go_together_is_named(staff: Staff) -> N
         answer = await staff.order(**wanted)
         assert answer.status_code == 422, wanted
         assert [error["field"] for error in answer.json()["errors"]] == [field]
+    mixed = await staff.order(
+        kind="MEMBERS", format="xlsx", csv={}, run_id=RUN.run_id, per_studio=True
+    )
+    named = [error["field"] for error in mixed.json()["errors"]]
+    assert named == ["csv", "run_id", "per_studio"]
     assert await staff.ids() == []
+
+
+async def test_a_tenant_orders_so_many_exports_at_once(
+    context: ServiceContext, staff: Staff, stranger: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(create_export, "MAX_UNFINISHED", 2)
+    for _ in range(2):
+        await staff.ordered(run_id=RUN.run_id)
+    refused = await staff.order(key="key-1", run_id=RUN.run_id)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "30")
+    assert refused.json()["type"] == "urn:collection:problem:too-many-exports"
+    await stranger.ordered(kind="MEMBERS")
+    await render_all(context)
+    assert (await staff.order(key="key-1", run_id=RUN.run_id)).status_code == 202
 
 
 async def test_the_same_order_again_is_the_same_export(staff: Staff) -> None:
@@ -229,10 +249,13 @@ async def test_a_run_that_never_becomes_whole_fails_its_exports_and_says_so(
     assert failed["members_missing"] == 1
     assert (await staff.get(f"/{whole}")).json()["status"] == "COMPLETED"
     no_file = await staff.get(f"/{incomplete}/file")
-    assert (no_file.status_code, no_file.json()["detail"]) == (
-        409,
-        "The export is FAILED: RUN_INCOMPLETE.",
-    )
+    assert no_file.status_code == 409
+    assert no_file.json() == no_file.json() | {
+        "type": "urn:collection:problem:export-has-no-file",
+        "detail": "The export is FAILED.",
+        "export_id": incomplete,
+        "reason_code": "RUN_INCOMPLETE",
+    }
 
 
 async def test_some_studios_of_a_run_can_be_ordered(context: ServiceContext, staff: Staff) -> None:

@@ -17,6 +17,7 @@ from export_service.members.wanted import WantedMembers
 from kit import outbox
 from kit.clock import now
 from kit.database import is_temporary
+from kit.ids import new_id
 from kit.workers import RunningWorker, Worker
 from tests.export_service.conftest import render_all
 from tests.export_service.ordering import (
@@ -189,6 +190,17 @@ async def test_a_small_export_is_done_while_a_large_one_is_under_way(
     while await renderer.turn(context):
         pass
     assert (await export(context, large)).status == "COMPLETED"
+
+
+async def test_who_orders_many_exports_holds_up_no_other_tenant(context: ServiceContext) -> None:
+    ours = [await ordered_run(context, members=20) for _ in range(2)]
+    of_other = await order(context, WantedMembers())
+    await change(context, of_other, tenant_id=new_id())
+    renderer = ExportRenderer()
+    for _ in range(2):
+        await renderer.turn(context)
+    statuses = [(await export(context, each)).status for each in (*ours, of_other)]
+    assert statuses == ["RUNNING", "WAITING", "RUNNING"]
 
 
 async def test_a_place_is_kept_for_small_exports(

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from export_service.exports import queries
 from export_service.exports.cancel_export import cancel_export
 from export_service.exports.create_export import create_export
-from export_service.exports.download import FILE
-from export_service.exports.export import Kind, Status
+from export_service.exports.download import FILE, Reader
+from export_service.exports.export import ExportKind, Status
 from export_service.exports.views import ExportAnswer, ExportOrder
 from export_service.exports.wait_for_file import preferred_wait, wait_for_file
 from export_service.runs.queries import find_run
 from export_service.settings import Settings
-from kit.auth import Principal, requires
+from kit.auth import Principal
 from kit.context import Context
 from kit.cursors import Cursor, Limit, Page, decode, encode
 from kit.http import CurrentContext, cause_of
@@ -32,7 +32,6 @@ RENDER_EXPORTS: Final = "render-exports"
 _LOOK_AGAIN_AFTER: Final = 0.1
 _LOOKS_FOR_RUN: Final = 30
 
-Reader = Annotated[Principal, requires("collection:read")]
 Service = Context[Settings]
 
 
@@ -56,7 +55,7 @@ async def post_export(
     it has no more than 5,000 rows and is ready in time (`wait=20`: 20 seconds at most). Who sees
     some studios only gets their rows only.
     """
-    wanted = order.wanted
+    wanted = order.checked()
     run_id = wanted if isinstance(wanted, UUID) else wanted.run_id
     if run_id is not None:
         await _await_run(context, principal, run_id)
@@ -78,7 +77,7 @@ async def post_export(
     if (seconds := preferred_wait(prefer or ())) is None:
         return response
     export_id = UUID(json.loads(bytes(response.body))["export_id"])
-    return await wait_for_file(context, principal, request, export_id, seconds) or response
+    return await wait_for_file(context, principal, request, export_id, seconds)
 
 
 @router.get("")
@@ -86,7 +85,7 @@ async def get_exports(
     context: CurrentContext,
     principal: Reader,
     run_id: UUID | None = None,
-    kind: Kind | None = None,
+    kind: ExportKind | None = None,
     status: Status | None = None,
     mine: bool = False,
     limit: Limit = 100,

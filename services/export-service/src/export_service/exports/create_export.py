@@ -1,18 +1,21 @@
 """Create an export: a job that waits until all members that it is about have arrived."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports import store
-from export_service.exports.export import Kind, Layout
-from export_service.exports.problems import DETAILS_GONE
+from export_service.exports.export import MAX_UNFINISHED, ExportKind, Layout
+from export_service.exports.problems import DETAILS_GONE, TOO_MANY
 from export_service.members.wanted import WantedMembers
 from export_service.runs import queries
 from kit.ids import new_id
 from kit.problems import not_found, problem, unprocessable
 from kit.trace import Cause
+
+_RETRY_AFTER: Final = "30"
 
 
 async def create_export(
@@ -32,6 +35,8 @@ async def create_export(
     the 410 if its details are deleted, the 422 if one of the named studios has no part in it or
     may not be seen; for members the 422 if nothing is known of the run that the filters name.
     """
+    if await store.count_unfinished(connection, cause.tenant_id) >= MAX_UNFINISHED:
+        raise problem(TOO_MANY, headers={"Retry-After": _RETRY_AFTER})
     export_id = new_id()
     if isinstance(wanted, UUID):
         await _check_run(connection, cause.tenant_id, wanted, visible_studios, named_studios)
@@ -43,7 +48,7 @@ async def create_export(
     await store.insert_export(
         connection,
         export_id=export_id,
-        kind=Kind.RUN if isinstance(wanted, UUID) else Kind.MEMBERS,
+        kind=ExportKind.RUN if isinstance(wanted, UUID) else ExportKind.MEMBERS,
         run_id=wanted if isinstance(wanted, UUID) else None,
         studio_ids=studio_ids,
         filters=wanted if isinstance(wanted, WantedMembers) else None,

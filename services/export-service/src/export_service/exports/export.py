@@ -24,11 +24,11 @@ SMALL = 5_000
 """How many rows a small export has at most: a worker always has a place for one, and its file may
 be the answer to its order."""
 
-MAX_STUDIOS = 1_000
-"""How many studios an order may name."""
+MAX_UNFINISHED = 100
+"""How many exports of a tenant may wait or run; a few more if they are ordered at once."""
 
 
-class Kind(StrEnum):
+class ExportKind(StrEnum):
     """What is exported: the details of a run, or the members overview."""
 
     RUN = "RUN"

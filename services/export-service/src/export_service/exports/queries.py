@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, and_, case, func, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from export_service.exports.export import Kind, Status
+from export_service.exports.export import ExportKind, Status
 from export_service.exports.missing import MISSING
 from export_service.exports.store import exports
 from export_service.read_in_order import read_in_order
@@ -39,7 +39,7 @@ async def list_exports(
     principal: Principal,
     *,
     run_id: UUID | None,
-    kind: Kind | None,
+    kind: ExportKind | None,
     status: Status | None,
     created_by: str | None,
     before: tuple[datetime, UUID] | None,

@@ -36,16 +36,15 @@ from export_service.exports.export import (
     LEASE,
     LONGEST_WAIT,
     MAX_ATTEMPTS,
+    ExportKind,
     FailureReason,
     Format,
     Job,
-    Kind,
     Layout,
     Status,
 )
 from export_service.exports.missing import AWAITED, MISSING
 from export_service.members.wanted import WantedMembers
-from export_service.read_in_order import read_in_order
 from export_service.rendering.csv_writer import CsvDialect
 from export_service.rendering.language import Language
 from kit.trace import Cause
@@ -110,7 +109,7 @@ async def insert_export(
     connection: AsyncConnection,
     *,
     export_id: UUID,
-    kind: Kind,
+    kind: ExportKind,
     run_id: UUID | None,
     studio_ids: Sequence[UUID] | None,
     filters: WantedMembers | None,
@@ -139,6 +138,19 @@ async def insert_export(
     )
 
 
+async def count_unfinished(connection: AsyncConnection, tenant_id: UUID) -> int:
+    """How many exports of a tenant wait or run."""
+    unfinished = await connection.scalar(
+        select(func.count())
+        .select_from(exports)
+        .where(
+            exports.c.tenant_id == tenant_id,
+            exports.c.status.in_([Status.WAITING, Status.RUNNING]),
+        )
+    )
+    return unfinished or 0
+
+
 # Of the overview null: how many rows it will have is not known before.
 _ROWS = """
     (
@@ -152,9 +164,14 @@ _CLAIM = text(
     f"""
     WITH next AS (
         SELECT export_id FROM exports
+        LEFT JOIN (
+            SELECT tenant_id, count(*) AS exports_running FROM exports
+            WHERE status = 'RUNNING'
+            GROUP BY tenant_id
+        ) AS busy USING (tenant_id)
         WHERE (status = 'WAITING' OR status = 'RUNNING' AND leased_until < now()) AND {AWAITED} = 0
           AND (CAST(:max_rows AS integer) IS NULL OR {_ROWS} <= :max_rows)
-        ORDER BY created_at
+        ORDER BY coalesce(exports_running, 0), created_at
         LIMIT 1
         FOR UPDATE OF exports SKIP LOCKED
     )
@@ -169,11 +186,11 @@ _CLAIM = text(
 
 
 async def claim_export(connection: AsyncConnection, max_rows: int | None) -> Job | None:
-    """Takes the oldest export that waits for no member and that nobody has, for a `LEASE`.
+    """Takes an export that waits for no member and that nobody has, for a `LEASE`.
 
-    With `max_rows` it takes the oldest of those of which it is known that they have no more rows.
+    It is the oldest of a tenant of whom the fewest are running: who orders many holds up nobody
+    else. With `max_rows` only those count of which it is known that they have no more rows.
     """
-    await read_in_order(connection)
     found = await connection.execute(_CLAIM, {"lease": LEASE, "max_rows": max_rows})
     row = found.one_or_none()
     if row is None:

@@ -7,11 +7,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
+from contracts import MAX_STUDIOS
 from export_service.exports.export import (
-    MAX_STUDIOS,
+    ExportKind,
     FailureReason,
     Format,
-    Kind,
     Layout,
     Status,
 )
@@ -20,7 +20,7 @@ from export_service.members.wanted import WantedMembers
 from export_service.rendering.csv_writer import CsvDialect
 from export_service.rendering.language import Language
 from kit.http import Body
-from kit.problems import unprocessable
+from kit.problems import INVALID, FieldError, problem
 
 
 class CsvOptions(Body):
@@ -36,7 +36,7 @@ class CsvOptions(Body):
 class ExportOrder(Body):
     """What is to be exported, and how."""
 
-    kind: Kind = Kind.RUN
+    kind: ExportKind = ExportKind.RUN
     """RUN: the details of a run. MEMBERS: the members overview."""
     run_id: UUID | None = None
     """The run whose details are wanted; for RUN."""
@@ -54,31 +54,28 @@ class ExportOrder(Body):
     per_studio: bool = False
     """Whether there is to be a ZIP archive with one file for each studio; for RUN."""
 
-    @property
-    def wanted(self) -> UUID | WantedMembers:
-        """The run, or the members; raises the 422 for what does not go together."""
-        self._check("csv", self.csv is None or self.format is Format.CSV, "Only for format csv")
-        if self.kind is Kind.MEMBERS:
-            of_run = "Only for kind RUN; the filters of members know run and studio"
-            self._check("run_id", self.run_id is None, of_run)
-            self._check("studio_ids", self.studio_ids is None, of_run)
-            self._check("per_studio", not self.per_studio, "Only for kind RUN")
-            return self.filters or WantedMembers()
-        self._check("filters", self.filters is None, "Only for kind MEMBERS")
-        if self.run_id is None:
-            raise unprocessable("run_id", "Needed for kind RUN")
-        return self.run_id
+    def checked(self) -> UUID | WantedMembers:
+        """The run, or the members; raises the 422 that names all that does not go together."""
+        of_run = "Only for kind RUN; the filters of members know run and studio"
+        is_members = self.kind is ExportKind.MEMBERS
+        rules = (
+            ("csv", self.csv is None or self.format is Format.CSV, "Only for format csv"),
+            ("run_id", is_members or self.run_id is not None, "Needed for kind RUN"),
+            ("run_id", not is_members or self.run_id is None, of_run),
+            ("studio_ids", not is_members or self.studio_ids is None, of_run),
+            ("per_studio", not is_members or not self.per_studio, "Only for kind RUN"),
+            ("filters", is_members or self.filters is None, "Only for kind MEMBERS"),
+        )
+        errors = [FieldError(field, message) for field, fits, message in rules if not fits]
+        if errors:
+            raise problem(INVALID, errors=errors)
+        return self.run_id or self.filters or WantedMembers()
 
     @property
     def layout(self) -> Layout:
         """How the file is to be written."""
         csv = self.csv or CsvOptions()
         return Layout(self.format, self.language, csv.dialect, csv.guarded, self.per_studio)
-
-    @staticmethod
-    def _check(field: str, fits: bool, message: str) -> None:
-        if not fits:
-            raise unprocessable(field, message)
 
 
 class ExportAnswer(BaseModel):
@@ -88,7 +85,7 @@ class ExportAnswer(BaseModel):
 
     export_id: UUID
     """Id of the export."""
-    kind: Kind
+    kind: ExportKind
     """RUN: the details of a run. MEMBERS: the members overview."""
     run_id: UUID | None
     """The run that is exported; null for MEMBERS."""
