@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from contracts import ExportMembersCompletedV1, MemberHandedOverV1
 from export_service import api
+from export_service.exports.delete_expired_exports import delete_expired_exports
 from export_service.exports.missing import ON_THEIR_WAY
 from export_service.runs.store import runs
 from kit.clock import now
@@ -21,7 +22,7 @@ from local_stack.issuer import Issuer
 from tests.export_service.case_events import close, open_case, pay, set_file_number
 from tests.export_service.conftest import render_all
 from tests.export_service.handed_over import announcement, debtor, handover, run_of, studio
-from tests.export_service.ordering import ServiceContext, announce, hand_over, published
+from tests.export_service.ordering import ServiceContext, announce, change, hand_over, published
 from tests.export_service.staff import Staff
 
 OURS, OTHER = studio("Unseres"), studio("Anderes")
@@ -142,6 +143,21 @@ async def test_a_workbook_sums_up_what_is_in_it(context: ServiceContext, staff: 
     assert [row[0] for row in members] == ["Name", "=Jan Özil", "Zoë Müller"]
     assert ["Cases", 2] in [row[:2] for row in summary]
     assert ["EUR", 2, 39.80, 0, 39.80] in [row[:5] for row in summary]
+
+
+async def test_who_was_searched_for_is_forgotten_with_the_file(
+    context: ServiceContext, staff: Staff
+) -> None:
+    """R63."""
+    filters = {"search": "Müller", "status": ["PENDING"]}
+    export_id = await staff.ordered(kind="MEMBERS", filters=filters)
+    await render_all(context)
+    await delete_expired_exports(context)
+    assert (await staff.get(f"/{export_id}")).json()["filters"]["search"] == "Müller"
+    await change(context, UUID(export_id), expires_at=now(), delete_file_at=now())
+    await delete_expired_exports(context)
+    kept = (await staff.get(f"/{export_id}")).json()["filters"]
+    assert (kept["search"], kept["status"]) == (None, ["PENDING"])
 
 
 async def test_a_completed_overview_is_published(context: ServiceContext, staff: Staff) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import Text, cast, func, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.exports.export import stored_name
@@ -42,11 +42,15 @@ async def take_expired_exports(connection: AsyncConnection, limit: int) -> dict[
 
 
 async def note_deleted(connection: AsyncConnection, export_ids: Collection[UUID]) -> None:
-    """Notes that nothing of the files of locked exports is left."""
+    """Notes that nothing of the files of locked exports is left; who was searched for is forgotten."""
     await connection.execute(
         exports.update()
         .where(exports.c.export_id.in_(export_ids))
-        .values(file_deleted_at=func.now())
+        .values(
+            file_deleted_at=func.now(),
+            # What was searched for may be somebody's name.
+            filters=exports.c.filters.op("-")(cast("search", Text)),
+        )
     )
 
 
