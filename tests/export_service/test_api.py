@@ -268,6 +268,24 @@ async def test_some_studios_of_a_run_can_be_ordered(context: ServiceContext, sta
     assert str(OURS.studio_id) not in content
 
 
+async def test_a_studio_that_turns_out_to_have_no_part_in_the_run_fails_the_export(
+    context: ServiceContext, staff: Staff
+) -> None:
+    """R42: nobody knows the studios of a run before it is announced."""
+    run, members = run_of(members=1, studios=[OURS])
+    await hand_over(context, members)
+    named: list[list[UUID]] = [[OURS.studio_id, new_id()], [new_id()], [OURS.studio_id]]
+    ordered = [await staff.ordered(run_id=run.run_id, studio_ids=each) for each in named]
+    await announce(context, run)
+    await render_all(context)
+    seen = [(await staff.get(f"/{export_id}")).json() for export_id in ordered]
+    assert [(each["status"], each["reason_code"]) for each in seen] == [
+        ("FAILED", "STUDIO_NOT_IN_RUN"),
+        ("FAILED", "STUDIO_NOT_IN_RUN"),
+        ("COMPLETED", None),
+    ]
+
+
 async def test_who_sees_some_studios_gets_their_rows_only(
     context: ServiceContext, staff: Staff, narrowed: Staff
 ) -> None:

@@ -81,6 +81,9 @@ async def contents_of(connection: AsyncConnection, job: Job, time_zone: str) -> 
     run = await runs.find_run(connection, job.tenant_id, job.run_id, job.studio_ids)
     if run is not None and run.details_deleted:
         raise ExportFailedError(FailureReason.DETAILS_DELETED)
+    known = 0 if run is None else len(run.studios)
+    if job.studios_named and job.studio_ids is not None and known < len(job.studio_ids):
+        raise ExportFailedError(FailureReason.STUDIO_NOT_IN_RUN)
     if run is None or not run.is_whole:
         arrived = 0 if run is None else sum(studio.claims_arrived for studio in run.studios)
         raise _rows_missing(job, 0 if run is None else run.claim_count, arrived)

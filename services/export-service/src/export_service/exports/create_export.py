@@ -51,6 +51,7 @@ async def create_export(
         kind=ExportKind.RUN if isinstance(wanted, UUID) else ExportKind.MEMBERS,
         run_id=wanted if isinstance(wanted, UUID) else None,
         studio_ids=studio_ids,
+        studios_named=named_studios is not None,
         filters=wanted if isinstance(wanted, WantedMembers) else None,
         layout=layout,
         created_by=created_by,

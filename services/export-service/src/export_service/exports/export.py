@@ -62,6 +62,8 @@ class FailureReason(StrEnum):
 
     RUN_INCOMPLETE = "RUN_INCOMPLETE"
     """Members of the run that were announced have not arrived within `LONGEST_WAIT`."""
+    STUDIO_NOT_IN_RUN = "STUDIO_NOT_IN_RUN"
+    """A studio that the order named has no part in the run, which was not announced by then."""
     DETAILS_DELETED = "DETAILS_DELETED"
     """The rows of the run were deleted while the export waited: their time was over."""
     ROWS_MISSING = "ROWS_MISSING"
@@ -125,14 +127,16 @@ class Job:
     """An export that this worker has claimed.
 
     `attempt` fences: whoever was given an earlier attempt changes nothing any more. `studio_ids`
-    narrows the export to those studios; None is all. `run_id` is there for the details of a run,
-    `filters` for the members overview.
+    narrows the export to those studios; None is all. With `studios_named` the order has named them:
+    each must be in the run. `run_id` is there for the details of a run, `filters` for the members
+    overview.
     """
 
     export_id: UUID
     tenant_id: UUID
     run_id: UUID | None
     studio_ids: list[UUID] | None
+    studios_named: bool
     filters: WantedMembers | None
     layout: Layout
     created_at: datetime

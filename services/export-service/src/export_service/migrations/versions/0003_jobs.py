@@ -20,6 +20,7 @@ _UPGRADE = (
             CHECK (csv_dialect IN ('STANDARD', 'GERMAN_EXCEL')),
         ADD COLUMN csv_guarded boolean NOT NULL DEFAULT true,
         ADD COLUMN per_studio boolean NOT NULL DEFAULT false,
+        ADD COLUMN studios_named boolean NOT NULL DEFAULT false,
         ADD COLUMN filters jsonb CHECK ((filters IS NULL) = (kind = 'RUN')),
         ADD COLUMN members_missing integer,
         ADD COLUMN cancelled_by text,
@@ -59,7 +60,8 @@ _DOWNGRADE = (
     """
     ALTER TABLE exports
         DROP COLUMN kind, DROP COLUMN language, DROP COLUMN csv_dialect, DROP COLUMN csv_guarded,
-        DROP COLUMN per_studio, DROP COLUMN filters, DROP COLUMN members_missing,
+        DROP COLUMN per_studio, DROP COLUMN studios_named, DROP COLUMN filters,
+        DROP COLUMN members_missing,
         DROP COLUMN cancelled_by, DROP COLUMN cancelled_at, DROP COLUMN delete_file_at,
         DROP COLUMN deletion_failed_at,
         ALTER COLUMN run_id SET NOT NULL,
