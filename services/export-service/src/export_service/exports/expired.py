@@ -42,7 +42,7 @@ async def take_expired_exports(connection: AsyncConnection, limit: int) -> dict[
 
 
 async def note_deleted(connection: AsyncConnection, export_ids: Collection[UUID]) -> None:
-    """Notes that nothing of the files of locked exports is left; who was searched for is forgotten."""
+    """Notes that locked exports have no files any more; who was searched for is forgotten."""
     await connection.execute(
         exports.update()
         .where(exports.c.export_id.in_(export_ids))
