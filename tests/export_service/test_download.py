@@ -171,15 +171,6 @@ async def test_a_head_says_what_a_get_would_send(context: Context[Settings], sta
     assert "export-fetched" not in str(lines)
 
 
-async def test_the_name_is_for_people_whose_language_has_more_letters(
-    context: Context[Settings], staff: Staff
-) -> None:
-    """RFC 6266: and for programs that know no other letters."""
-    answer = await staff.get(await completed(context, file_name="übersicht.csv"))
-    name = "filename=\"ubersicht.csv\"; filename*=UTF-8''%C3%BCbersicht.csv"
-    assert answer.headers["content-disposition"] == f"attachment; {name}"
-
-
 @pytest.mark.parametrize(
     "changes",
     [

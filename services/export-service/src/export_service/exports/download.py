@@ -1,11 +1,9 @@
 """The file of an export on its way out: whole or in parts, with what is known of it (R40, R41)."""
 
 import base64
-import unicodedata
 from datetime import UTC
 from email.utils import format_datetime
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 from uuid import UUID
 
 import structlog
@@ -151,14 +149,7 @@ def _described(export: Row[Any]) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(export.sha256)).decode()
     return {
         "Content-Type": layout_of(export).media_type,
-        "Content-Disposition": _disposition(export.file_name),
+        # The service made the name, of nothing but letters, digits, dashes and a dot (`contents`).
+        "Content-Disposition": f'attachment; filename="{export.file_name}"',
         "Repr-Digest": f"sha-256=:{digest}:",
     }
-
-
-def _disposition(file_name: str) -> str:
-    """The file's name for people (RFC 6266), without accents for who cannot read them."""
-    plain = unicodedata.normalize("NFKD", file_name).encode("ascii", "ignore").decode()
-    if plain == file_name:
-        return f'attachment; filename="{plain}"'
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
