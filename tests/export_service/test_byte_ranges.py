@@ -1,5 +1,7 @@
 """Parts of files as RFC 9110 has them."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from export_service.exports.byte_ranges import (
     UnsatisfiableRangeError,
     asked_part,
     is_known,
+    is_wanted,
     still_holds,
 )
 
@@ -87,6 +90,28 @@ def test_a_part_is_of_the_file_that_the_caller_knows() -> None:
         assert still_holds(same, '"a"', date)
     for other in ('"b"', 'W/"a"', "a", "Mon, 02 Mar 2026 08:15:01 GMT", ""):
         assert not still_holds(other, '"a"', date)
+
+
+def test_a_file_is_wanted_by_its_tag_or_else_by_its_age() -> None:
+    at = datetime(2026, 3, 2, 8, 15, 0, 999_999, tzinfo=UTC)
+    for same in ('"a"', '"b", "a"', '"b","a"', "*", " * "):
+        assert is_wanted(same, None, '"a"', at)
+    for other in ("", '"b"', 'W/"a"', "a", '"*"', '"ab"'):
+        assert not is_wanted(other, None, '"a"', at)
+    for date in (
+        *("Mon, 02 Mar 2026 08:15:00 GMT", "Monday, 02-Mar-26 08:15:00 GMT"),
+        *("Mon Mar  2 08:15:00 2026", "Mon, 02 Mar 2026 09:15:00 +0100", None, "", "yesterday"),
+        *("2026-03-02", "99 99 99 99", f"Mon, 02 Mar {10**30} 08:15:00 GMT"),
+    ):
+        assert is_wanted(None, date, '"a"', at)
+    for date in ("Mon, 02 Mar 2026 08:14:59 GMT", "Mon Mar  2 08:14:59 2026"):
+        assert not is_wanted(None, date, '"a"', at)
+        assert is_wanted("*", date, '"a"', at)
+
+
+@given(st.text())
+def test_whatever_is_no_date_asks_for_nothing(date: str) -> None:
+    assert is_wanted(None, date, '"a"', datetime(1, 1, 1, tzinfo=UTC))
 
 
 def test_who_has_the_file_is_not_sent_it_again() -> None:

@@ -157,6 +157,26 @@ async def test_who_has_the_file_gets_nothing_again(
     assert "content-length" not in answer.headers
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_who_wants_another_file_does_not_get_this_one(
+    context: Context[Settings], staff: Staff, method: str
+) -> None:
+    """RFC 9110, section 13.2: before it is asked for parts, or whether the caller has it."""
+    export_id = await completed(context)
+    too_early = "Mon, 02 Mar 2026 08:14:59 GMT"
+    for unwanted in ({"If_Match": '"another"'}, {"If_Unmodified_Since": too_early}):
+        for more in ({}, {"Range": "bytes=0-1"}, {"If_None_Match": ETAG}):
+            answer = await staff.get(export_id, method, **unwanted, **more)
+            assert answer.status_code == 412
+            assert answer.headers["etag"] == ETAG
+            if method == "GET":
+                assert answer.json()["type"] == "urn:collection:problem:file-is-another"
+    for wanted in ({"If_Match": ETAG}, {"If_Unmodified_Since": LAST_MODIFIED}):
+        assert (await staff.get(export_id, method, **wanted)).status_code == 200
+    answer = await staff.get(export_id, method, If_Match=ETAG, If_Unmodified_Since=too_early)
+    assert answer.status_code == 200, "the tag is what counts"
+
+
 @everywhere
 async def test_a_head_says_what_a_get_would_send(context: Context[Settings], staff: Staff) -> None:
     export_id = await completed(context)

@@ -1,6 +1,8 @@
-"""Which part of a file a request asks for (RFC 9110, section 14). No I/O."""
+"""Whether a request is for a file as it is, and which part it asks for (RFC 9110). No I/O."""
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 # More digits than any file has bytes are no number to us.
@@ -38,6 +40,23 @@ def asked_part(header: str | None, size: int) -> range | None:
 def still_holds(if_range: str | None, etag: str, last_modified: str) -> bool:
     """Whether the part belongs to the file that the caller knows: `If-Range` (section 13.1.5)."""
     return if_range is None or if_range in (etag, last_modified)
+
+
+def is_wanted(
+    if_match: str | None, if_unmodified_since: str | None, etag: str, modified_at: datetime
+) -> bool:
+    """Whether this file is the one that is asked for: `If-Match`, or else `If-Unmodified-Since`.
+
+    Tags are compared strongly (section 13.1.1); what is no date asks for nothing (13.1.4).
+    """
+    if if_match is not None:
+        return if_match.strip() == "*" or etag in re.findall(r'(?:W/)?"[^"]*"', if_match)
+    try:
+        since = parsedate_to_datetime(if_unmodified_since or "")
+    except (ValueError, OverflowError):
+        return True
+    # Dates have no more than seconds, and some of the older forms no time zone.
+    return modified_at.replace(microsecond=0) <= since.replace(tzinfo=since.tzinfo or UTC)
 
 
 def is_known(if_none_match: str | None, etag: str) -> bool:

@@ -1,6 +1,7 @@
 """The file of an export on its way out: whole or in parts, with what is known of it (R40, R41)."""
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import format_datetime
 from typing import Annotated, Any, Final
@@ -16,6 +17,7 @@ from export_service.exports.byte_ranges import (
     UnsatisfiableRangeError,
     asked_part,
     is_known,
+    is_wanted,
     still_holds,
 )
 from export_service.exports.export import MEDIA_TYPES, Status, stored_name
@@ -37,6 +39,14 @@ NO_SUCH_PART: Final = define(
     416,
     "The file has no such part",
     "Ask for a `Range` within the length of the file, which `Content-Range` tells.",
+)
+
+NOT_THE_ONE: Final = define(
+    "file-is-another",
+    412,
+    "The file is not the one that was asked for",
+    "`ETag` and `Last-Modified` tell which one is there: ask without `If-Match` and"
+    " `If-Unmodified-Since`, or with these.",
 )
 
 Reader = Annotated[Principal, requires("collection:read")]
@@ -61,7 +71,8 @@ async def get_export_file(
     """Sends the file, or the part of it that `Range` asks for (RFC 9110): one part at a time.
 
     `Repr-Digest` (RFC 9530) and `ETag` are of the whole file. With `If-Range` and the `ETag` a part
-    is only sent of that same file. A HEAD says of the file what a GET without `Range` would.
+    is only sent of that same file, and with `If-Match` nothing of another one. A HEAD says of the
+    file what a GET without `Range` would.
     """
     async with context.database.connect() as connection:
         export = await queries.find_export(connection, principal, export_id)
@@ -73,14 +84,17 @@ async def send_file(
 ) -> Response:
     """The file of an export that the caller may see, as `queries` find it, or a part of it.
 
-    Raises the 409 if there is none yet or never, the 410 if it is there no more, the 416 if it has
-    no such part, and StorageUnavailableError, which the caller sees as a 503.
+    Raises the 409 if there is none yet or never, the 410 if it is there no more, the 412 if it is
+    not the one that is asked for, the 416 if it has no such part, and StorageUnavailableError,
+    which the caller sees as a 503.
     """
     name = await _existing_file(context, export)
     headers = _headers(export)
     etag = headers["ETag"]
-    if request.method in ("GET", "HEAD") and is_known(request.headers.get("If-None-Match"), etag):
-        return Response(status_code=304, headers=headers)
+    if request.method in ("GET", "HEAD"):
+        _check_is_wanted(request, export, headers)
+        if is_known(request.headers.get("If-None-Match"), etag):
+            return Response(status_code=304, headers=headers)
     part = _part(request, export.size_bytes, etag, headers["Last-Modified"])
     sent = range(export.size_bytes) if part is None else part
     headers |= {"Content-Length": str(len(sent)), **_described(export)}
@@ -120,6 +134,13 @@ async def _existing_file(context: Context[Settings], export: Row[Any]) -> str:
         log.error("export-file-lost", export_id=export.export_id, size_bytes=size)
         raise problem(GONE, "The file is not in storage any more.")
     return name
+
+
+def _check_is_wanted(request: Request, export: Row[Any], headers: Mapping[str, str]) -> None:
+    asked = request.headers
+    tags, since = asked.get("If-Match"), asked.get("If-Unmodified-Since")
+    if not is_wanted(tags, since, headers["ETag"], export.completed_at):
+        raise problem(NOT_THE_ONE, headers=headers)
 
 
 def _part(request: Request, size: int, etag: str, last_modified: str) -> range | None:
