@@ -69,7 +69,7 @@ class FailureReason(StrEnum):
     ROWS_MISSING = "ROWS_MISSING"
     """Fewer or more rows came out than the run has claims."""
     TOO_LARGE = "TOO_LARGE"
-    """The file would be larger than an Excel workbook may be; CSV has no such limit."""
+    """The workbook or the archive would have 4 GiB; CSV in one file has no such limit."""
     STORAGE_FULL = "STORAGE_FULL"
     """There was no room for the file."""
     STORAGE_FAILED = "STORAGE_FAILED"
