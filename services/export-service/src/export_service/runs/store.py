@@ -201,7 +201,8 @@ _COUNT_ARRIVED = text(
 async def count_arrived(connection: AsyncConnection, arrived: Sequence[Values]) -> None:
     """Adds to what has arrived of studios, each once, in the order of their keys.
 
-    It comes last in its transaction, for all who bring members of one run write the same rows.
+    It comes last of what is done for a group of messages: all who bring members of one run write
+    the same rows, and wait for each other from here on.
     """
     await connection.execute(_COUNT_ARRIVED, _columns(arrived))
 
