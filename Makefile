@@ -13,7 +13,7 @@ READY := .venv/ready
 MEMBER_PACKAGES := contracts kit deploy/local $(sort $(wildcard services/*))
 SERVICES := $(notdir $(sort $(wildcard services/*)))
 TYPED := $(MEMBER_PACKAGES:%=%/src) docs tests
-CHECKS := check-types check-style check-borders check-contracts check-problems \
+CHECKS := check-types check-style check-borders check-contracts check-documents \
 	$(SERVICES:%=check-openapi-of-%)
 
 # Dozens of processes are started: without this each of them would compile everything anew.
@@ -58,8 +58,9 @@ check-contracts: $(READY)
 	$(BIN)/python -m contracts.generate --check
 	$(BIN)/python -m contracts.compatibility
 
-check-problems: $(READY)
+check-documents: $(READY)
 	$(BIN)/python docs/problems.py --check
+	$(BIN)/python docs/columns.py --check
 
 $(SERVICES:%=check-openapi-of-%): check-openapi-of-%: $(READY)
 	@$(BIN)/$* openapi | diff contracts/openapi/$*.json - \

@@ -3,15 +3,14 @@
 With `--check` it writes nothing, and exits 1 when the file is not as it should be.
 """
 
-import argparse
 import importlib
 import sys
-from pathlib import Path
+
+import made_files
 
 from kit.problems import CATALOGUE, ProblemType
 
 SERVICES = ("run-service", "case-service", "export-service", "partner-gateway")
-FILE = Path(__file__).with_suffix(".md")
 
 _HEAD = """\
 # Problems
@@ -58,18 +57,5 @@ def _section(title: str, kinds: dict[str, ProblemType]) -> str:
     return head + "".join(rows)
 
 
-def main() -> int:
-    """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python docs/problems.py", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, say what is stale")
-    if not parser.parse_args().check:
-        FILE.write_text(document(), "utf-8")
-        return 0
-    if FILE.is_file() and FILE.read_text("utf-8") == document():
-        return 0
-    sys.stdout.write("docs/problems.md is stale: run python docs/problems.py\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(made_files.main(__file__, document()))
