@@ -41,6 +41,7 @@ BATCH = 1_000
 WIDTH = 20.0
 FORMATS = {
     Kind.TEXT: "@",
+    Kind.PHONES: "@",
     Kind.ENUM: "@",
     Kind.DATE: r"dd\.mm\.yyyy",
     Kind.DECIMAL: "#,##0.00",
@@ -70,6 +71,7 @@ class Measured:
 def _typed(rows: Rows, number: type[float] | type[Decimal]) -> list[list[Any]]:
     of_kind: dict[Kind, Callable[[str], Any]] = {
         Kind.TEXT: str,
+        Kind.PHONES: str,
         Kind.ENUM: str,
         Kind.DATE: date.fromisoformat,
         Kind.DECIMAL: number,

@@ -9,6 +9,7 @@ from export_service.runs.columns import COLUMNS
 
 PLAIN = {
     Kind.TEXT: "Text",
+    Kind.PHONES: "+49 351 1234,+49 351 5678",
     Kind.ENUM: "FLAT_FEE",
     Kind.DATE: "2026-03-02",
     Kind.DECIMAL: "19.90",
@@ -29,6 +30,7 @@ _amounts = st.one_of(
 )
 _OF_KIND = {
     Kind.TEXT: texts,
+    Kind.PHONES: texts,
     Kind.ENUM: st.sampled_from(["", "RUN", "FLAT_FEE"]),
     Kind.DATE: _dates,
     Kind.DECIMAL: _amounts,
@@ -39,7 +41,16 @@ COLUMNS_OF_EACH_KIND: tuple[Column, ...] = tuple(
     column
     for column in COLUMNS
     if column.name
-    in {"MatchCode", "Type", "VoucherDate", "Amount", "PreTaxAttribute", "Designation", "Birthdate"}
+    in {
+        "MatchCode",
+        "Type",
+        "VoucherDate",
+        "Amount",
+        "PreTaxAttribute",
+        "Designation",
+        "Birthdate",
+        "ContactNumbers",
+    }
 )
 rows = st.lists(st.tuples(*(_OF_KIND[column.kind] for column in COLUMNS_OF_EACH_KIND)), max_size=4)
 

@@ -263,6 +263,7 @@ async def test_some_studios_of_a_run_can_be_ordered(context: ServiceContext, sta
     export_id = await completed(context, staff, studio_ids=[OTHER.studio_id, OTHER.studio_id])
     export = (await staff.get(f"/{export_id}")).json()
     assert (export["studio_ids"], export["rows_total"]) == ([str(OTHER.studio_id)], 4)
+    assert export["file_name"] == "inkassolauf-2026-000001-teil.csv", "it is not the whole run"
     content = (await staff.get(f"/{export_id}/file")).text
     assert content.count(str(OTHER.studio_id)) == 4
     assert str(OURS.studio_id) not in content

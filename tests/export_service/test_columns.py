@@ -78,6 +78,7 @@ def test_what_is_no_text_is_known_by_name() -> None:
     """R41: a date or an amount that became a text would no longer sort or add up."""
     of_kind = {kind: {column.name for column in COLUMNS if column.kind is kind} for kind in Kind}
     assert of_kind[Kind.DECIMAL] == {"Amount"}
+    assert of_kind[Kind.PHONES] == {"ContactNumbers", "DebtorContactNumbers"}
     assert of_kind[Kind.BOOL] == {"PreTaxAttribute"}
     assert of_kind[Kind.ENUM] == {"TriggerType", "PersonType", "Sex", "Type"}
     assert of_kind[Kind.DATE] == {

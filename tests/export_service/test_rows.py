@@ -16,6 +16,7 @@ from tests.export_service.handed_over import claim, debtor, handover, studio
 
 READ: dict[Kind, Callable[[str], Value]] = {
     Kind.TEXT: str,
+    Kind.PHONES: str,
     Kind.ENUM: str,
     Kind.DATE: date.fromisoformat,
     Kind.DECIMAL: Decimal,

@@ -25,6 +25,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 _RUN_STEM: Final = {Language.DE: "inkassolauf", Language.EN: "collection-run"}
 _MEMBERS_STEM: Final = {Language.DE: "mitglieder-im-inkasso", Language.EN: "members-in-collection"}
+_PART: Final = {Language.DE: "teil", Language.EN: "part"}
 
 
 class Row(Protocol):
@@ -138,9 +139,10 @@ class _RunContents:
         return summary_of(run, self._job.layout.language)
 
     def stem(self, studio_id: UUID | None) -> str:
-        stem = f"{_RUN_STEM[self._job.layout.language]}-{self._run.booking_number}"
+        language = self._job.layout.language
+        stem = f"{_RUN_STEM[language]}-{self._run.booking_number}"
         if studio_id is None:
-            return stem
+            return stem if self._job.studio_ids is None else f"{stem}-{_PART[language]}"
         return f"{stem}-{self._run.narrowed_to(studio_id).studios[0].name}"
 
 

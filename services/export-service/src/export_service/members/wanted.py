@@ -30,7 +30,7 @@ class WantedMembers(Body):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    status: tuple[CaseStatus, ...] = ()
+    status: Annotated[tuple[CaseStatus, ...], Field(max_length=len(CaseStatus))] = ()
     """Status of the case: any of these."""
     partner_id: UUID | None = None
     """Partner that works the case."""

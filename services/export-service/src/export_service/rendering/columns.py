@@ -8,6 +8,8 @@ class Kind(StrEnum):
     """What a column's values are; each writer has a way of its own for each kind."""
 
     TEXT = "text"
+    PHONES = "phones"
+    """A text of phone numbers, separated by a comma."""
     DATE = "date"
     DECIMAL = "decimal"
     BOOL = "bool"

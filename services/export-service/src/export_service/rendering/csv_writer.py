@@ -8,8 +8,8 @@ more. Whoever reads the file takes one apostrophe off whatever matches
 
     ^'+[=+\\-@\\t\\r\\n＝＋－＠]
 
-and has the text as it was. Phone numbers of digits and spaces stay bare: nothing in them is
-computed. So does what follows a space, which makes a text of it.
+and has the text as it was. In the columns of phone numbers those of digits and spaces stay bare:
+nothing in them is computed. So does what follows a space, which makes a text of it.
 
 A text that holds the separator is quoted, so no cell begins inside of a text, as long as the file
 is opened with its own separator. That is what the dialects are for.
@@ -38,8 +38,8 @@ class CsvDialect(StrEnum):
 _BYTE_ORDER_MARK = "\ufeff"
 _SEPARATOR = "\x00"
 _TRIGGERED = "'*[=+\\-@\t\r\n＝＋－＠]"
-_PHONE_NUMBERS = r"\+[0-9 ]+(?:,\+?[0-9 ]+)*"
-_FORMULA = re.compile(rf"(?!{_PHONE_NUMBERS}\Z){_TRIGGERED}")
+_FORMULA = re.compile(_TRIGGERED)
+_PHONE_NUMBERS = re.compile(r"\+[0-9 ]+(?:,\+?[0-9 ]+)*")
 _BEGINS_TRIGGERED = re.compile(_SEPARATOR + _TRIGGERED)
 
 
@@ -48,8 +48,16 @@ def guarded(text: str) -> str:
     return "'" + text if _FORMULA.match(text) else text
 
 
+def guarded_phones(text: str) -> str:
+    """The same, of a text of phone numbers: those of digits and spaces need no apostrophe."""
+    return text if _PHONE_NUMBERS.fullmatch(text) else guarded(text)
+
+
 def _hold_triggered(texts: Sequence[str]) -> bool:
     return _BEGINS_TRIGGERED.search(_SEPARATOR + _SEPARATOR.join(texts)) is not None
+
+
+_GUARDS = {Kind.TEXT: guarded, Kind.PHONES: guarded_phones}
 
 
 class CsvWriter:
@@ -94,8 +102,8 @@ class CsvWriter:
     def _cells(self, kind: Kind, texts: Sequence[str]) -> Sequence[str]:
         if kind is Kind.DECIMAL and self._german:
             return [text.replace(".", ",") for text in texts]
-        if kind is Kind.TEXT and self._guarded and _hold_triggered(texts):
-            texts = [guarded(text) for text in texts]
+        if kind in _GUARDS and self._guarded and _hold_triggered(texts):
+            texts = list(map(_GUARDS[kind], texts))
         return self._quoted(texts)
 
     def _quoted(self, texts: Sequence[str]) -> Sequence[str]:

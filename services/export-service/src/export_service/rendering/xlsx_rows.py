@@ -54,6 +54,7 @@ def _amount_cells(amounts: Sequence[str]) -> Iterable[str]:
 
 _CELLS: dict[Kind, Callable[[Sequence[str]], Iterable[str]]] = {
     Kind.TEXT: _text_cells,
+    Kind.PHONES: _text_cells,
     Kind.ENUM: _text_cells,
     Kind.DATE: _date_cells,
     Kind.DECIMAL: _amount_cells,

@@ -34,7 +34,14 @@ SHEET_BYTES = 2 * 1024**3
 """A sheet that has grown to this size takes no further batch of rows."""
 
 _SUMMARY_WIDTHS = [44, 40, 14, 14, 18, 10]
-_LEAST_WIDTHS = {Kind.TEXT: 8, Kind.ENUM: 8, Kind.DATE: 12, Kind.DECIMAL: 14, Kind.BOOL: 10}
+_LEAST_WIDTHS = {
+    Kind.TEXT: 8,
+    Kind.PHONES: 8,
+    Kind.ENUM: 8,
+    Kind.DATE: 12,
+    Kind.DECIMAL: 14,
+    Kind.BOOL: 10,
+}
 _WIDEST_TEXT = 50
 _FILTER_BUTTON = 4
 

@@ -54,7 +54,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("Email", Kind.TEXT, "E-mail address of the studio"),
     Column(
         "ContactNumbers",
-        Kind.TEXT,
+        Kind.PHONES,
         "Phone numbers of the studio, separated by a comma",
     ),
     Column("DebtorId", Kind.TEXT, "Id of the debtor"),
@@ -99,7 +99,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("DebtorEmail", Kind.TEXT, "E-mail address of the debtor"),
     Column(
         "DebtorContactNumbers",
-        Kind.TEXT,
+        Kind.PHONES,
         "Phone numbers of the debtor, separated by a comma",
     ),
     Column("CaseId", Kind.TEXT, "Id of the case"),
