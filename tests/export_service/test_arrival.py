@@ -24,8 +24,7 @@ from export_service.runs.run import Run, RunStatus
 from export_service.subscribers import subscriptions
 from kit.ids import new_id
 from kit.inbox import Inbox
-from tests.export_service.case_events import close, open_case, pay, set_file_number
-from tests.export_service.handed_over import announcement, handover, record, run_of, studio
+from tests.export_service.handed_over import record, run_of, studio
 from tests.export_service.ordering import TENANT, ServiceContext, announce, hand_over
 
 AT = datetime(2026, 3, 3, 9, tzinfo=UTC)
@@ -166,22 +165,6 @@ async def test_what_becomes_of_a_run_waits_for_the_run(context: ServiceContext) 
     assert (part.accepted_count, part.rejected_count) == (None, None), "they are of the whole run"
     async with context.database.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM parked")) == 0
-
-
-async def test_what_was_handed_over_never_changes(context: ServiceContext) -> None:
-    """R40: days of changes later a run has the same rows; only the overview knows of them."""
-    member = handover()
-    run = announcement([member])
-    await announce(context, run)
-    await hand_over(context, [member])
-    before, shown_before = await rows(context, run.run_id), await overview(context)
-    await open_case(context, member)
-    await set_file_number(context, member, "AZ-7")
-    await pay(context, member, "5.00")
-    await close(context, member)
-    await hear(context, handed_over(run))
-    assert await rows(context, run.run_id) == before
-    assert await overview(context) != shown_before
 
 
 async def test_rows_come_studio_by_studio_and_of_some_only(context: ServiceContext) -> None:

@@ -11,7 +11,7 @@ from kit.clock import now
 from local_stack.issuer import Issuer
 from tests.export_service.case_events import close, open_case, pay, set_file_number
 from tests.export_service.conftest import render_all
-from tests.export_service.handed_over import debtor, handover, receive, run_of
+from tests.export_service.handed_over import announcement, debtor, handover, receive, run_of
 from tests.export_service.ordering import TENANT, ServiceContext, announce, hand_over
 from tests.export_service.staff import Staff
 
@@ -51,6 +51,7 @@ async def test_what_happens_later_changes_the_overview_and_the_summary_only(
         booking_number=1,
         run_booking_number="2026-000002",
     )
+    await announce(context, announcement([again]))
     await hand_over(context, [again, paid])
     answered = RunHandedOverV1(
         run_id=run.run_id,

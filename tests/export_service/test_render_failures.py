@@ -234,7 +234,7 @@ def _failed(reason: str) -> float:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The settings as a program reads them."""
-    values = settings.model_dump(exclude_none=True)
+    values = settings.model_dump(exclude_unset=True)
     return {
         name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         for name, value in values.items()
