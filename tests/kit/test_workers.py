@@ -86,3 +86,27 @@ async def test_a_worker_that_is_woken_while_it_is_stopped_stops() -> None:
     task.cancel()
     assert ended == {task}
     assert rounds == 1
+
+
+async def test_a_worker_gives_back_what_is_under_way_when_it_is_stopped() -> None:
+    done: list[str] = []
+    begun = asyncio.Event()
+
+    async def work(_: Context[Any]) -> bool:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            done.append("worked")
+        return False
+
+    async def stop(_: Context[Any]) -> None:
+        await asyncio.sleep(0)
+        done.append("stopped")
+
+    context = Context(ServiceSettings.model_construct(), Database(NEVER))
+    task = asyncio.create_task(RunningWorker(Worker("a worker", work, 1.0, stop), context).run())
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert done == ["worked", "stopped"]
