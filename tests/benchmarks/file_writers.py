@@ -1,7 +1,8 @@
 """Writers of files side by side: each writes the same rows, in a process of its own.
 
 `python -m tests.benchmarks.file_writers <writer> <rows> <file> <times>` writes the rows, which are
-texts in a JSON file, that often one behind the other, and prints what was measured, as JSON.
+texts in a JSON file, that often one behind the other, and prints what was measured, as JSON. From
+the second time on their texts are others, and making them is measured, too.
 
 Each writes the columns of a run with the types and looks that the service gives them: a bold and
 frozen header with a filter, widths, texts of format "@" with the quote prefix, dates, and amounts
@@ -85,9 +86,18 @@ def _typed(rows: Rows, number: type[float] | type[Decimal]) -> list[list[Any]]:
 
 
 def _batches(rows: Rows, times: int) -> Iterator[Rows]:
-    for _ in range(times):
+    """All rows, and then again with other texts: whoever keeps what it has seen would grow."""
+    for number in range(times):
         for start in range(0, len(rows), BATCH):
-            yield rows[start : start + BATCH]
+            batch = rows[start : start + BATCH]
+            yield [_changed(row, number) for row in batch] if number else batch
+
+
+def _changed(row: list[str], number: int) -> list[str]:
+    return [
+        f"{text} {number}" if text and column.kind is Kind.TEXT else text
+        for column, text in zip(COLUMNS, row, strict=True)
+    ]
 
 
 def xlsx(rows: Rows, path: Path, times: int) -> Callable[[], None]:

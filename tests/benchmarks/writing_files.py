@@ -94,7 +94,7 @@ def test_our_writers_are_quicker_than_others(rows: Path) -> None:
 
 @pytest.mark.parametrize("writer", ["xlsx", "csv_guarded"])
 def test_a_million_rows_take_no_more_memory(rows: Path, writer: str) -> None:
-    """R41."""
+    """R41: and no two of them alike."""
     result = measured(writer, rows, times=MANY // ROWS)
     print(table([(writer, result)]))  # noqa: T201  as above
     assert result.memory < MOST_MEMORY
