@@ -34,7 +34,7 @@ from kit.trace import carried
 
 log = structlog.stdlib.get_logger(__name__)
 
-ROWS_PER_BATCH: Final = 1000
+ROWS_PER_BATCH = 500
 """Rows in memory at a time, and between two signs of life."""
 
 AT_ONCE: Final = 3
