@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import date
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,14 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,6 +46,10 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _QUIET_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 log = structlog.stdlib.get_logger(__name__)
+
+_AS_WRITTEN: Final = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")])
+Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]
+"""A day, as in 2026-03-01; a number would else be read as seconds since 1970."""
 
 
 class Body(BaseModel):

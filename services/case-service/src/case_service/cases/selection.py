@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -38,12 +37,9 @@ from case_service.cases.case import Status
 from case_service.tables import cases, members
 from kit import cursors
 from kit.auth import Principal
+from kit.http import Day
 from kit.problems import unprocessable
 from kit.search_text import MAX_SEARCH, search_patterns, text_keys
-
-_AS_WRITTEN: Final = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")])
-Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]
-"""A day, as in 2026-03-01; a number would else be read as seconds since 1970."""
 
 FEW: Final = 10_000
 """Up to how many members that a search finds their cases are looked up. Where it finds more, the

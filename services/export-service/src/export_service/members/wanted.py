@@ -1,25 +1,19 @@
 """Which cases of the members overview are asked for (R42)."""
 
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import (
-    BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationInfo,
     field_validator,
 )
 
 from export_service.members.case import CaseStatus
-from kit.http import Body
+from kit.http import Body, Day
 from kit.search_text import MAX_SEARCH
-
-_AS_WRITTEN: Final = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")])
-Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]
-"""A day, as in 2026-03-01; a number would else be read as seconds since 1970."""
 
 
 class WantedMembers(Body):

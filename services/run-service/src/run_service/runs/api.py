@@ -1,18 +1,16 @@
 """HTTP: runs."""
 
-from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BeforeValidator, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.parts import Trigger
 from kit import clock
 from kit.auth import Principal, requires
 from kit.cursors import Cursor, Limit, Page
-from kit.http import CurrentContext, cause_of
+from kit.http import CurrentContext, Day, cause_of
 from kit.idempotency import once
 from kit.problems import unprocessable
 from run_service.runs import queries
@@ -27,10 +25,6 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 Reader = Annotated[Principal, requires("collection:read")]
 Manager = Annotated[Principal, requires("collection:manage")]
-
-_AS_WRITTEN: Final = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")])
-Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]
-"""A day, as in 2026-03-01; a number would else be read as seconds since 1970."""
 
 
 @router.post("", status_code=201, response_model=RunDetails)
