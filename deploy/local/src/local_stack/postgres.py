@@ -29,6 +29,10 @@ _BINARIES = Path(
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 # `immediate` leaves recovery to the next start, as a crash does; `fast` writes everything first.
 _STOP_SIGNALS = {"immediate": signal.SIGQUIT, "fast": signal.SIGINT}
+# PostgreSQL's own defaults are for a machine with a few hundred MB: data that is still in use would
+# be read again and again, and a checkpoint would come every few seconds of a large run.
+_SETTINGS = ("shared_buffers=1GB", "max_wal_size=4GB")
+_SETTINGS_AS_OPTIONS = tuple(part for setting in _SETTINGS for part in ("-c", setting))
 
 
 class Postgres(ABC):
@@ -168,6 +172,7 @@ class PostgresServer(Postgres):
                 *("-c", "unix_socket_directories="),
                 *("-c", "max_connections=300"),
                 *("-c", "log_line_prefix=%m [%p] %q%u@%d "),
+                *_SETTINGS_AS_OPTIONS,
             ],
             log=(log or self._directory / "postgres.log").absolute(),
         )
@@ -210,6 +215,7 @@ class PostgresInContainer(Postgres):
         self._container = PostgresContainer(
             "postgres:18", username=SUPERUSER, password=self._superuser_password, driver=None
         ).with_bind_ports(5432, self.port)
+        self._container.with_command(["postgres", *_SETTINGS_AS_OPTIONS])
         self.host = engine_host(self._container)
         self._was_started = False
 
