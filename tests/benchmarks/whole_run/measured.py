@@ -15,7 +15,8 @@ from tests.benchmarks.whole_run.system import System, until_quiet
 from local_stack.http_client import Answer
 from local_stack.processes import LocalStackError
 
-_PAUSE = 0.25
+_PAUSE = 0.5
+"""Seconds between looks: they take processor time from what they look at."""
 _OPEN = "SELECT count(*) FROM cases WHERE run_id = $1 AND status = 'OPEN'"
 _CLOSED = "SELECT count(*) FROM cases WHERE run_id = $1 AND status = 'CLOSED'"
 _ROWS = "SELECT count(*) FROM handover_rows WHERE run_id = $1"
