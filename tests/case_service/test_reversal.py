@@ -191,7 +191,7 @@ async def _crash_in_the_middle_of_a_batch(world: World, monkeypatch: pytest.Monk
         raise CrashError
 
     with monkeypatch.context() as patch:
-        patch.setattr("case_service.store.outbox.publish", crash)
+        patch.setattr("case_service.store.outbox.publish_written", crash)
         with pytest.raises(CrashError):
             await reverse_runs(world.context)
 

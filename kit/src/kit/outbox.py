@@ -55,13 +55,12 @@ async def publish(
     Returns the ids under which they are published (`ce_id`), in their order. Raises `ValueError`
     for an event larger than its topic takes: it would stop the relay for ever.
     """
-    return await publish_written(
-        connection,
-        (
-            (WrittenEvent(type(event), event.key(), event.model_dump_json().encode()), cause)
-            for event, cause in outgoing
-        ),
-    )
+    return await publish_written(connection, ((written(event), cause) for event, cause in outgoing))
+
+
+def written(event: Event) -> WrittenEvent:
+    """Write an event as its contract's model does."""
+    return WrittenEvent(type(event), event.key(), event.model_dump_json().encode())
 
 
 async def publish_written(

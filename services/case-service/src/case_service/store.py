@@ -23,6 +23,7 @@ from case_service.rows import Values, given, insert_rows, same
 from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
 from kit import outbox
 from kit.database import copy_rows
+from kit.outbox import WrittenEvent
 
 _OCCASION_COLUMNS: Final = (
     "tenant_id", "recorded_at", "actor_kind", "actor", "why", "correlation_id",
@@ -47,7 +48,13 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     if journal.entries:
         rows = [(*entry[:-1], *_occasion_values(entry.occasion)) for entry in journal.entries]
         await copy_rows(connection, entries.name, _ENTRY_COLUMNS, rows)
-    event_ids = await outbox.publish(connection, journal.outgoing)
+    event_ids = await outbox.publish_written(
+        connection,
+        (
+            (event if isinstance(event, WrittenEvent) else outbox.written(event), cause)
+            for event, cause in journal.outgoing
+        ),
+    )
     await insert_rows(
         connection, history, [_history_row(item, event_ids) for item in journal.history]
     )

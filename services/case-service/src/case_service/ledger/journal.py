@@ -28,6 +28,7 @@ from case_service.ledger.posting import Line
 from case_service.payments.allocation import NOTHING
 from contracts import Event
 from kit.ids import new_id
+from kit.outbox import WrittenEvent
 from kit.trace import Cause
 
 
@@ -41,7 +42,7 @@ class Journal:
     changed_payments: dict[UUID, Payment] = field(default_factory=dict)
     cases: dict[Key, Case] = field(default_factory=dict)
     """The cases that changed."""
-    outgoing: list[tuple[Event, Cause]] = field(default_factory=list)
+    outgoing: list[tuple[Event | WrittenEvent, Cause]] = field(default_factory=list)
 
     def handed_over(self, case: Case, occasion: Occasion) -> None:
         """Write down what each claim starts with."""
@@ -250,7 +251,7 @@ class Journal:
         kind: HistoryKind,
         occasion: Occasion,
         posted: UUID | None = None,
-        *told: Event,
+        *told: Event | WrittenEvent,
         **details: Any,
     ) -> None:
         """Note that something happened to a case, and publish the events that tell it."""

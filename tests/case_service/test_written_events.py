@@ -1,0 +1,112 @@
+"""Events that are written without their models are the same to the last byte as with them."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from case_service.cases.case import Case, Claim, CloseReason, Result, Status
+from case_service.ledger import events
+from case_service.ledger.entry import ActorKind, Occasion
+from contracts import CaseClosedV1, ClaimResult, MemberReleasedV1, Money
+from kit import outbox
+from kit.trace import Cause
+
+DAY = date(2026, 3, 1)
+
+ids = st.uuids()
+amounts = st.decimals("0.00", "9999999.99", places=2)
+moments = st.datetimes(timezones=st.just(UTC))
+instants = moments | moments.map(lambda at: at.replace(microsecond=0))
+
+
+@st.composite
+def claims(draw: st.DrawFn) -> Claim:
+    collected, written_off, released = draw(amounts), draw(amounts), draw(amounts)
+    return Claim(
+        case_id=UUID(int=0),
+        claim_id=draw(ids),
+        kind="FEE",
+        due_date=DAY,
+        voucher_date=DAY,
+        open=Decimal("0.00"),
+        handed_over=collected + written_off + released,
+        collected=collected,
+        written_off=written_off,
+        released=released,
+    )
+
+
+@st.composite
+def ended_cases(draw: st.DrawFn) -> Case:
+    parts = draw(st.lists(claims(), min_size=1, max_size=4))
+    return Case(
+        tenant_id=draw(ids),
+        case_id=draw(ids),
+        run_id=draw(ids),
+        member_id=draw(ids),
+        studio_id=draw(ids),
+        partner_id=draw(ids),
+        collection_date=DAY,
+        currency=draw(st.sampled_from(["EUR", "CHF"])),
+        time_zone="Europe/Berlin",
+        status=Status.CLOSED,
+        claims=parts,
+        close_reason=draw(st.sampled_from(CloseReason)),
+        result=draw(st.sampled_from(Result)),
+        residual=sum((each.written_off + each.released for each in parts), Decimal("0.00")),
+    )
+
+
+def money(case: Case, amount: Decimal) -> Money:
+    return Money(amount=amount, currency=case.currency)
+
+
+@given(ended_cases(), instants, st.sampled_from(ActorKind))
+def test_a_closed_case(case: Case, at: datetime, actor_kind: ActorKind) -> None:
+    occasion = Occasion(actor_kind, "someone", at, Cause(case.tenant_id, "c", None))
+    assert case.close_reason is not None
+    assert case.result is not None
+    assert case.residual is not None
+
+    event = CaseClosedV1(
+        case_id=case.case_id,
+        run_id=case.run_id,
+        member_id=case.member_id,
+        studio_id=case.studio_id,
+        partner_id=case.partner_id,
+        occurred_at=at,
+        reason=case.close_reason.value,
+        result=case.result.value,
+        closed_by=actor_kind.value,
+        claims=tuple(
+            ClaimResult(
+                claim_id=claim.claim_id,
+                collected=money(case, claim.collected),
+                residual=money(case, claim.written_off + claim.released),
+                written_off=money(case, claim.written_off),
+            )
+            for claim in case.claims
+        ),
+        collected=money(case, case.collected),
+        residual=money(case, case.residual),
+    )
+    assert events.closed(case, occasion) == outbox.written(event)
+
+
+@given(
+    ended_cases(),
+    st.sampled_from(["CASE_CLOSED", "CASE_CANCELLED", "CASE_REJECTED", "RUN_REVERSED"]),
+)
+def test_a_released_member(case: Case, reason: events.ReleaseReason) -> None:
+    event = MemberReleasedV1(
+        member_id=case.member_id,
+        studio_id=case.studio_id,
+        case_id=case.case_id,
+        run_id=case.run_id,
+        reason=reason,
+        claims=tuple(claim.claim_id for claim in case.claims),
+    )
+    assert events.released(case, reason) == outbox.written(event)
