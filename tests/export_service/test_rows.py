@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts import BankAccount, MemberHandedOverV1
 from contracts.examples import Example, load_examples
@@ -131,7 +133,14 @@ def test_what_is_not_known_is_empty() -> None:
     row = cells(handed_over)
     unknown = ("IBAN", "ContactNumbers", "DebtorCity", "MandateSignedOn", "ServicePeriodStartDate")
     assert [row[name] for name in unknown] == [""] * 5
-    assert wrong_columns(handed_over) == []
+    assert not wrong_columns([handed_over])
+
+
+@given(st.text(), st.dates())
+def test_any_text_and_any_day_come_out(name: str, day: date) -> None:
+    person = debtor().model_copy(update={"name1": name, "birth_date": day})
+    row = cells(handover().model_copy(update={"debtor": person}))
+    assert (row["DebtorName1"], row["Birthdate"]) == (name, text_of(day))
 
 
 def test_the_amount_is_what_is_to_be_collected_not_the_claims_own() -> None:
@@ -167,7 +176,9 @@ def test_wrong_bank_details_and_vat_numbers_are_found_and_kept() -> None:
         ),
         debtor=debtor(bank_account=BankAccount(iban="=cmd", bic="BYLADEM100")),
     )
-    assert wrong_columns(handed_over) == ["VATSerialNo", "IBAN", "BIC", "DebtorIBAN", "DebtorBIC"]
+    wrong = dict.fromkeys(["VATSerialNo", "IBAN", "BIC", "DebtorIBAN", "DebtorBIC"], 1)
+    assert wrong_columns([handed_over]) == wrong
+    assert wrong_columns([handed_over, handover(), handed_over]) == dict.fromkeys(wrong, 2)
     row = cells(handed_over)
     assert row["IBAN"] == "DE88370400440532013000"
     assert row["DebtorIBAN"] == "=cmd"

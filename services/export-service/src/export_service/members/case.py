@@ -74,17 +74,26 @@ class Case:
         What happened before the end of the case and comes behind it, as a dead letter that is
         replayed, is no news: the end has told what all of it added up to.
         """
+        if (
+            self.ended_at is not None
+            and event.occurred_at <= self.ended_at
+            and not isinstance(event, CaseFileNumberSetV1)
+        ):
+            return
+        # Each class that an event is not of takes a microsecond: what all cases have comes first.
         match event:
-            case CaseFileNumberSetV1():
-                self.file_number = event.file_number
-            case _ if self.ended_at is not None and event.occurred_at <= self.ended_at:
-                pass
             case CaseOpenedV1():
                 if self.status is CaseStatus.PENDING:
                     self.status = CaseStatus.OPEN
                 self.open = event.open.amount
+            case CaseClosedV1():
+                self.collected = event.collected.amount
+                self.result = event.result
+                self._end(CaseStatus.CLOSED, event.occurred_at)
             case CasePaymentBookedV1():
                 self._collect(event.open, given=event.shares)
+            case CaseFileNumberSetV1():
+                self.file_number = event.file_number
             case CasePaymentReducedV1():
                 self._collect(event.open, taken=event.shares)
             case CasePaymentReallocatedV1():
@@ -98,10 +107,6 @@ class Case:
             case CaseCancelledV1():
                 self.collected = _sum(event.claims)
                 self._end(CaseStatus.CANCELLED, event.occurred_at)
-            case CaseClosedV1():
-                self.collected = event.collected.amount
-                self.result = event.result
-                self._end(CaseStatus.CLOSED, event.occurred_at)
 
     def _collect(
         self,

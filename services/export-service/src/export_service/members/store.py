@@ -5,8 +5,10 @@ it. Rows without the first half are not in the overview yet. Rows are locked in 
 keys.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
@@ -46,76 +48,143 @@ cases: Final = Table(
     comment="the members overview: what was handed over of a case, and what has become of it",
 )
 
+
+class HandedOver(NamedTuple):
+    """What was handed over of a case: a part of its row."""
+
+    tenant_id: UUID
+    case_id: UUID
+    run_id: UUID
+    run_booking_number: str
+    booking_number: int
+    member_id: UUID
+    studio_id: UUID
+    studio_name: str
+    partner_id: UUID
+    name: str
+    membership_number: str
+    search_text: str
+    collection_date: date
+    currency: str
+    handed_over: str
+    """An amount, as its text: asyncpg takes four times as long to write an amount as such."""
+
+
 _INSERT_HANDED_OVER = text(
     """
-    INSERT INTO cases
-        (tenant_id, case_id, run_id, run_booking_number, booking_number, member_id, studio_id,
-         studio_name, partner_id, name, membership_number, search_text, collection_date, currency,
-         handed_over)
-    SELECT * FROM unnest(
-        CAST(:tenant_id AS uuid[]), CAST(:case_id AS uuid[]), CAST(:run_id AS uuid[]),
-        CAST(:run_booking_number AS text[]), CAST(:booking_number AS integer[]),
-        CAST(:member_id AS uuid[]), CAST(:studio_id AS uuid[]), CAST(:studio_name AS text[]),
-        CAST(:partner_id AS uuid[]), CAST(:name AS text[]), CAST(:membership_number AS text[]),
-        CAST(:search_text AS text[]), CAST(:collection_date AS date[]),
-        CAST(:currency AS text[]), CAST(:handed_over AS numeric[]))
-    ON CONFLICT (tenant_id, case_id) DO UPDATE
-    SET run_id = excluded.run_id,
-        run_booking_number = excluded.run_booking_number,
-        booking_number = excluded.booking_number,
-        member_id = excluded.member_id,
-        studio_id = excluded.studio_id,
-        studio_name = excluded.studio_name,
-        partner_id = excluded.partner_id,
-        name = excluded.name,
-        membership_number = excluded.membership_number,
-        search_text = excluded.search_text,
-        collection_date = excluded.collection_date,
-        currency = excluded.currency,
-        handed_over = excluded.handed_over
-    WHERE cases.run_id IS NULL
-    RETURNING tenant_id, case_id
+    WITH kept AS (
+        INSERT INTO cases
+            (tenant_id, case_id, run_id, run_booking_number, booking_number, member_id, studio_id,
+             studio_name, partner_id, name, membership_number, search_text, collection_date,
+             currency, handed_over)
+        SELECT tenant_id, case_id, run_id, run_booking_number, booking_number, member_id,
+               studio_id, studio_name, partner_id, name, membership_number, search_text,
+               collection_date, currency, CAST(handed_over AS numeric)
+        FROM unnest(
+            CAST(:tenant_id AS uuid[]), CAST(:case_id AS uuid[]), CAST(:run_id AS uuid[]),
+            CAST(:run_booking_number AS text[]), CAST(:booking_number AS integer[]),
+            CAST(:member_id AS uuid[]), CAST(:studio_id AS uuid[]), CAST(:studio_name AS text[]),
+            CAST(:partner_id AS uuid[]), CAST(:name AS text[]), CAST(:membership_number AS text[]),
+            CAST(:search_text AS text[]), CAST(:collection_date AS date[]),
+            CAST(:currency AS text[]), CAST(:handed_over AS text[]))
+            AS given (tenant_id, case_id, run_id, run_booking_number, booking_number, member_id,
+                      studio_id, studio_name, partner_id, name, membership_number, search_text,
+                      collection_date, currency, handed_over)
+        ORDER BY tenant_id, case_id
+        ON CONFLICT (tenant_id, case_id) DO UPDATE
+        SET run_id = excluded.run_id,
+            run_booking_number = excluded.run_booking_number,
+            booking_number = excluded.booking_number,
+            member_id = excluded.member_id,
+            studio_id = excluded.studio_id,
+            studio_name = excluded.studio_name,
+            partner_id = excluded.partner_id,
+            name = excluded.name,
+            membership_number = excluded.membership_number,
+            search_text = excluded.search_text,
+            collection_date = excluded.collection_date,
+            currency = excluded.currency,
+            handed_over = excluded.handed_over
+        WHERE cases.run_id IS NULL
+        RETURNING tenant_id, case_id
+    )
+    SELECT * FROM unnest(CAST(:tenant_id AS uuid[]), CAST(:case_id AS uuid[]))
+    EXCEPT
+    SELECT tenant_id, case_id FROM kept
     """
 )
 
 
 async def insert_handed_over(
-    connection: AsyncConnection, handed_over: Sequence[dict[str, Any]]
+    connection: AsyncConnection, handed_over: Iterable[HandedOver]
 ) -> set[Key]:
-    """Keeps what was handed over of cases, in the order of their keys; returns which are new.
+    """Keeps what was handed over of cases, in the order of their keys; returns who was known.
 
     Of a case that was handed over already nothing changes.
     """
-    columns = {name: [row[name] for row in handed_over] for name in handed_over[0]}
-    inserted = await connection.execute(_INSERT_HANDED_OVER, columns)
-    return {(row.tenant_id, row.case_id) for row in inserted}
+    columns = zip(HandedOver._fields, zip(*handed_over, strict=True), strict=True)
+    known = await connection.execute(_INSERT_HANDED_OVER, dict(columns))
+    return {(tenant_id, case_id) for tenant_id, case_id in known}
 
 
-_ENTER = text(
+# All rows are locked in the order of their keys, also those that stay as they are. What was told
+# from nothing holds where nothing was told before but a file number, which depends on nothing; and
+# where it has an end that tells all of the money, and nothing had ended the case.
+_TELL = text(
     """
-    INSERT INTO cases (tenant_id, case_id)
+    WITH told AS (
+        INSERT INTO cases
+            (tenant_id, case_id, status, file_number, collected, open, result, ended_at)
+        SELECT tenant_id, case_id, status, file_number, CAST(collected AS numeric),
+               CAST(open AS numeric), result, ended_at
+        FROM unnest(
+            CAST(:tenant_id AS uuid[]), CAST(:case_id AS uuid[]), CAST(:status AS text[]),
+            CAST(:file_number AS text[]), CAST(:collected AS text[]), CAST(:open AS text[]),
+            CAST(:result AS text[]), CAST(:ended_at AS timestamptz[]))
+            AS given (tenant_id, case_id, status, file_number, collected, open, result, ended_at)
+        ORDER BY tenant_id, case_id
+        ON CONFLICT (tenant_id, case_id) DO UPDATE
+        SET status = excluded.status,
+            file_number = coalesce(excluded.file_number, cases.file_number),
+            collected = excluded.collected,
+            open = excluded.open,
+            result = excluded.result,
+            ended_at = excluded.ended_at
+        WHERE cases.ended_at IS NULL
+          AND (cases.status = 'PENDING' AND cases.open IS NULL
+               OR excluded.status IN ('CLOSED', 'CANCELLED'))
+        RETURNING tenant_id, case_id
+    )
     SELECT * FROM unnest(CAST(:tenant_id AS uuid[]), CAST(:case_id AS uuid[]))
-    ON CONFLICT DO NOTHING
+    EXCEPT
+    SELECT tenant_id, case_id FROM told
     """
 )
 
-_LOCK = text(
+
+async def tell_cases(connection: AsyncConnection, told: Mapping[Key, Case]) -> list[Key]:
+    """Keeps what was told of cases, as followed from nothing, where nothing before matters.
+
+    Returns the others, of which nothing was kept. All of them are locked.
+    """
+    others = await connection.execute(_TELL, _columns(told))
+    return [(tenant_id, case_id) for tenant_id, case_id in others]
+
+
+_TOLD = text(
     """
     SELECT tenant_id, case_id, status, file_number, collected, open, result, ended_at
     FROM cases
     JOIN unnest(CAST(:tenant_id AS uuid[]), CAST(:case_id AS uuid[])) AS given (tenant_id, case_id)
         USING (tenant_id, case_id)
-    ORDER BY tenant_id, case_id
-    FOR UPDATE OF cases
     """
 )
 
 
-async def lock_cases(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Case]:
-    """Returns what was told of these cases so far, locked; of an unknown one that is nothing."""
-    tenant_ids, case_ids = zip(*sorted(keys), strict=True)
-    given = {"tenant_id": tenant_ids, "case_id": case_ids}
-    await connection.execute(_ENTER, given)
+async def find_told(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Case]:
+    """Returns what was told so far of cases that this transaction has locked."""
+    tenant_ids, case_ids = zip(*keys, strict=True)
+    found = await connection.execute(_TOLD, {"tenant_id": tenant_ids, "case_id": case_ids})
     return {
         (row.tenant_id, row.case_id): Case(
             status=CaseStatus(row.status),
@@ -125,18 +194,19 @@ async def lock_cases(connection: AsyncConnection, keys: Iterable[Key]) -> dict[K
             result=row.result,
             ended_at=row.ended_at,
         )
-        for row in await connection.execute(_LOCK, given)
+        for row in found
     }
 
 
 _SAVE = text(
     """
     UPDATE cases
-    SET status = given.status, file_number = given.file_number, collected = given.collected,
-        open = given.open, result = given.result, ended_at = given.ended_at
+    SET status = given.status, file_number = given.file_number,
+        collected = CAST(given.collected AS numeric), open = CAST(given.open AS numeric),
+        result = given.result, ended_at = given.ended_at
     FROM unnest(
         CAST(:tenant_id AS uuid[]), CAST(:case_id AS uuid[]), CAST(:status AS text[]),
-        CAST(:file_number AS text[]), CAST(:collected AS numeric[]), CAST(:open AS numeric[]),
+        CAST(:file_number AS text[]), CAST(:collected AS text[]), CAST(:open AS text[]),
         CAST(:result AS text[]), CAST(:ended_at AS timestamptz[]))
         AS given (tenant_id, case_id, status, file_number, collected, open, result, ended_at)
     WHERE cases.tenant_id = given.tenant_id AND cases.case_id = given.case_id
@@ -146,17 +216,22 @@ _SAVE = text(
 
 async def save_cases(connection: AsyncConnection, changed: Mapping[Key, Case]) -> None:
     """Keeps what was told of cases that this transaction has locked."""
-    told = changed.values()
-    await connection.execute(
-        _SAVE,
-        {
-            "tenant_id": [tenant_id for tenant_id, _ in changed],
-            "case_id": [case_id for _, case_id in changed],
-            "status": [case.status for case in told],
-            "file_number": [case.file_number for case in told],
-            "collected": [case.collected for case in told],
-            "open": [case.open for case in told],
-            "result": [case.result for case in told],
-            "ended_at": [case.ended_at for case in told],
-        },
-    )
+    await connection.execute(_SAVE, _columns(changed))
+
+
+def _columns(told: Mapping[Key, Case]) -> dict[str, Any]:
+    """Cases as one list for each column, as `unnest` takes them; amounts as texts.
+
+    asyncpg takes four times as long to write an amount as to write its text.
+    """
+    cases_ = told.values()
+    return {
+        "tenant_id": [tenant_id for tenant_id, _ in told],
+        "case_id": [case_id for _, case_id in told],
+        "status": [case.status for case in cases_],
+        "file_number": [case.file_number for case in cases_],
+        "collected": [str(case.collected) for case in cases_],
+        "open": [None if case.open is None else str(case.open) for case in cases_],
+        "result": [case.result for case in cases_],
+        "ended_at": [case.ended_at for case in cases_],
+    }

@@ -58,8 +58,10 @@ def is_iban(text: str) -> bool:
     iban = text.replace(" ", "")
     if not _IBAN.fullmatch(iban):
         return False
-    rearranged = iban[4:] + iban[:4]
-    return int(rearranged.translate(_LETTERS_AS_NUMBERS)) % 97 == 1
+    account, country, check_digits = iban[4:], iban[:2], iban[2:4]
+    if not account.isdigit():
+        account = account.translate(_LETTERS_AS_NUMBERS)
+    return int(account + country.translate(_LETTERS_AS_NUMBERS) + check_digits) % 97 == 1
 
 
 def is_bic(text: str) -> bool:

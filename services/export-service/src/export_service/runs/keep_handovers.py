@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import HandoverDebtor, MemberHandedOverV1
 from export_service.members.case import NOTHING, Key
-from export_service.members.store import insert_handed_over
+from export_service.members.store import HandedOver, insert_handed_over
 from export_service.runs import store
 from export_service.runs.rows import cells_of, wrong_columns
 from kit.messages import Message
@@ -34,40 +34,38 @@ async def keep_handovers(
     A wrong IBAN, BIC or VAT number is counted, and kept.
     """
     given = {(message.tenant_id, message.event.case_id): message.event for message in messages}
-    new = await insert_handed_over(
-        connection, [_case_row(key, given[key]) for key in sorted(given)]
-    )
-    if not new:
+    known = await insert_handed_over(connection, map(_handed_over, given, given.values()))
+    arrived = {key: handover for key, handover in given.items() if key not in known}
+    if not arrived:
         return
-    arrived = {key: given[key] for key in sorted(new)}
     await store.enter_runs(connection, _runs_of(arrived))
     await store.copy_handover_rows(connection, _rows_of(arrived))
     await store.count_arrived(connection, _studios_of(arrived))
-    for handover in arrived.values():
-        for column in wrong_columns(handover):
-            wrong_details_total.labels(column).inc()
+    for column, times in wrong_columns(arrived.values()).items():
+        wrong_details_total.labels(column).inc(times)
 
 
-def _case_row(key: Key, handover: MemberHandedOverV1) -> store.Values:
+def _handed_over(key: Key, handover: MemberHandedOverV1) -> HandedOver:
     tenant_id, case_id = key
-    name, membership_number = _member_name(handover.debtor), handover.debtor.membership_number
-    return {
-        "tenant_id": tenant_id,
-        "case_id": case_id,
-        "run_id": handover.run_id,
-        "run_booking_number": handover.run_booking_number,
-        "booking_number": handover.booking_number,
-        "member_id": handover.member_id,
-        "studio_id": handover.studio.studio_id,
-        "studio_name": handover.studio.name1,
-        "partner_id": handover.partner_id,
-        "name": name,
-        "membership_number": membership_number,
-        "search_text": search_text(name, membership_number),
-        "collection_date": handover.collection_date,
-        "currency": handover.claims[0].to_collect.currency,
-        "handed_over": sum((claim.to_collect.amount for claim in handover.claims), NOTHING),
-    }
+    debtor, studio, claims = handover.debtor, handover.studio, handover.claims
+    name = _member_name(debtor)
+    return HandedOver(
+        tenant_id=tenant_id,
+        case_id=case_id,
+        run_id=handover.run_id,
+        run_booking_number=handover.run_booking_number,
+        booking_number=handover.booking_number,
+        member_id=handover.member_id,
+        studio_id=studio.studio_id,
+        studio_name=studio.name1,
+        partner_id=handover.partner_id,
+        name=name,
+        membership_number=debtor.membership_number,
+        search_text=search_text(name, debtor.membership_number),
+        collection_date=handover.collection_date,
+        currency=claims[0].to_collect.currency,
+        handed_over=str(sum([claim.to_collect.amount for claim in claims], NOTHING)),
+    )
 
 
 def _member_name(debtor: HandoverDebtor) -> str:
