@@ -131,7 +131,7 @@ async def keep_claims(batch: Batch[ClaimSnapshotV1]) -> None:
             for claim in [message.event]
         ],
     )
-    await recount(batch.connection, members)
+    await recount(batch.connection, members, may_be_new=True)
 
 
 @subscriptions.handles(PartnerSnapshotV1)
@@ -222,13 +222,14 @@ def _moved(event: CasePaymentReallocatedV1) -> dict[UUID, Decimal]:
 
 
 async def _add(batch: Batch[C], shares: Sequence[Share]) -> None:
-    await recount(batch.connection, await add_shares(batch.connection, shares))
+    if shares:
+        await recount(batch.connection, await add_shares(batch.connection, shares))
 
 
 @subscriptions.handles(CaseOpenedV1)
 async def count_accepted(batch: Batch[CaseOpenedV1]) -> None:
     """Count the members that the partner took (R8)."""
-    await _record(batch, lambda message: _answer(message, CaseStatus.OPEN))
+    await _record(batch, CaseStatus.OPEN, _answer)
 
 
 @subscriptions.handles(CaseRejectedV1)
@@ -236,11 +237,9 @@ async def count_rejected(batch: Batch[CaseRejectedV1]) -> None:
     """Count the members that the partner refused, and free their claims (R8)."""
     await _record(
         batch,
+        CaseStatus.REJECTED,
         lambda message: Answer(
-            message.tenant_id,
-            message.event.case_id,
-            CaseStatus.REJECTED,
-            reason_code=message.event.reason_code,
+            message.tenant_id, message.event.case_id, reason_code=message.event.reason_code
         ),
     )
 
@@ -261,10 +260,10 @@ async def count_closed(batch: Batch[CaseClosedV1]) -> None:
     )
     await _record(
         batch,
+        CaseStatus.CLOSED,
         lambda message: Answer(
             message.tenant_id,
             message.event.case_id,
-            CaseStatus.CLOSED,
             reversed=message.event.reason == "RUN_REVERSED",
         ),
     )
@@ -273,17 +272,21 @@ async def count_closed(batch: Batch[CaseClosedV1]) -> None:
 @subscriptions.handles(CaseCancelledV1)
 async def count_cancelled(batch: Batch[CaseCancelledV1]) -> None:
     """Count the members whose case was cancelled, and free their claims (R11)."""
-    await _record(batch, lambda message: _answer(message, CaseStatus.CANCELLED))
+    await _record(batch, CaseStatus.CANCELLED, _answer)
 
 
-def _answer(message: Message[C], status: CaseStatus) -> Answer:
-    return Answer(message.tenant_id, message.event.case_id, status)
+def _answer(message: Message[C]) -> Answer:
+    return Answer(message.tenant_id, message.event.case_id)
 
 
-async def _record(batch: Batch[C], answer_of: Callable[[Message[C]], Answer]) -> None:
+async def _record(
+    batch: Batch[C], status: CaseStatus, answer_of: Callable[[Message[C]], Answer]
+) -> None:
     """Save the answers; those on a case of a run that is not known wait for it."""
-    messages: Sequence[Message[C]] = batch.messages
-    known = await tallies.record(batch.connection, [answer_of(message) for message in messages])
-    for message in messages:
-        if (message.tenant_id, message.event.case_id) not in known:
+    answers = [answer_of(message) for message in batch.messages]
+    unknown = await tallies.record(batch.connection, status, answers)
+    if not unknown:
+        return
+    for message in batch.messages:
+        if (message.tenant_id, message.event.case_id) in unknown:
             batch.park(message, f"run:{message.event.run_id}")

@@ -348,6 +348,13 @@ run_members: Final = Table(
     Column("taken_in_reason", Text),
     Index("run_members_case_id", "tenant_id", "case_id", unique=True),
     Index("run_members_booking_number", "tenant_id", "run_id", "booking_number", unique=True),
+    Index(
+        "run_members_reason_code",
+        "tenant_id",
+        "run_id",
+        "reason_code",
+        postgresql_where=text("reason_code IS NOT NULL"),
+    ),
     CheckConstraint(
         "case_status IN ('PENDING', 'OPEN', 'REJECTED', 'CLOSED', 'CANCELLED')",
         name="case_status_known",

@@ -37,10 +37,15 @@ _KNOW = text(
 # In one order, so that batches that meet never wait for each other.
 _LOCK = text(
     """
-    SELECT FROM members JOIN unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))
-                             AS given (tenant_id, member_id) USING (tenant_id, member_id)
-    ORDER BY tenant_id, member_id
-    FOR NO KEY UPDATE OF members
+    SELECT FROM (
+        SELECT * FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))
+                      AS given (tenant_id, member_id)
+        ORDER BY tenant_id, member_id
+    ) AS given CROSS JOIN LATERAL (
+        SELECT FROM members
+        WHERE members.tenant_id = given.tenant_id AND members.member_id = given.member_id
+        FOR NO KEY UPDATE
+    ) AS locked
     """
 )
 # What belongs to one claim is looked up by its key in a subquery: as a join it would hang on
@@ -107,22 +112,24 @@ _RECOUNT_ALL = text(
 )
 
 
-async def recount(connection: AsyncConnection, members: Iterable[tuple[UUID, UUID]]) -> None:
+async def recount(
+    connection: AsyncConnection, members: Iterable[tuple[UUID, UUID]], *, may_be_new: bool = False
+) -> None:
     """Count again what members (tenant and member) owe that could be handed over.
 
-    Called after the change, in its transaction. A member that is not known yet is noted, so that
-    it counts once its snapshot is there (R12). The members stay locked until the transaction
-    ends, and are read after that: batches that change claims of one member see each other's.
+    Called after the change, in its transaction. Who owes a claim that was known before is known;
+    a member that `may_be_new` is noted, so that it counts once its snapshot is there (R12). The
+    members stay locked until the transaction ends, and are read after that: batches that change
+    claims of one member see each other's.
     """
     wanted = set(members)
     if not wanted:
         return
-    parameters = {
-        "tenant_ids": [tenant_id for tenant_id, _ in wanted],
-        "member_ids": [member_id for _, member_id in wanted],
-    }
-    await share_settings(connection, parameters["tenant_ids"])
-    await connection.execute(_KNOW, parameters)
+    await share_settings(connection, {tenant_id for tenant_id, _ in wanted})
+    tenant_ids, member_ids = map(list, zip(*wanted, strict=True))
+    parameters = {"tenant_ids": tenant_ids, "member_ids": member_ids}
+    if may_be_new:
+        await connection.execute(_KNOW, parameters)
     await connection.execute(_LOCK, parameters)
     await connection.execute(_RECOUNT_SOME, parameters)
 

@@ -69,10 +69,11 @@ _RUNS = text(
     ORDER BY run.run_id DESC
     """
 )
+# Only a refusal has a reason; of those there is an index.
 _REJECTIONS = text(
     """
     SELECT reason_code, count(*) AS members FROM run_members
-    WHERE tenant_id = :tenant_id AND run_id = :run_id AND case_status = 'REJECTED'
+    WHERE tenant_id = :tenant_id AND run_id = :run_id AND reason_code IS NOT NULL
       AND (CAST(:studio_ids AS uuid[]) IS NULL OR studio_id = ANY(:studio_ids))
     GROUP BY reason_code ORDER BY count(*) DESC, reason_code
     """

@@ -6,10 +6,9 @@ time that sees a run complete, and says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,13 +17,11 @@ from run_service.runs.run import CaseStatus, Progress
 from run_service.runs.store import LockedRun
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one member of a run."""
+class Answer(NamedTuple):
+    """What became of one member of a run, beside the status that its case has now."""
 
     tenant_id: UUID
     case_id: UUID
-    status: CaseStatus
     reason_code: str | None = None
     reversed: bool = False
 
@@ -36,16 +33,19 @@ class Answer:
 _ANSWER = text(
     """
     WITH answer AS (
-        SELECT DISTINCT ON (tenant_id, case_id) *
-        FROM jsonb_to_recordset(CAST(:answers AS jsonb))
-             AS new (tenant_id uuid, case_id uuid, status text, reason_code text, reversed boolean)
-    ), locked AS (
-        SELECT tenant_id, member.run_id, member.member_id, member.studio_id, case_id,
-               member.case_status AS before, member.accepted, answer.status, answer.reason_code,
-               answer.reversed
-        FROM run_members AS member JOIN answer USING (tenant_id, case_id)
+        SELECT DISTINCT ON (tenant_id, case_id) *, CAST(:status AS text) AS status
+        FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]),
+                    CAST(:reason_codes AS text[]), CAST(:reversed AS boolean[]))
+             AS new (tenant_id, case_id, reason_code, reversed)
         ORDER BY tenant_id, case_id
-        FOR NO KEY UPDATE OF member
+    ), locked AS (
+        SELECT answer.*, member.*
+        FROM answer CROSS JOIN LATERAL (
+            SELECT run_id, member_id, studio_id, case_status AS before, accepted
+            FROM run_members AS member
+            WHERE member.tenant_id = answer.tenant_id AND member.case_id = answer.case_id
+            FOR NO KEY UPDATE
+        ) AS member
     ), changed AS (
         UPDATE run_members AS member
         SET case_status = CASE WHEN locked.before IN ('PENDING', 'OPEN')
@@ -82,7 +82,8 @@ _ANSWER = text(
         FROM changed
         GROUP BY tenant_id, run_id, studio_id
     )
-    SELECT tenant_id, case_id, CAST(NULL AS uuid) AS owes FROM locked
+    SELECT tenant_id, case_id, CAST(NULL AS uuid) AS owes FROM answer
+    WHERE (tenant_id, case_id) NOT IN (SELECT tenant_id, case_id FROM locked)
     UNION ALL
     SELECT DISTINCT tenant_id, CAST(NULL AS uuid), owes FROM released
     """
@@ -119,15 +120,34 @@ _PROGRESS = text(
 )
 
 
-async def record(connection: AsyncConnection, answers: Sequence[Answer]) -> set[tuple[UUID, UUID]]:
-    """Save what became of members, free the claims of those that ended, and tally it.
+async def record(
+    connection: AsyncConnection, status: CaseStatus, answers: Sequence[Answer]
+) -> set[tuple[UUID, UUID]]:
+    """Save that cases have a status now, free the claims of those that ended, and tally it.
 
-    Returns tenant and case of each answer whose case is known; a repeated answer changes nothing.
+    Returns tenant and case of each answer whose case is not known; a repeated answer changes
+    nothing.
     """
-    found = await connection.execute(_ANSWER, {"answers": to_json(answers).decode()})
-    rows = found.all()
-    await recount(connection, ((row.tenant_id, row.owes) for row in rows if row.owes is not None))
-    return {(row.tenant_id, row.case_id) for row in rows if row.case_id is not None}
+    tenant_ids, case_ids, reason_codes, reversed_ = map(list, zip(*answers, strict=True))
+    found = await connection.execute(
+        _ANSWER,
+        {
+            "status": status.value,
+            "tenant_ids": tenant_ids,
+            "case_ids": case_ids,
+            "reason_codes": reason_codes,
+            "reversed": reversed_,
+        },
+    )
+    unknown: set[tuple[UUID, UUID]] = set()
+    owing: list[tuple[UUID, UUID]] = []
+    for tenant_id, case_id, owes in found:
+        if owes is None:
+            unknown.add((tenant_id, case_id))
+        else:
+            owing.append((tenant_id, owes))
+    await recount(connection, owing)
+    return unknown
 
 
 async def add_up(connection: AsyncConnection, run: LockedRun) -> Progress:
