@@ -57,13 +57,16 @@ async def test_cases_stand_where_their_events_lead(context: ServiceContext, seed
 
 
 def events_of_a_case(chance: random.Random) -> list[CaseEvent]:
-    """What happens to a case; now and then in another order, as with replayed dead letters."""
-    model = Model()
-    for what in chance.choices(WHAT, k=chance.choice([1, 2, 3, 15])):
-        model.do(what, chance.choice(CLAIMS), chance.randint(0, 1500))
+    """What happens to a case; now and then in another order, or with two ends."""
+    events: list[CaseEvent] = []
+    for _ in range(chance.randint(1, 2)):
+        model = Model()
+        for what in chance.choices(WHAT, k=chance.choice([1, 3, 15, 15])):
+            model.do(what, chance.choice(CLAIMS), chance.randint(0, 1500))
+        events += model.events
     if chance.random() < 0.3:
-        chance.shuffle(model.events)
-    return model.events
+        chance.shuffle(events)
+    return events
 
 
 def batches(chance: random.Random, told: list[list[CaseEvent]]) -> Iterator[list[CaseEvent]]:
