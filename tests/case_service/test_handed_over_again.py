@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from case_service import store
 from case_service.cases.open_cases import open_cases
-from contracts import CaseClaimChangedV1, Event, MemberHandedOverV1, Money
+from contracts import CaseClaimChangedV1, Event, HandoverClaim, MemberHandedOverV1, Money
 from kit.trace import Cause
 from tests.case_service.receivables import entries_of, money_of, snapshot, version_of
 from tests.case_service.world import (
@@ -218,6 +218,23 @@ async def test_a_handover_in_another_currency_than_the_claim_is_set_aside(world:
     assert await world.dead_letters() == 1
     assert [row.currency for row in await world.rows("SELECT currency FROM cases")] == ["EUR"] * 2
     assert await world.differences() == []
+
+
+async def test_a_handover_that_is_set_aside_leaves_nothing_behind(world: World) -> None:
+    """Neither its run nor its other claims; what came with it becomes cases."""
+    owed, unheard = claim("20.00"), claim("7.00")
+    await world.deliver(closed(await world.open(owed)))
+    dollars = Money(amount=Decimal("20.00"), currency="USD")
+    amounts = {"amount": dollars, "to_collect": dollars, "paid_directly": dollars}
+    in_dollars = [HandoverClaim(**(dict(each) | amounts)) for each in (unheard, owed)]
+    good = handover(claim("1.00"))
+
+    await world.deliver(handover(*in_dollars), good)
+
+    assert await world.dead_letters() == 1
+    claims = await world.rows("SELECT claim_id FROM claims")
+    assert {row.claim_id for row in claims} == {owed.claim_id, good.claims[0].claim_id}
+    assert len(await world.rows("SELECT run_id FROM runs")) == 2
 
 
 async def test_claims_that_are_more_than_an_amount_can_be_are_set_aside(world: World) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from case_service.cases.case import Case, Claim, CloseReason, Result, Status
 from case_service.ledger import events
 from case_service.ledger.entry import ActorKind, Occasion
-from contracts import CaseClosedV1, ClaimResult, MemberReleasedV1, Money
+from contracts import CaseClosedV1, CaseOpenedV1, ClaimResult, MemberReleasedV1, Money, OpenClaim
 from kit import outbox
 from kit.trace import Cause
 
@@ -31,7 +31,7 @@ def claims(draw: st.DrawFn) -> Claim:
         kind="FEE",
         due_date=DAY,
         voucher_date=DAY,
-        open=Decimal("0.00"),
+        open=draw(amounts),
         handed_over=collected + written_off + released,
         collected=collected,
         written_off=written_off,
@@ -110,3 +110,24 @@ def test_a_released_member(case: Case, reason: events.ReleaseReason) -> None:
         claims=tuple(claim.claim_id for claim in case.claims),
     )
     assert events.released(case, reason) == outbox.written(event)
+
+
+@given(ended_cases(), instants)
+def test_an_opened_case(case: Case, at: datetime) -> None:
+    occasion = Occasion(ActorKind.SYSTEM, "run-service", at, Cause(case.tenant_id, "c", None))
+
+    event = CaseOpenedV1(
+        case_id=case.case_id,
+        run_id=case.run_id,
+        member_id=case.member_id,
+        studio_id=case.studio_id,
+        partner_id=case.partner_id,
+        occurred_at=at,
+        opened_at=at,
+        claims=tuple(
+            OpenClaim(claim_id=claim.claim_id, open=money(case, claim.open))
+            for claim in case.claims
+        ),
+        open=money(case, case.open),
+    )
+    assert events.opened(case, occasion, case.open) == outbox.written(event)

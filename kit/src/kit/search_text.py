@@ -6,7 +6,6 @@ somewhere. Letters that follow one another are the keys by which the database fi
 word, as `pg_trgm` does; whoever has it in truth is told by the text itself.
 """
 
-import itertools
 import unicodedata
 import zlib
 from typing import Final
@@ -59,14 +58,14 @@ def text_keys(tenant_id: UUID, text: str) -> list[int]:
         for first, second, third in zip(letters, letters[1:], letters[2:], strict=False)
         if first >= _BLANK and second > _BLANK < third
     }
-    keys.update(
-        [first << 8 | second for first, second in itertools.pairwise(letters) if first == _BLANK]
-    )
+    keys.update([_BLANK << 8 | word[0] for word in letters.split(b" ")[1:] if word])
     seed = zlib.crc32(tenant_id.bytes)
     return [(key ^ seed) - _HALF for key in keys]
 
 
 def _spell_out(text: str) -> str:
     """Return a text without accents, umlauts and capitals."""
+    if text.isascii():
+        return text.lower()
     composed = unicodedata.normalize("NFC", text).casefold()
     return anyascii(composed.translate(_SPELT_OUT)).casefold()

@@ -7,15 +7,15 @@ handled again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Row, and_, select, tuple_, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Row, and_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from case_service.cases import new_rows
 from case_service.cases.case import Case, Claim, CloseReason, Key, Result, Status
 from case_service.ledger.entry import Entry, HistoryItem, Occasion, Payment
 from case_service.ledger.journal import Journal
@@ -30,6 +30,31 @@ _OCCASION_COLUMNS: Final = (
 )  # fmt: skip
 _ENTRY_COLUMNS: Final = (*Entry._fields[:-1], *_OCCASION_COLUMNS)
 """Each entry's own fields are columns, and its occasion, the last of them, is several."""
+_HISTORY_COLUMNS: Final = (
+    "case_id", "kind", "details", "posting_id", "event_ids", *_OCCASION_COLUMNS,
+)  # fmt: skip
+
+_ENTER_MEMBERS: Final = text(
+    """
+    INSERT INTO members (tenant_id, member_id, studio_id, name, membership_number,
+                         last_handed_over_on, search_text, search_keys)
+    SELECT tenant_id, member_id, studio_id, name, membership_number, last_handed_over_on,
+           search_text, CAST(search_keys AS integer[])
+    FROM unnest(CAST(:tenant_id AS uuid[]), CAST(:member_id AS uuid[]), CAST(:studio_id AS uuid[]),
+                CAST(:name AS text[]), CAST(:membership_number AS text[]),
+                CAST(:last_handed_over_on AS date[]), CAST(:search_text AS text[]),
+                CAST(:search_keys AS text[]))
+         AS new (tenant_id, member_id, studio_id, name, membership_number, last_handed_over_on,
+                 search_text, search_keys)
+    ORDER BY tenant_id, member_id
+    ON CONFLICT (tenant_id, member_id) DO UPDATE SET
+        studio_id = excluded.studio_id, name = excluded.name,
+        membership_number = excluded.membership_number,
+        last_handed_over_on = excluded.last_handed_over_on,
+        search_text = excluded.search_text, search_keys = excluded.search_keys
+    WHERE excluded.last_handed_over_on >= members.last_handed_over_on
+    """
+)
 
 
 async def save(connection: AsyncConnection, journal: Journal) -> None:
@@ -46,8 +71,7 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     await insert_rows(connection, payments, [_payment_row(each) for each in journal.new_payments])
     await _update_payments(connection, list(journal.changed_payments.values()))
     if journal.entries:
-        rows = [(*entry[:-1], *_occasion_values(entry.occasion)) for entry in journal.entries]
-        await copy_rows(connection, entries.name, _ENTRY_COLUMNS, rows)
+        await copy_rows(connection, entries.name, _ENTRY_COLUMNS, _with_occasions(journal.entries))
     event_ids = await outbox.publish_written(
         connection,
         (
@@ -55,9 +79,9 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
             for event, cause in journal.outgoing
         ),
     )
-    await insert_rows(
-        connection, history, [_history_row(item, event_ids) for item in journal.history]
-    )
+    if journal.history:
+        rows = [_history_row(item, event_ids) for item in journal.history]
+        await copy_rows(connection, history.name, _HISTORY_COLUMNS, rows)
 
 
 async def _update_cases(connection: AsyncConnection, changed: Sequence[Case]) -> None:
@@ -110,21 +134,10 @@ async def _update_payments(connection: AsyncConnection, changed: Sequence[Paymen
     )
 
 
-async def enter_members(connection: AsyncConnection, rows: Sequence[Values]) -> None:
+async def enter_members(connection: AsyncConnection, rows: Sequence[new_rows.MemberRow]) -> None:
     """Enter members as at their latest handover, and lock them; `rows` has each once."""
-    ordered = select(given(members, rows)).order_by("tenant_id", "member_id")
-    new = postgresql.insert(members).from_select(list(rows[0]), ordered)
-    await connection.execute(
-        new.on_conflict_do_update(
-            index_elements=["tenant_id", "member_id"],
-            set_={
-                name: new.excluded[name]
-                for name in rows[0]
-                if name not in ("tenant_id", "member_id")
-            },
-            where=new.excluded.last_handed_over_on >= members.c.last_handed_over_on,
-        )
-    )
+    columns = dict(zip(new_rows.MemberRow._fields, map(list, zip(*rows, strict=True)), strict=True))
+    await connection.execute(_ENTER_MEMBERS, columns)
 
 
 async def known_cases(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
@@ -139,11 +152,13 @@ async def known_cases(connection: AsyncConnection, keys: Iterable[Key]) -> set[K
 
 
 async def insert_cases(
-    connection: AsyncConnection, case_rows: Sequence[Values], claim_rows: Sequence[Values]
+    connection: AsyncConnection,
+    case_rows: Sequence[tuple[Any, ...]],
+    claim_rows: Sequence[tuple[Any, ...]],
 ) -> None:
-    """Add cases with their claims."""
-    await insert_rows(connection, cases, case_rows)
-    await insert_rows(connection, case_claims, claim_rows)
+    """Add cases with their claims; the rows are those of `cases/new_rows.py`."""
+    await copy_rows(connection, cases.name, new_rows.CASE_COLUMNS, case_rows)
+    await copy_rows(connection, case_claims.name, new_rows.CLAIM_COLUMNS, claim_rows)
 
 
 async def lock_cases(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Case]:
@@ -273,7 +288,7 @@ async def members_with_live_cases(
 
 
 def _case_keys(keys: Iterable[Key]) -> list[Values]:
-    return [{"tenant_id": tenant, "case_id": case} for tenant, case in sorted(set(keys))]
+    return [{"tenant_id": tenant, "case_id": case} for tenant, case in set(keys)]
 
 
 def _case(row: Row[Any], claims: list[Claim]) -> Case:
@@ -358,15 +373,26 @@ def _payment_row(payment: Payment) -> Values:
     }
 
 
-def _history_row(item: HistoryItem, event_ids: Sequence[UUID]) -> Values:
-    return {
-        "case_id": item.case_id,
-        "kind": item.kind,
-        "details": to_json(item.details).decode(),
-        "posting_id": item.posting_id,
-        "event_ids": [event_ids[event] for event in item.events],
-        **dict(zip(_OCCASION_COLUMNS, _occasion_values(item.occasion), strict=True)),
-    }
+def _history_row(item: HistoryItem, event_ids: Sequence[UUID]) -> tuple[Any, ...]:
+    return (
+        item.case_id,
+        item.kind,
+        to_json(item.details).decode(),
+        item.posting_id,
+        [event_ids[event] for event in item.events],
+        *_occasion_values(item.occasion),
+    )
+
+
+def _with_occasions(entries_: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
+    """Return entries as rows; those that follow one another mostly have the same occasion."""
+    occasion: Occasion | None = None
+    values: tuple[Any, ...] = ()
+    for entry in entries_:
+        if entry.occasion is not occasion:
+            occasion = entry.occasion
+            values = _occasion_values(occasion)
+        yield entry[:-1] + values
 
 
 def _occasion_values(occasion: Occasion) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Members handed over become cases (step 4 of a run)."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from functools import cache
 from typing import Final
@@ -12,29 +12,35 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from case_service import store
 from case_service.cases.answer import Answer, apply_answer
 from case_service.cases.case import Case, Claim, Key, Status
+from case_service.cases.new_rows import case_row, claim_row, member_rows
 from case_service.cases.reports import partners_occasion
 from case_service.ledger.entry import ActorKind, Occasion
-from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
-from case_service.payments.allocation import NOTHING
-from case_service.receivables.change_claims import changes_since_handover, let_cases_follow
+from case_service.receivables.change_claims import (
+    HeldClaims,
+    hold_handed_over,
+    let_cases_follow,
+    take_in_brought,
+)
 from case_service.receivables.claim_change import (
     OTHER_CURRENCY,
     ClaimKey,
     due_in_new_case,
     holders_of,
 )
-from case_service.receivables.store import in_other_currency
-from case_service.rows import Values
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
-from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
+from contracts import HandoverClaim, MemberHandedOverV1
 from kit.clock import now
-from kit.search_text import search_text, text_keys
 from kit.trace import Cause
 
 Handover = tuple[MemberHandedOverV1, Cause]
 Holders = Mapping[ClaimKey, list[Case]]
+Answers = Mapping[tuple[UUID, UUID, UUID], tuple[Answer, Cause]]
+Reversals = Mapping[run_store.RunKey, run_store.Reversal]
+
+RUN_SERVICE: Final = "run-service"
+"""Who hands members over."""
 
 MOST_IN_A_CASE: Final = Decimal("999999999999.99")
 """What an amount in an event can be."""
@@ -53,46 +59,84 @@ async def open_cases(
 
     Returns why no case can be made of a handover, by tenant and case.
     """
-    new, unusable = await _usable(connection, await _without_case(connection, handovers))
+    small, unusable = _small_enough(await _without_case(connection, handovers))
+    new, held, said_of_runs = await _hold(connection, small, unusable)
     if not new:
         return unusable
-    run_keys = [(cause.tenant_id, event.run_id) for event, cause in new]
-    reversals = await run_store.share_runs(connection, run_keys)
-    answers = await run_store.answers_of_runs(connection, run_keys)
-    handed_over = _claims_of(new)
-    changes, known = await changes_since_handover(connection, handed_over)
+    await take_in_brought(connection, held)
     members = {(cause.tenant_id, event.member_id) for event, cause in new}
-    holders = await _release_open_again(connection, members, known, handed_over)
-    await store.enter_members(connection, _member_rows(new))
+    holders = await _release_open_again(connection, members, held.in_cases, new)
+    await store.enter_members(connection, member_rows(new))
     journal = Journal()
     cases = []
-    for event, cause in new:
-        case = _new_case(event, cause, holders, default_time_zone)
+    for event, occasion in _occasions(new):
+        case = _new_case(event, occasion.cause.tenant_id, holders, default_time_zone)
         cases.append(case)
-        occasion = Occasion(ActorKind.SYSTEM, "run-service", now(), cause)
         journal.handed_over(case, occasion)
         if event.partner_channel == "BY_HAND" and case.accept(occasion.at):
             journal.opened(case, occasion)
+    opened = list(zip(cases, (event for event, _ in new), strict=True))
+    at = now()
     await store.insert_cases(
         connection,
-        [_case_row(case, event) for case, (event, _) in zip(cases, new, strict=True)],
+        [case_row(case, event, at) for case, event in opened],
         [
-            _claim_row(case, claim, handed_over_claim)
-            for case, (event, _) in zip(cases, new, strict=True)
-            for claim, handed_over_claim in zip(case.claims, event.claims, strict=True)
+            claim_row(case, claim, handed_over)
+            for case, event in opened
+            for claim, handed_over in zip(case.claims, event.claims, strict=True)
         ],
     )
     await store.record(connection, journal)
-    await let_cases_follow(connection, changes)
-    await _hear_of_runs(connection, cases, answers, reversals)
+    await let_cases_follow(connection, held.later)
+    await _hear_of_runs(connection, cases, *said_of_runs)
     return unusable
+
+
+async def _hold(
+    connection: AsyncConnection, handovers: Sequence[Handover], unusable: dict[Key, str]
+) -> tuple[Sequence[Handover], HeldClaims, tuple[Answers, Reversals]]:
+    """Lock the runs and claims of handovers; return what else was said of them.
+
+    And return the handovers without those of which no case can be made: `unusable` gets them, and
+    they leave no trace.
+    """
+    while handovers:
+        async with connection.begin_nested() as attempt:
+            run_keys = {(cause.tenant_id, event.run_id) for event, cause in handovers}
+            reversals = await run_store.share_runs(connection, run_keys)
+            answers = await run_store.answers_of_runs(connection, run_keys)
+            handed_over = [(claim, cause) for event, cause in handovers for claim in event.claims]
+            held = await hold_handed_over(connection, handed_over)
+            if not held.other_currency:
+                return handovers, held, (answers, reversals)
+            await attempt.rollback()
+        usable = []
+        for event, cause in handovers:
+            if any(
+                ((cause.tenant_id, claim.claim_id), claim.amount.currency) in held.other_currency
+                for claim in event.claims
+            ):
+                unusable[cause.tenant_id, event.case_id] = OTHER_CURRENCY
+            else:
+                usable.append((event, cause))
+        handovers = usable
+    return [], HeldClaims(), ({}, {})
+
+
+def _occasions(handovers: Iterable[Handover]) -> Iterator[tuple[MemberHandedOverV1, Occasion]]:
+    """Say for each handover who made it and when; those of one cause have the same occasion."""
+    at, occasion = now(), None
+    for event, cause in handovers:
+        if occasion is None or occasion.cause != cause:
+            occasion = Occasion(ActorKind.SYSTEM, RUN_SERVICE, at, cause)
+        yield event, occasion
 
 
 async def _hear_of_runs(
     connection: AsyncConnection,
     opened: Sequence[Case],
-    answers: Mapping[tuple[UUID, UUID, UUID], tuple[Answer, Cause]],
-    reversals: Mapping[run_store.RunKey, run_store.Reversal],
+    answers: Answers,
+    reversals: Reversals,
 ) -> None:
     """Let new cases hear what was said of their whole run before, with all that is owed by now."""
     keys = [
@@ -113,41 +157,27 @@ async def _hear_of_runs(
     await store.save(connection, journal)
 
 
-def _claims_of(
-    handovers: Sequence[Handover],
-) -> dict[ClaimKey, tuple[ClaimFacts, str, Cause]]:
-    """Return what handovers say of their claims, with currency and cause."""
-    return {
-        (cause.tenant_id, claim.claim_id): (
-            ClaimFacts(
-                claim.snapshot_sequence,
-                claim.amount.amount,
-                claim.paid_directly.amount,
-                cancelled=False,
-            ),
-            claim.amount.currency,
-            cause,
-        )
-        for event, cause in handovers
-        for claim in event.claims
-    }
-
-
 async def _release_open_again(
     connection: AsyncConnection,
     members: Set[tuple[UUID, UUID]],
-    known: Set[ClaimKey],
-    handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]],
+    in_cases: Set[ClaimKey],
+    handovers: Sequence[Handover],
 ) -> Holders:
     """Return the earlier cases of claims, locked, without what was open again on them.
 
-    It is part of what the new cases are to collect. All earlier cases of the `members` (tenant and
-    member) are locked before their members are.
+    It is part of what the new cases are to collect; `in_cases` are those of their claims that have
+    earlier cases. All earlier cases of the `members` (tenant and member) are locked before their
+    members are.
     """
-    earlier = await store.members_of_claims(connection, known) if known else set()
+    earlier = await store.members_of_claims(connection, in_cases) if in_cases else set()
     cases = await store.lock_cases_of_members(connection, members | earlier)
     if not earlier:
         return {}
+    causes = {
+        (cause.tenant_id, claim.claim_id): cause
+        for event, cause in handovers
+        for claim in event.claims
+    }
     journal = Journal()
     for case in cases.values():
         if case.is_live or not case.open:
@@ -155,42 +185,27 @@ async def _release_open_again(
         parts = [
             (claim.claim_id, claim.release())
             for claim in case.claims
-            if claim.open and (case.tenant_id, claim.claim_id) in handed_over
+            if claim.open and (case.tenant_id, claim.claim_id) in causes
         ]
         if parts:
-            *_, cause = handed_over[case.tenant_id, parts[0][0]]
-            occasion = Occasion(ActorKind.SYSTEM, "run-service", now(), cause)
+            cause = causes[case.tenant_id, parts[0][0]]
+            occasion = Occasion(ActorKind.SYSTEM, RUN_SERVICE, now(), cause)
             journal.handed_over_again(case, parts, case.day(occasion.at), occasion)
     await store.save(connection, journal)
     return holders_of(cases.values())
 
 
-async def _usable(
-    connection: AsyncConnection, handovers: Sequence[Handover]
+def _small_enough(
+    handovers: Sequence[Handover],
 ) -> tuple[list[Handover], dict[Key, str]]:
-    """Tell handovers of which no case can be made, with the reason, from the others."""
-    if not handovers:
-        return [], {}
-    currencies = [
-        {
-            "tenant_id": cause.tenant_id,
-            "claim_id": claim.claim_id,
-            "currency": claim.amount.currency,
-        }
-        for event, cause in handovers
-        for claim in event.claims
-    ]
-    other_currency = await in_other_currency(connection, currencies)
+    """Tell handovers that come to more than an event can say, with the reason, from the others."""
     usable: list[Handover] = []
     unusable: dict[Key, str] = {}
     for event, cause in handovers:
-        key = (cause.tenant_id, event.case_id)
-        if other_currency and any(
-            (cause.tenant_id, claim.claim_id) in other_currency for claim in event.claims
-        ):
-            unusable[key] = OTHER_CURRENCY
-        elif sum(claim.amount.amount for claim in event.claims) > MOST_IN_A_CASE:
-            unusable[key] = "the claims come to more than an amount can be"
+        if sum([claim.amount.amount for claim in event.claims]) > MOST_IN_A_CASE:
+            unusable[cause.tenant_id, event.case_id] = (
+                "the claims come to more than an amount can be"
+            )
         else:
             usable.append((event, cause))
     return usable, unusable
@@ -206,45 +221,20 @@ async def _without_case(
     """
     first = {(cause.tenant_id, event.case_id): (event, cause) for event, cause in handovers[::-1]}
     known = await store.known_cases(connection, first)
-    return [first[key] for key in sorted(first.keys() - known)]
+    return [first[key] for key in sorted(first, key=_as_numbers) if key not in known]
 
 
-def _member_rows(handovers: Sequence[Handover]) -> list[Values]:
-    """Say who was handed over; of several handovers of one member the latest counts."""
-    latest = {
-        (cause.tenant_id, event.member_id): event
-        for event, cause in sorted(handovers, key=lambda handover: handover[0].collection_date)
-    }
-    return [_member_row(tenant_id, event) for (tenant_id, _), event in latest.items()]
-
-
-def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> Values:
-    name, membership_number = _member_name(event.debtor), event.debtor.membership_number
-    text = search_text(name, membership_number)
-    return {
-        "tenant_id": tenant_id,
-        "member_id": event.member_id,
-        "studio_id": event.studio.studio_id,
-        "name": name,
-        "membership_number": membership_number,
-        "last_handed_over_on": event.collection_date,
-        "search_text": text,
-        "search_keys": text_keys(tenant_id, text),
-    }
-
-
-def _member_name(debtor: HandoverDebtor) -> str:
-    """Name the member itself, as runs do, also when its legal guardian is who owes."""
-    names = (debtor.first_name, debtor.name1)
-    return debtor.represented_member_name or " ".join(name for name in names if name)
+def _as_numbers(key: Key) -> tuple[int, int]:
+    """Return a key that is compared as PostgreSQL compares ids, and quicker than they are."""
+    return key[0].int, key[1].int
 
 
 def _new_case(
-    event: MemberHandedOverV1, cause: Cause, holders: Holders, default_time_zone: str
+    event: MemberHandedOverV1, tenant_id: UUID, holders: Holders, default_time_zone: str
 ) -> Case:
     time_zone = event.studio.time_zone
     return Case(
-        tenant_id=cause.tenant_id,
+        tenant_id=tenant_id,
         case_id=event.case_id,
         run_id=event.run_id,
         member_id=event.member_id,
@@ -255,7 +245,11 @@ def _new_case(
         time_zone=time_zone if time_zone in _time_zones() else default_time_zone,
         status=Status.PENDING,
         claims=[
-            _new_claim(event.case_id, claim, holders.get((cause.tenant_id, claim.claim_id), []))
+            _new_claim(
+                event.case_id,
+                claim,
+                holders.get((tenant_id, claim.claim_id), ()) if holders else (),
+            )
             for claim in event.claims
         ],
     )
@@ -277,40 +271,3 @@ def _new_claim(case_id: UUID, claim: HandoverClaim, holders: Sequence[Case]) -> 
         open=left,
         handed_over=left,
     )
-
-
-def _case_row(case: Case, event: MemberHandedOverV1) -> Values:
-    return {
-        **store.state_row(case),
-        "run_id": case.run_id,
-        "run_booking_number": event.run_booking_number,
-        "booking_number": event.booking_number,
-        "member_id": case.member_id,
-        "studio_id": case.studio_id,
-        "partner_id": case.partner_id,
-        "partner_channel": event.partner_channel,
-        "collection_date": case.collection_date,
-        "currency": case.currency,
-        "time_zone": case.time_zone,
-        "handed_over": sum((claim.handed_over for claim in case.claims), NOTHING),
-        "created_at": now(),
-    }
-
-
-def _claim_row(case: Case, claim: Claim, handed_over: HandoverClaim) -> Values:
-    """Return the row of a claim in a new case; of what happens to it later it has 0.00."""
-    return {
-        "tenant_id": case.tenant_id,
-        "case_id": case.case_id,
-        "claim_id": claim.claim_id,
-        "voucher_id": handed_over.voucher_id,
-        "snapshot_sequence": handed_over.snapshot_sequence,
-        "kind": handed_over.kind,
-        "designation": handed_over.designation,
-        "voucher_date": claim.voucher_date,
-        "due_date": claim.due_date,
-        "amount": handed_over.amount.amount,
-        "paid_directly": handed_over.paid_directly.amount,
-        "handed_over": claim.handed_over,
-        "open": claim.open,
-    }

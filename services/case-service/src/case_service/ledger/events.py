@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from case_service.cases.case import Case, Claim
 from case_service.ledger.entry import Occasion, Payment
 from case_service.payments.allocation import NOTHING, Share
@@ -52,17 +54,19 @@ class ClaimFacts:
         return NOTHING if self.cancelled else max(self.amount - self.paid_directly, NOTHING)
 
 
-def opened(case: Case, occasion: Occasion) -> CaseOpenedV1:
-    """The partner works the case from now on."""
-    return CaseOpenedV1(
+def opened(case: Case, occasion: Occasion, open_: Decimal) -> WrittenEvent:
+    """The partner works the case from now on, with this much open; written like `closed`."""
+    currency, at = case.currency, occasion.at
+    payload = {
         **_base(case, occasion),
-        opened_at=occasion.at,
-        claims=tuple(
-            OpenClaimPart(claim_id=claim.claim_id, open=_money(case, claim.open))
+        "opened_at": at,
+        "claims": [
+            {"claim_id": claim.claim_id, "open": {"amount": claim.open, "currency": currency}}
             for claim in case.claims
-        ),
-        open=_money(case, case.open),
-    )
+        ],
+        "open": {"amount": open_, "currency": currency},
+    }
+    return WrittenEvent(CaseOpenedV1, str(case.member_id), to_json(payload))
 
 
 def rejected(case: Case, occasion: Occasion) -> CaseRejectedV1:

@@ -58,8 +58,9 @@ class Journal:
 
     def opened(self, case: Case, occasion: Occasion) -> None:
         """The partner works the case from now on."""
-        event = events.opened(case, occasion)
-        self.tell(case, HistoryKind.OPENED, occasion, None, event, open=case.open)
+        open_ = case.open
+        event = events.opened(case, occasion, open_)
+        self.tell(case, HistoryKind.OPENED, occasion, None, event, open=open_)
 
     def rejected(self, case: Case, occasion: Occasion) -> None:
         """The partner refused the case, for the reason that it holds."""
@@ -223,26 +224,27 @@ class Journal:
         `with_nothing` keeps lines of 0.00, too; `posting_id` is that of what was posted before and
         belongs to it.
         """
-        assert sum((line.amount for line in lines), NOTHING) == 0, "entries do not balance"
-        kept = [line for line in lines if line.amount or with_nothing]
+        assert sum([line.amount for line in lines]) == 0, "entries do not balance"
+        kept = lines if with_nothing else [line for line in lines if line.amount]
         if not kept:
             return None
         posting_id = posting_id or new_id()
-        self.entries.extend(
+        currency = case.currency
+        self.entries += [
             Entry(
                 posting_id,
-                line.case_id,
-                line.account,
-                line.claim_id,
-                line.payment_id,
+                case_id,
+                account,
+                claim_id,
+                payment_id,
                 kind,
-                line.amount,
-                case.currency,
+                amount,
+                currency,
                 booking_date,
                 occasion,
             )
-            for line in kept
-        )
+            for case_id, account, amount, claim_id, payment_id in kept
+        ]
         return posting_id
 
     def tell(

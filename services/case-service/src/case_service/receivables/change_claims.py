@@ -1,6 +1,7 @@
 """Receivables says something else of claims than before: their cases follow (R27, R28)."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +17,7 @@ from case_service.receivables.claim_change import (
     change_claim,
     holders_of,
 )
-from contracts import ClaimSnapshotV1
+from contracts import ClaimSnapshotV1, HandoverClaim
 from kit.clock import now
 from kit.trace import Cause
 
@@ -24,6 +25,20 @@ RECEIVABLES = "receivables"
 """Who says what becomes of claims."""
 
 Snapshot = tuple[ClaimSnapshotV1, Cause]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldClaims:
+    """What is known of claims that go into new cases, besides what their handovers say."""
+
+    other_currency: set[tuple[ClaimKey, str]] = field(default_factory=set)
+    """Those that had another currency before than the one that stands here."""
+    in_cases: set[ClaimKey] = field(default_factory=set)
+    """Those that earlier cases have."""
+    later: list[ClaimChange] = field(default_factory=list)
+    """What receivables said after the handovers."""
+    brought: list[tuple[ClaimChange, str]] = field(default_factory=list)
+    """What the handovers bring before receivables said it here, with the currency."""
 
 
 async def change_claims(
@@ -72,33 +87,56 @@ async def let_cases_follow(connection: AsyncConnection, changes: Sequence[ClaimC
     await case_store.save(connection, journal)
 
 
-async def changes_since_handover(
-    connection: AsyncConnection, handed_over: Mapping[ClaimKey, tuple[ClaimFacts, str, Cause]]
-) -> tuple[list[ClaimChange], Set[ClaimKey]]:
-    """Lock claims that go into cases; return what receivables said of them after the handovers.
+async def hold_handed_over(
+    connection: AsyncConnection, handed_over: Sequence[tuple[HandoverClaim, Cause]]
+) -> "HeldClaims":
+    """Lock claims that go into cases, and say what is known of them besides what handovers say."""
+    known = await store.hold_claims(
+        connection,
+        [
+            store.SaidClaim(
+                cause.tenant_id,
+                claim.claim_id,
+                claim.snapshot_sequence,
+                claim.amount.amount,
+                claim.paid_directly.amount,
+                claim.amount.currency,
+            )
+            for claim, cause in handed_over
+        ],
+    )
+    held = HeldClaims()
+    if not known:
+        return held
+    last = {(cause.tenant_id, claim.claim_id): claim for claim, cause in handed_over}
+    for place, before, currency, is_in_case in known:
+        claim, cause = handed_over[place]
+        key = (cause.tenant_id, claim.claim_id)
+        if currency != claim.amount.currency:
+            held.other_currency.add((key, claim.amount.currency))
+        if is_in_case:
+            held.in_cases.add(key)
+        after = _handed_over_facts(claim)
+        if claim is not last[key]:
+            continue
+        if before.sequence > after.sequence:
+            held.later.append(ClaimChange(key, after, before, _occasion(cause)))
+        elif before.sequence < after.sequence:
+            held.brought.append((ClaimChange(key, before, after, _occasion(cause)), currency))
+    return held
 
-    And return the claims that may have been known before: no other one is in any case.
 
-    A handover says what receivables said of a claim when it was made (facts, currency and cause).
-    That may not have come here yet: then the handover brings it, and the cases that the claim had
-    before follow.
+async def take_in_brought(connection: AsyncConnection, held: "HeldClaims") -> None:
+    """Take in what handovers brought before receivables did; earlier cases of the claims follow.
+
+    A handover says what receivables said of a claim when it was made. That may not have come here.
     """
-    rows = [
-        store.claim_row(key, facts, currency) for key, (facts, currency, _) in handed_over.items()
-    ]
-    known = await store.hold_claims(connection, rows)
-    later, brought, new = [], [], []
-    for (key, (facts, _, cause)), row in zip(handed_over.items(), rows, strict=True):
-        before = known.get(key, facts)
-        if before.sequence > facts.sequence:
-            later.append(ClaimChange(key, facts, before, _occasion(cause)))
-        elif before.sequence < facts.sequence:
-            brought.append(ClaimChange(key, before, facts, _occasion(cause)))
-            new.append(row)
-    if new:
-        await store.take_in(connection, new)
-        await let_cases_follow(connection, brought)
-    return later, known.keys()
+    if held.brought:
+        rows = [
+            store.claim_row(change.key, change.after, currency) for change, currency in held.brought
+        ]
+        await store.take_in(connection, rows)
+        await let_cases_follow(connection, [change for change, _ in held.brought])
 
 
 def _facts(snapshot: ClaimSnapshotV1) -> ClaimFacts:
@@ -107,6 +145,12 @@ def _facts(snapshot: ClaimSnapshotV1) -> ClaimFacts:
         snapshot.amount.amount,
         snapshot.paid_directly.amount,
         snapshot.cancelled,
+    )
+
+
+def _handed_over_facts(claim: HandoverClaim) -> ClaimFacts:
+    return ClaimFacts(
+        claim.snapshot_sequence, claim.amount.amount, claim.paid_directly.amount, cancelled=False
     )
 
 

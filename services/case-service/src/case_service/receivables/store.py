@@ -1,10 +1,11 @@
 """All SQL on what receivables says of claims."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import Row, and_, or_, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +17,56 @@ ClaimKey = tuple[UUID, UUID]
 """Tenant and claim."""
 
 _KEY = ("tenant_id", "claim_id")
+
+# What is known already is locked and stays as it is.
+_ENTER_AND_LOCK = text(
+    """
+    INSERT INTO claims (tenant_id, claim_id, sequence, amount, paid_directly, cancelled, currency)
+    SELECT DISTINCT ON (tenant_id, claim_id)
+           tenant_id, claim_id, sequence, CAST(amount AS numeric), CAST(paid_directly AS numeric),
+           false, currency
+    FROM unnest(CAST(:tenant_id AS uuid[]), CAST(:claim_id AS uuid[]), CAST(:sequence AS bigint[]),
+                CAST(:amount AS text[]), CAST(:paid_directly AS text[]), CAST(:currency AS text[]))
+         WITH ORDINALITY AS said (tenant_id, claim_id, sequence, amount, paid_directly, currency,
+                                  place)
+    ORDER BY tenant_id, claim_id, place DESC
+    ON CONFLICT (tenant_id, claim_id) DO UPDATE SET sequence = claims.sequence WHERE false
+    """
+)
+
+# OFFSET and LIMIT have each claim looked up by its ids, however large the tables were when
+# PostgreSQL made its plan.
+_MORE_THAN_SAID = text(
+    """
+    SELECT said.place, known.*, held.is_in_case
+    FROM unnest(CAST(:tenant_id AS uuid[]), CAST(:claim_id AS uuid[]), CAST(:sequence AS bigint[]),
+                CAST(:currency AS text[]))
+         WITH ORDINALITY AS said (tenant_id, claim_id, sequence, currency, place)
+    CROSS JOIN LATERAL (
+        SELECT sequence, amount, paid_directly, cancelled, currency FROM claims
+        WHERE claims.tenant_id = said.tenant_id AND claims.claim_id = said.claim_id
+        OFFSET 0
+    ) AS known
+    LEFT JOIN LATERAL (
+        SELECT true AS is_in_case FROM case_claims
+        WHERE case_claims.tenant_id = said.tenant_id AND case_claims.claim_id = said.claim_id
+        LIMIT 1
+    ) AS held ON true
+    WHERE known.sequence <> said.sequence OR known.currency <> said.currency OR held.is_in_case
+    ORDER BY said.place
+    """
+)
+
+
+class SaidClaim(NamedTuple):
+    """A claim of a handover, as receivables said when that was made."""
+
+    tenant_id: UUID
+    claim_id: UUID
+    sequence: int
+    amount: Decimal
+    paid_directly: Decimal
+    currency: str
 
 
 def claim_row(key: ClaimKey, facts: ClaimFacts, currency: str) -> Values:
@@ -71,31 +122,25 @@ async def take_in(
 
 
 async def hold_claims(
-    connection: AsyncConnection, rows: Sequence[Values]
-) -> Mapping[ClaimKey, ClaimFacts]:
-    """Lock claims that go into cases (`rows` has each once); return what is known of them.
+    connection: AsyncConnection, said: Sequence[SaidClaim]
+) -> list[tuple[int, ClaimFacts, str, bool]]:
+    """Lock claims that go into cases; return what is known of them besides what is `said`.
 
-    What was not known before is entered as `rows` say; what is known stays as it is. Nothing is
-    returned when none was known before.
+    What was not known before is entered as it is said, the last of it where a claim is said twice;
+    what is known stays as it is. Returned are the claims that are known with another sequence or
+    currency, or that are in a case: the place among `said`, what is known, its currency, and
+    whether a case has it.
     """
-    ordered = select(given(claims, rows)).order_by("tenant_id", "claim_id")
-    entered = await connection.execute(
-        postgresql.insert(claims).from_select(list(rows[0]), ordered).on_conflict_do_nothing()
-    )
-    if entered.rowcount == len(rows):
-        return {}
-    return await lock_claims(connection, [(row["tenant_id"], row["claim_id"]) for row in rows])
-
-
-async def in_other_currency(connection: AsyncConnection, rows: Sequence[Values]) -> set[ClaimKey]:
-    """Return those claims that are known in another currency than `rows` (ids, currency) say."""
-    said = given(claims, rows)
-    result = await connection.execute(
-        select(claims.c.tenant_id, claims.c.claim_id)
-        .join(said, same(claims, said, _KEY))
-        .where(claims.c.currency != said.c.currency)
-    )
-    return {(row.tenant_id, row.claim_id) for row in result}
+    if not said:
+        return []
+    columns = dict(zip(SaidClaim._fields, map(list, zip(*said, strict=True)), strict=True))
+    amounts = {name: [str(each) for each in columns[name]] for name in ("amount", "paid_directly")}
+    entered = await connection.execute(_ENTER_AND_LOCK, columns | amounts)
+    if entered.rowcount == len(said):
+        return []
+    names = ("tenant_id", "claim_id", "sequence", "currency")
+    result = await connection.execute(_MORE_THAN_SAID, {name: columns[name] for name in names})
+    return [(row.place - 1, _facts(row), row.currency, bool(row.is_in_case)) for row in result]
 
 
 async def lock_claims(

@@ -1,0 +1,109 @@
+"""The rows of new cases, of their claims and members. Columns that are not here have defaults."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from case_service.cases.case import Case, Claim
+from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
+from kit.search_text import search_text, text_keys
+from kit.trace import Cause
+
+CASE_COLUMNS: Final = (
+    "tenant_id", "case_id", "run_id", "run_booking_number", "booking_number", "member_id",
+    "studio_id", "partner_id", "partner_channel", "collection_date", "currency", "time_zone",
+    "status", "handed_over", "open", "created_at", "opened_at", "version",
+)  # fmt: skip
+
+CLAIM_COLUMNS: Final = (
+    "tenant_id", "case_id", "claim_id", "voucher_id", "snapshot_sequence", "kind", "designation",
+    "voucher_date", "due_date", "amount", "paid_directly", "handed_over", "open",
+)  # fmt: skip
+
+
+def case_row(case: Case, event: MemberHandedOverV1, at: datetime) -> tuple[Any, ...]:
+    """Return the row of a new case, of which all that was handed over is open."""
+    open_ = case.open
+    return (
+        case.tenant_id,
+        case.case_id,
+        case.run_id,
+        event.run_booking_number,
+        event.booking_number,
+        case.member_id,
+        case.studio_id,
+        case.partner_id,
+        event.partner_channel,
+        case.collection_date,
+        case.currency,
+        case.time_zone,
+        case.status,
+        open_,
+        open_,
+        at,
+        case.opened_at,
+        case.version,
+    )
+
+
+def claim_row(case: Case, claim: Claim, handed_over: HandoverClaim) -> tuple[Any, ...]:
+    """Return the row of a claim in a new case; of what happens to it later it has 0.00."""
+    return (
+        case.tenant_id,
+        case.case_id,
+        claim.claim_id,
+        handed_over.voucher_id,
+        handed_over.snapshot_sequence,
+        handed_over.kind,
+        handed_over.designation,
+        claim.voucher_date,
+        claim.due_date,
+        handed_over.amount.amount,
+        handed_over.paid_directly.amount,
+        claim.handed_over,
+        claim.open,
+    )
+
+
+class MemberRow(NamedTuple):
+    """A member as at its latest handover; `search_keys` as PostgreSQL writes an array."""
+
+    tenant_id: UUID
+    member_id: UUID
+    studio_id: UUID
+    name: str
+    membership_number: str
+    last_handed_over_on: date
+    search_text: str
+    search_keys: str
+
+
+def member_rows(handovers: Iterable[tuple[MemberHandedOverV1, Cause]]) -> list[MemberRow]:
+    """Say who was handed over; of several handovers of one member the latest counts."""
+    latest = {
+        (cause.tenant_id, event.member_id): event
+        for event, cause in sorted(handovers, key=lambda handover: handover[0].collection_date)
+    }
+    return [_member_row(tenant_id, event) for (tenant_id, _), event in latest.items()]
+
+
+def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> MemberRow:
+    name, membership_number = _member_name(event.debtor), event.debtor.membership_number
+    text = search_text(name, membership_number)
+    return MemberRow(
+        tenant_id,
+        event.member_id,
+        event.studio.studio_id,
+        name,
+        membership_number,
+        event.collection_date,
+        text,
+        f"{{{str(text_keys(tenant_id, text))[1:-1]}}}",
+    )
+
+
+def _member_name(debtor: HandoverDebtor) -> str:
+    """Name the member itself, as runs do, also when its legal guardian is who owes."""
+    names = (debtor.first_name, debtor.name1)
+    return debtor.represented_member_name or " ".join(name for name in names if name)
