@@ -23,16 +23,8 @@ from contracts.case import CaseEvent
 from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
 from run_service import tables
-from run_service.candidates import versions
-from run_service.candidates.member import (
-    blocked_until,
-    display_name,
-    guardian_address,
-    is_complete,
-    of_age_on,
-)
+from run_service.candidates import snapshot_rows
 from run_service.candidates.recount import recount, share_settings
-from run_service.candidates.search_text import search_text, spell_out
 from run_service.candidates.store import (
     Share,
     add_shares,
@@ -55,16 +47,17 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
     await save_newest(
         batch.connection,
         tables.studios,
-        [
-            {
-                "tenant_id": message.tenant_id,
-                "studio_id": message.event.studio_id,
-                "sequence": message.event.sequence,
-                "name": message.event.name1,
-                "snapshot": message.event.model_dump_json(),
-            }
+        ("tenant_id", "studio_id", "sequence", "name", "snapshot"),
+        (
+            (
+                message.tenant_id,
+                message.event.studio_id,
+                message.event.sequence,
+                message.event.name1,
+                message.event.model_dump_json(),
+            )
             for message in batch.messages
-        ],
+        ),
     )
 
 
@@ -76,61 +69,26 @@ async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
         batch.connection,
         tables.members,
         tables.member_snapshots,
-        [
-            {
-                "tenant_id": message.tenant_id,
-                "member_id": member.member_id,
-                "sequence": member.sequence,
-                "studio_id": member.studio_id,
-                "membership_number": member.membership_number,
-                "name": display_name(member.first_name, member.name1),
-                "surname": spell_out(member.name1),
-                "search_text": search_text(
-                    display_name(member.first_name, member.name1), member.membership_number
-                ),
-                "last_level_passed_on": member.dunning.last_level_passed_on,
-                "blocked_until": blocked_until(member),
-                "of_age_on": member.birth_date and of_age_on(member.birth_date),
-                "has_guardian": member.legal_guardian is not None,
-                "has_address": is_complete(member.address),
-                "guardian_has_address": is_complete(guardian_address(member)),
-                "person": versions.person(member),
-                "legal_guardian": versions.legal_guardian(member),
-            }
-            for message in batch.messages
-            for member in [message.event]
-        ],
+        snapshot_rows.MEMBER,
+        (snapshot_rows.member_row(message) for message in batch.messages),
     )
 
 
 @subscriptions.handles(ClaimSnapshotV1)
 async def keep_claims(batch: Batch[ClaimSnapshotV1]) -> None:
     """Keep the newest snapshot of each claim (R12)."""
-    members = await save_versions(
+    saved = await save_versions(
         batch.connection,
         tables.claims,
         tables.claim_snapshots,
-        [
-            {
-                "tenant_id": message.tenant_id,
-                "claim_id": claim.claim_id,
-                "sequence": claim.sequence,
-                "member_id": claim.member_id,
-                "kind": claim.kind,
-                "voucher_date": claim.voucher_date,
-                "due_date": claim.due_date,
-                "currency": claim.amount.currency,
-                "amount": claim.amount.amount,
-                "paid_directly": claim.paid_directly.amount,
-                "cancelled": claim.cancelled,
-                "disputed": claim.disputed,
-                "is_handover_fee": False,
-                "details": versions.claim_details(claim),
-            }
-            for message in batch.messages
-            for claim in [message.event]
-        ],
+        snapshot_rows.CLAIM,
+        (snapshot_rows.claim_row(message) for message in batch.messages),
     )
+    members = set()
+    for tenant_id, member_id, member_before in saved:
+        members.add((tenant_id, member_id))
+        if member_before is not None:
+            members.add((tenant_id, member_before))
     await recount(batch.connection, members, may_be_new=True)
 
 
@@ -140,17 +98,18 @@ async def keep_partners(batch: Batch[PartnerSnapshotV1]) -> None:
     await save_newest(
         batch.connection,
         tables.partners,
-        [
-            {
-                "tenant_id": message.tenant_id,
-                "partner_id": message.event.partner_id,
-                "sequence": message.event.sequence,
-                "name": message.event.name,
-                "channel": message.event.channel,
-                "status": message.event.status,
-            }
+        ("tenant_id", "partner_id", "sequence", "name", "channel", "status"),
+        (
+            (
+                message.tenant_id,
+                message.event.partner_id,
+                message.event.sequence,
+                message.event.name,
+                message.event.channel,
+                message.event.status,
+            )
             for message in batch.messages
-        ],
+        ),
     )
 
 

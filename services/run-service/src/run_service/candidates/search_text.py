@@ -32,5 +32,7 @@ def search_words(query: str) -> list[str]:
 
 def spell_out(text: str) -> str:
     """Return a text without accents, umlauts and capitals; what is sorted by it stands together."""
+    if text.isascii():
+        return text.lower()  # what all that follows would come to
     composed = unicodedata.normalize("NFC", text).casefold()
     return anyascii(composed.translate(_SPELT_OUT)).casefold()

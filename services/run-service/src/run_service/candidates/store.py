@@ -1,10 +1,10 @@
 """Read models of members, claims, studios and partners: what is saved, and found again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -50,44 +50,53 @@ _SAVE_VERSIONS: Final = f""",
     """  # noqa: S608 - constants
 
 
+Row = tuple[UUID, UUID, int, *tuple[Any, ...]]
+"""Tenant, the thing's own id, its sequence, and what else there is to save."""
+
+Saved = tuple[UUID, UUID, UUID | None]
+"""Tenant and member that a row is about now, and the member that it was about before."""
+
+
 async def save_newest(
-    connection: AsyncConnection, table: Table, rows: Iterable[Mapping[str, Any]]
+    connection: AsyncConnection, table: Table, names: tuple[str, ...], rows: Iterable[Row]
 ) -> None:
-    """Keep each row whose `sequence` is higher than that of what is there (R12)."""
-    newest = _newest(table, rows)
-    await connection.execute(_save(table, tuple(newest[0])), _columns(newest))
+    """Keep each row whose `sequence` is higher than that of what is there (R12).
+
+    `names` are those of the values of each row.
+    """
+    await connection.execute(_save(table, names), _columns(names, rows))
 
 
 async def save_versions(
     connection: AsyncConnection,
     table: Table,
     versions: Table,
-    rows: Iterable[Mapping[str, Any]],
-) -> set[tuple[UUID, UUID]]:
+    names: tuple[str, ...],
+    rows: Iterable[Row],
+) -> Iterable[Saved]:
     """Do what `save_newest` does, and keep what belongs to `versions` as a row of its own there.
 
     The version that was the newest until then stays as long as a preview may show it. Returns
-    the members (tenant and member) whom the rows that were saved are about, or were about.
+    whom the rows that were saved are about, and were about.
     """
-    newest = _newest(table, rows)
-    statement = _save(table, tuple(newest[0]), versions)
-    saved = await connection.execute(statement, _columns(newest))
-    return {
-        (tenant_id, member_id)
-        for tenant_id, *members in saved
-        for member_id in members
-        if member_id is not None
-    }
+    statement = _save(table, names, versions)
+    found = await connection.execute(statement, _columns(names, rows))
+    return cast(Iterable[Saved], found)
 
 
 @cache
-def _save(table: Table, names: Sequence[str], versions: Table | None = None) -> TextClause:
+def _save(table: Table, names: tuple[str, ...], versions: Table | None = None) -> TextClause:
     """Return the statement that saves rows with values of these names."""
     tables = [table] if versions is None else [table, versions]
     types = {part.name: part.type.compile(_DIALECT) for each in tables for part in each.columns}
+    texts = {name for name, type_ in types.items() if type_.startswith("NUMERIC")}
     key = [part.name for part in table.primary_key]
     columns = [name for name in names if name in table.columns]
     statement = f"WITH {_INCOMING} {_SAVE if versions is None else _SAVE_VERSIONS}"
+    arrays = (
+        f"CAST({f'CAST(:{name} AS text[])' if name in texts else f':{name}'} AS {types[name]}[])"
+        for name in names
+    )
     return text(
         statement.format(
             table=table.name,
@@ -95,7 +104,7 @@ def _save(table: Table, names: Sequence[str], versions: Table | None = None) -> 
             id=key[-1],
             key=", ".join(key),
             names=", ".join(names),
-            arrays=", ".join(f"CAST(:{name} AS {types[name]}[])" for name in names),
+            arrays=", ".join(arrays),
             columns=", ".join(columns),
             changes=", ".join(f"{name} = excluded.{name}" for name in columns if name not in key),
             parts=", ".join(name for name in names if name not in columns),
@@ -103,20 +112,16 @@ def _save(table: Table, names: Sequence[str], versions: Table | None = None) -> 
     )
 
 
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def _newest(table: Table, rows: Iterable[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return the rows; of several on one thing the one with the highest sequence."""
-    key = [part.name for part in table.primary_key]
-    newest: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+def _columns(names: Sequence[str], rows: Iterable[Row]) -> dict[str, list[Any]]:
+    """Return the values by name; of several rows on one thing that with the highest sequence."""
+    newest: dict[tuple[int, int], Row] = {}
     for row in rows:
-        thing = tuple([row[part] for part in key])
+        thing = (row[0].int, row[1].int)  # to hash an id itself is Python code
         known = newest.setdefault(thing, row)
-        if row["sequence"] > known["sequence"]:
+        if row[2] > known[2]:
             newest[thing] = row
-    return list(newest.values())
+    columns = zip(*newest.values(), strict=True)
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

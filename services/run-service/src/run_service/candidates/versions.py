@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from contracts import ClaimSnapshotV1, MemberSnapshotV1
 from contracts.parts import ClaimDetails, PersonDetails
 
-_PERSON: Final = TypeAdapter(PersonDetails)
-_CLAIM: Final = TypeAdapter(ClaimDetails)
+_PERSON: Final = TypeAdapter(PersonDetails).serializer
+_CLAIM: Final = TypeAdapter(ClaimDetails).serializer
 
 
 def person(member: MemberSnapshotV1) -> str:
     """Return what is known of the member itself, as `PersonDetails`."""
-    return _PERSON.dump_json(member).decode()
+    return _PERSON.to_json(member).decode()
 
 
 def legal_guardian(member: MemberSnapshotV1) -> str | None:
@@ -27,4 +27,4 @@ def legal_guardian(member: MemberSnapshotV1) -> str | None:
 
 def claim_details(claim: ClaimSnapshotV1) -> str:
     """Return what is known of a claim, as `ClaimDetails`."""
-    return _CLAIM.dump_json(claim).decode()
+    return _CLAIM.to_json(claim).decode()
