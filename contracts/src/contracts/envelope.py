@@ -1,11 +1,11 @@
 """The envelope of a message: CloudEvents 1.0 attributes as Kafka headers (binary mode)."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self, cast
 from uuid import UUID
 
 _REQUIRED = ("specversion", "id", "source", "type", "time", "subject", "tenantid", "correlationid")
@@ -25,8 +25,7 @@ class EnvelopeError(ValueError):
     """The headers are no envelope of ours. Names the header, never its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What a message says about its event."""
 
     id: str
@@ -71,61 +70,106 @@ class Envelope:
         Raises EnvelopeError when there is none, or one that breaks the contract. A trace context
         that is malformed is left out: it must not stop a message.
         """
-        values = _known(headers)
-        for name in _REQUIRED:
-            if f"ce_{name}" not in values:
-                raise EnvelopeError(f"ce_{name} is missing")
-        if values["ce_specversion"] != "1.0":
-            raise EnvelopeError("ce_specversion is not 1.0")
-        if not _JSON.fullmatch(values.get("content-type", "application/json")):
-            raise EnvelopeError("content-type is not application/json")
-        if not _URI_REFERENCE.fullmatch(values["ce_source"]):
-            raise EnvelopeError("ce_source is not a URI reference")
-        for name in ("ce_id", "ce_type", "ce_subject", "ce_correlationid"):
-            if not _TEXT.fullmatch(values[name]):
-                raise EnvelopeError(f"{name} is not a text of 1 to 255 printable characters")
-        traceparent = values.get("ce_traceparent", "")
-        return cls(
-            id=values["ce_id"],
-            source=values["ce_source"],
-            type=values["ce_type"],
-            time=_time(values["ce_time"]),
-            subject=values["ce_subject"],
-            tenant_id=_tenant(values["ce_tenantid"]),
-            correlation_id=values["ce_correlationid"],
-            traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
-        )
+        values = _values(headers)
+        try:
+            _check_version(values["ce_specversion"])
+            _check_content_type(values.get("content-type", b"application/json"))
+            return cls(
+                _text("ce_id", values["ce_id"]),
+                _source(values["ce_source"]),
+                _type(values["ce_type"]),
+                _time(values["ce_time"]),
+                _text("ce_subject", values["ce_subject"]),
+                _tenant(values["ce_tenantid"]),
+                _correlation_id(values["ce_correlationid"]),
+                _traceparent(values.get("ce_traceparent")),
+            )
+        except KeyError as missing:
+            raise EnvelopeError(f"{missing.args[0]} is missing") from None
 
 
-def _known(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
-    """The text of each header that belongs to an envelope."""
-    values: dict[str, str] = {}
-    for name, value in headers:
-        if name not in _KNOWN:
-            continue
-        if name in values:
+def _values(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes]:
+    """The value of each header of an envelope, and of others that are there."""
+    values = dict(headers)
+    if len(values) == len(headers) and None not in values.values():
+        return cast("dict[str, bytes]", values)
+    known = [header for header in headers if header[0] in _KNOWN]
+    for name, count in Counter(name for name, _ in known).items():
+        if count > 1:
             raise EnvelopeError(f"{name} is repeated")
+    for name, value in known:
         if value is None:
             raise EnvelopeError(f"{name} is null")
-        try:
-            values[name] = value.decode()
-        except UnicodeDecodeError:
-            raise EnvelopeError(f"{name} is not UTF-8") from None
-    return values
+    return {name: value for name, value in known if value is not None}
+
+
+def _decoded(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise EnvelopeError(f"{name} is not UTF-8") from None
+
+
+def _text(name: str, value: bytes) -> str:
+    text = _decoded(name, value)
+    if not _TEXT.fullmatch(text):
+        raise EnvelopeError(f"{name} is not a text of 1 to 255 printable characters")
+    return text
+
+
+# Many messages have the same of these: they are looked at once. None holds personal data.
+
+
+@lru_cache(maxsize=100)
+def _check_version(value: bytes) -> None:
+    if _decoded("ce_specversion", value) != "1.0":
+        raise EnvelopeError("ce_specversion is not 1.0")
+
+
+@lru_cache(maxsize=100)
+def _check_content_type(value: bytes) -> None:
+    if not _JSON.fullmatch(_decoded("content-type", value)):
+        raise EnvelopeError("content-type is not application/json")
 
 
 @lru_cache(maxsize=1_000)
-def _tenant(value: str) -> UUID:
+def _type(value: bytes) -> str:
+    return _text("ce_type", value)
+
+
+@lru_cache(maxsize=1_000)
+def _correlation_id(value: bytes) -> str:
+    return _text("ce_correlationid", value)
+
+
+@lru_cache(maxsize=100)
+def _source(value: bytes) -> str:
+    text = _decoded("ce_source", value)
+    if not _URI_REFERENCE.fullmatch(text):
+        raise EnvelopeError("ce_source is not a URI reference")
+    return text
+
+
+@lru_cache(maxsize=1_000)
+def _tenant(value: bytes) -> UUID:
     """The tenant, one object for all of its messages: it is compared with itself all the time."""
-    if not _UUID.fullmatch(value):
+    text = _decoded("ce_tenantid", value)
+    if not _UUID.fullmatch(text):
         raise EnvelopeError("ce_tenantid is not a UUID")
-    return UUID(value)
+    return UUID(text)
 
 
-def _time(value: str) -> datetime:
-    if _TIME.fullmatch(value):
+@lru_cache(maxsize=1_000)
+def _time(value: bytes) -> datetime:
+    text = _decoded("ce_time", value)
+    if _TIME.fullmatch(text):
         try:
-            return datetime.fromisoformat(value).astimezone(UTC)
+            return datetime.fromisoformat(text).astimezone(UTC)
         except (ValueError, OverflowError):
             pass  # a day or an hour that does not exist, or out of a datetime's range
     raise EnvelopeError("ce_time is not an RFC 3339 time")
+
+
+def _traceparent(value: bytes | None) -> str | None:
+    text = "" if value is None else _decoded("ce_traceparent", value)
+    return text if _TRACEPARENT.fullmatch(text) else None

@@ -13,7 +13,7 @@ here (why and how: docs/decisions/0002-consumer.md):
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -29,6 +29,9 @@ from kit.inbox import Inbox
 from kit.messages import Record
 
 log = structlog.stdlib.get_logger(__name__)
+
+Place = tuple[str, int]
+"""A topic, and the number of a partition; equal to aiokafka's `TopicPartition`."""
 
 BATCH_RECORDS: Final = 500
 _POLL_MS: Final = 500
@@ -164,10 +167,13 @@ class Consumer(ConsumerRebalanceListener):
             if self._let_go.is_set():
                 return
             ours = self._kafka.assignment()
-            batch = [record for record in batch if _partition(record) in ours]
+            ends = _ends(batch)
+            if not ends.keys() <= ours:
+                batch = [record for record in batch if _partition(record) in ours]
+                ends = _ends(batch)
             if not batch or not await self._handle(batch):
                 return
-            await self._commit(batch)
+            await self._commit(ends)
 
     async def _handle(self, batch: Sequence[ConsumerRecord]) -> bool:
         """Handle a batch, as often as it takes; False if it was given up for another member."""
@@ -190,12 +196,13 @@ class Consumer(ConsumerRebalanceListener):
             except TimeoutError:
                 pause = min(pause * 2, _LAST_PAUSE)
 
-    async def _commit(self, batch: Sequence[ConsumerRecord]) -> None:
+    async def _commit(self, ends: Mapping[Place, int]) -> None:
         assert self._kafka is not None
-        ends = {_partition(record): record.offset + 1 for record in batch}
         ours = self._kafka.assignment()
         try:
-            await self._kafka.commit({place: end for place, end in ends.items() if place in ours})
+            await self._kafka.commit(
+                {TopicPartition(*place): end for place, end in ends.items() if place in ours}
+            )
         except (CommitFailedError, IllegalStateError):
             log.warning("partitions have moved on; the inbox drops what comes twice")
         except KafkaError as error:
@@ -260,8 +267,13 @@ async def _raw_records(message: KafkaAckableMessage) -> Any:
     return message.raw_message
 
 
-def _partition(record: ConsumerRecord) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)
+def _partition(record: ConsumerRecord) -> Place:
+    return record.topic, record.partition
+
+
+def _ends(batch: Sequence[ConsumerRecord]) -> dict[Place, int]:
+    """Return where to read on, once these are handled."""
+    return {(record.topic, record.partition): record.offset + 1 for record in batch}
 
 
 def _record(record: ConsumerRecord) -> Record:
@@ -271,5 +283,5 @@ def _record(record: ConsumerRecord) -> Record:
         record.offset,
         record.key,
         record.value,
-        tuple(record.headers),
+        record.headers,
     )

@@ -1,26 +1,26 @@
 """What comes in from Kafka: a raw record, and the message that it turns out to be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from operator import itemgetter
+from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from contracts import EVENTS, TOPICS, Event, parse
+from contracts import EVENTS, TOPICS, Event
 from contracts.envelope import Envelope, EnvelopeError
 from kit.records import BAD_NAME_HEADER, unreadable_reason
 from kit.trace import Cause
 
 E = TypeVar("E", bound=Event)
 _HEADROOM = 64 * 1024
+_NAME = itemgetter(0)
 
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record as it lies in Kafka, good or bad."""
 
     topic: str
@@ -31,8 +31,7 @@ class Record:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Message(Generic[E]):
+class Message(NamedTuple, Generic[E]):
     """A record that follows its contract."""
 
     record: Record
@@ -75,7 +74,7 @@ def read_message(record: Record) -> Message[Event]:
         raise UnusableError("wrong-topic", envelope.type)
     assert record.value is not None
     try:
-        event = parse(envelope.type, record.value)
+        event = event_class.model_validate_json(record.value)
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
             raise UnusableError("not-json") from None
@@ -110,14 +109,14 @@ def message_type(record: Record) -> str | None:
 
 
 def _read_envelope(record: Record) -> Envelope:
-    reason = unreadable_reason(tuple(record.headers))
+    reason = unreadable_reason(record.headers)
     if reason is not None:
         raise UnusableError("unreadable", reason, keep_value=False)
     if _is_too_large(record):
         raise UnusableError("too-large", keep_value=False)
     if record.value is None:
         raise UnusableError("tombstone")
-    if any(name == BAD_NAME_HEADER for name, _ in record.headers):
+    if BAD_NAME_HEADER in map(_NAME, record.headers):
         raise UnusableError("headers", "a name is not UTF-8")
     try:
         return Envelope.from_headers(record.headers)

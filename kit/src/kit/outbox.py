@@ -7,7 +7,6 @@ rows of one key get their `seq` in the order in which their transactions commit.
 import base64
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,25 +17,23 @@ from contracts import Event
 from kit.clock import now
 from kit.ids import new_id
 from kit.messages import largest_value
-from kit.trace import Cause, new_traceparent
+from kit.trace import Cause, new_traceparents
 
 _INSERT = text(
     """
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenantid,
                         correlationid, traceparent, time, headers)
     SELECT id, aggregatetype, aggregateid, type, payload, tenantid,
-           correlationid, traceparent, time, CAST(headers AS jsonb)
+           correlationid, traceparent, CAST(:time AS timestamptz), CAST(headers AS jsonb)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]),
                 CAST(:types AS text[]), CAST(:payloads AS bytea[]), CAST(:tenants AS uuid[]),
                 CAST(:correlations AS text[]), CAST(:traceparents AS text[]),
-                CAST(:times AS timestamptz[]), CAST(:headers AS text[]))
+                CAST(:headers AS text[]))
          WITH ORDINALITY AS new (id, aggregatetype, aggregateid, type, payload, tenantid,
-                                 correlationid, traceparent, time, headers, place)
+                                 correlationid, traceparent, headers, place)
     ORDER BY place
     """
 )
-
-Row = tuple[UUID, str, str, str, bytes, UUID | None, str, str | None, datetime, str | None]
 
 
 class WrittenEvent(NamedTuple):
@@ -67,27 +64,28 @@ async def publish_written(
     connection: AsyncConnection, outgoing: Iterable[tuple[WrittenEvent, Cause]]
 ) -> list[UUID]:
     """Do what `publish` does, for events of which the payload is there already."""
-    time = now()
-    rows: list[Row] = []
-    for (event_class, key, payload), cause in outgoing:
+    events: list[WrittenEvent] = []
+    causes: list[Cause] = []
+    for event, cause in outgoing:
+        events.append(event)
+        causes.append(cause)
+    for event_class, _, payload in events:
         if len(payload) > largest_value(event_class.TOPIC):
             raise ValueError(f"{event_class.TYPE} is larger than {event_class.TOPIC} takes")
-        rows.append(
-            (
-                new_id(),
-                event_class.TOPIC,
-                key,
-                event_class.TYPE,
-                payload,
-                cause.tenant_id,
-                cause.correlation_id,
-                new_traceparent(cause.traceparent),
-                time,
-                None,
-            )
-        )
-    await _insert(connection, rows)
-    return [id_ for id_, *_ in rows]
+    ids = [new_id() for _ in events]
+    await _insert(
+        connection,
+        ids=ids,
+        topics=[event.event_class.TOPIC for event in events],
+        keys=[event.key for event in events],
+        types=[event.event_class.TYPE for event in events],
+        payloads=[event.payload for event in events],
+        tenants=[cause.tenant_id for cause in causes],
+        correlations=[cause.correlation_id for cause in causes],
+        traceparents=new_traceparents([cause.traceparent for cause in causes]),
+        headers=[None] * len(events),
+    )
+    return ids
 
 
 async def publish_dead_letters(
@@ -95,23 +93,19 @@ async def publish_dead_letters(
     letters: Sequence[tuple[str, bytes | None, Sequence[tuple[str, bytes | None]]]],
 ) -> None:
     """Add dead letters (topic, value, headers) to the outbox within the caller's transaction."""
-    time = now()
-    rows: list[Row] = [
-        (
-            new_id(),
-            topic,
-            "",
-            "dead-letter",
-            value or b"",
-            None,
-            "",
-            None,
-            time,
-            dump_headers(headers),
-        )
-        for topic, value, headers in letters
-    ]
-    await _insert(connection, rows)
+    count = len(letters)
+    await _insert(
+        connection,
+        ids=[new_id() for _ in letters],
+        topics=[topic for topic, _, _ in letters],
+        keys=[""] * count,
+        types=["dead-letter"] * count,
+        payloads=[value or b"" for _, value, _ in letters],
+        tenants=[None] * count,
+        correlations=[""] * count,
+        traceparents=[None] * count,
+        headers=[dump_headers(headers) for _, _, headers in letters],
+    )
 
 
 def load_headers(dumped: Sequence[tuple[str, str | None]]) -> list[tuple[str, bytes | None]]:
@@ -137,22 +131,7 @@ def dump_headers(headers: Sequence[tuple[str, bytes | None]]) -> str:
     return json.dumps(pairs)
 
 
-async def _insert(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    names = (
-        "ids",
-        "topics",
-        "keys",
-        "types",
-        "payloads",
-        "tenants",
-        "correlations",
-        "traceparents",
-        "times",
-        "headers",
-    )
-    columns: dict[str, Any] = {
-        name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    }
-    await connection.execute(_INSERT, columns)
+async def _insert(connection: AsyncConnection, **columns: Sequence[Any]) -> None:
+    """Add rows, given by their columns, with the time that it is."""
+    if columns["ids"]:
+        await connection.execute(_INSERT, {**columns, "time": now()})

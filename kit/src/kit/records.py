@@ -6,7 +6,7 @@ ever. Here such a record comes out as an ordinary one that says what is wrong wi
 (`unreadable_reason`), so that the subscriber can dead-letter it and go on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from struct import unpack_from
 from typing import Any
@@ -165,7 +165,7 @@ def read_everything() -> None:
     fetcher.MemoryRecords = ReadableRecords
 
 
-def unreadable_reason(headers: tuple[tuple[str, bytes | None], ...]) -> str | None:
+def unreadable_reason(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
     """Return what is wrong with a record that could not be read; None for any other."""
     if headers and headers[0][0] == UNREADABLE_HEADER:
         return (headers[0][1] or b"").decode("utf-8", "replace")

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ _TRACEPARENT = re.compile(
     r"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )
 _SAMPLED = "01"
+_SPAN_OCTETS = 8
+_SPAN_DIGITS = 2 * _SPAN_OCTETS
+_NO_SPAN = "0" * _SPAN_DIGITS
 
 _correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -67,9 +70,20 @@ def new_traceparent(parent: str | None) -> str:
 
     A `parent` that is not a W3C traceparent starts a new trace, as the standard demands.
     """
-    trace = _trace_of(parent) if parent else None
-    trace_id, flags = trace or (_random_hex(16), _SAMPLED)
-    return f"00-{trace_id}-{_random_hex(8)}-{flags}"
+    return new_traceparents([parent])[0]
+
+
+def new_traceparents(parents: Sequence[str | None]) -> list[str]:
+    """Do what `new_traceparent` does, for each of many: the system is asked for chance once."""
+    spans = secrets.token_hex(_SPAN_OCTETS * len(parents))
+    found = []
+    for place, parent in enumerate(parents):
+        trace_id, flags = (_trace_of(parent) if parent else None) or (_random_hex(16), _SAMPLED)
+        span_id = spans[place * _SPAN_DIGITS : (place + 1) * _SPAN_DIGITS]
+        if span_id == _NO_SPAN:
+            span_id = _random_hex(_SPAN_OCTETS)
+        found.append(f"00-{trace_id}-{span_id}-{flags}")
+    return found
 
 
 @lru_cache(maxsize=1_000)
