@@ -8,9 +8,11 @@ import pytest
 from contracts import CaseFileNumberSetV1, MemberHandedOverV1
 from kit.clock import now
 from kit.ids import new_id
+from partner_gateway.deliveries import deliver
 from tests.partner_gateway.claims import studio_payment
+from tests.partner_gateway.saying import NOWHERE
 from tests.partner_gateway.test_notices import by_hand
-from tests.partner_gateway.world import Gateway, Partner, closed, handed_over
+from tests.partner_gateway.world import Gateway, Partner, cancelled, closed, handed_over
 
 
 def numbered(case: MemberHandedOverV1, file_number: str, **other: Any) -> CaseFileNumberSetV1:
@@ -122,3 +124,18 @@ async def test_duties_to_a_partner_by_hand_outlive_its_case(gateway: Gateway) ->
     for duty in duties:
         done = await gateway.call("POST", f"/v1/notices/{duty['notice_id']}/done", {})
         assert done.json()["status"] == "ACKNOWLEDGED"
+
+
+async def test_only_what_goes_to_an_api_lets_somebody_look_what_is_to_be_sent(
+    gateway: Gateway,
+) -> None:
+    bell = gateway.context.bell(deliver.WORKER)
+    cases = handed_over(await by_hand(gateway), 2)
+    await gateway.receive(cases)
+    await gateway.receive([studio_payment(cases[0]), closed(cases[0]), cancelled(cases[1])])
+    assert not bell.is_set()
+    (case,) = handed_over(await gateway.set_up(NOWHERE), 1)
+    for event in (case, studio_payment(case), closed(case), cancelled(case)):
+        await gateway.receive([event])
+        assert bell.is_set()
+        bell.clear()

@@ -1,5 +1,6 @@
 """Events in: what goes to partners, and what ends at them."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
@@ -12,12 +13,15 @@ from contracts import (
 )
 from kit.clock import today
 from kit.context import Context
+from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
 from partner_gateway.cases.keep_cases import keep_cases
 from partner_gateway.cases.keep_file_numbers import keep_file_numbers
 from partner_gateway.deliveries import deliver
 from partner_gateway.notices.keep_changes import keep_changes
 from partner_gateway.notices.stop_cases import stop_cases
+from partner_gateway.partners.partner import Channel
+from partner_gateway.partners.store import channels
 from partner_gateway.settings import Settings
 
 subscriptions = Subscriptions()
@@ -25,30 +29,37 @@ subscriptions = Subscriptions()
 _UNKNOWN_PARTNER: Final = "unknown-partner"
 
 _Ended = TypeVar("_Ended", CaseClosedV1, CaseCancelledV1)
+_AtPartner = TypeVar(
+    "_AtPartner",
+    MemberHandedOverV1,
+    CaseFileNumberSetV1,
+    CaseClaimChangedV1,
+    CaseClosedV1,
+    CaseCancelledV1,
+)
 
 
 @subscriptions.handles(MemberHandedOverV1)
 async def on_member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
     """Keep what goes to partners; what goes to an API is sent."""
-    for message in await keep_cases(batch.connection, batch.messages):
-        batch.reject(message, _UNKNOWN_PARTNER)
-    batch.wake(deliver.WORKER)
+    handovers = await _at_partners(batch)
+    await keep_cases(batch.connection, handovers)
+    _let_deliver(batch, handovers)
 
 
 @subscriptions.handles(CaseFileNumberSetV1)
 async def on_file_number_set(batch: Batch[CaseFileNumberSetV1]) -> None:
     """Keep the numbers by which partners know cases."""
-    for message in await keep_file_numbers(batch.connection, batch.messages):
-        batch.reject(message, _UNKNOWN_PARTNER)
+    messages = [message for message, _ in await _at_partners(batch)]
+    await keep_file_numbers(batch.connection, messages)
 
 
 @subscriptions.handles(CaseClaimChangedV1)
 async def on_claim_changed(batch: Batch[CaseClaimChangedV1]) -> None:
     """Tell partners what was paid at the studio, and how claims changed."""
-    unknown = await keep_changes(batch.connection, batch.messages, _due_on(batch.context))
-    for message in unknown:
-        batch.reject(message, _UNKNOWN_PARTNER)
-    batch.wake(deliver.WORKER)
+    changes = await _at_partners(batch)
+    await keep_changes(batch.connection, changes, _due_on(batch.context))
+    _let_deliver(batch, changes)
 
 
 @subscriptions.handles(CaseClosedV1)
@@ -64,10 +75,30 @@ async def on_case_cancelled(batch: Batch[CaseCancelledV1]) -> None:
 
 
 async def _stop(batch: Batch[_Ended]) -> None:
-    unknown = await stop_cases(batch.connection, batch.messages, _due_on(batch.context))
-    for message in unknown:
-        batch.reject(message, _UNKNOWN_PARTNER)
-    batch.wake(deliver.WORKER)
+    ends = await _at_partners(batch)
+    await stop_cases(batch.connection, ends, _due_on(batch.context))
+    _let_deliver(batch, ends)
+
+
+async def _at_partners(batch: Batch[_AtPartner]) -> list[tuple[Message[_AtPartner], Channel]]:
+    """Return the messages with the channel of the partner that each names; reject the others."""
+    named = [(message.tenant_id, message.event.partner_id) for message in batch.messages]
+    found = []
+    known = await channels(batch.connection, named)
+    for message, channel in zip(batch.messages, known, strict=True):
+        if channel is None:
+            batch.reject(message, _UNKNOWN_PARTNER)
+        else:
+            found.append((message, channel))
+    return found
+
+
+def _let_deliver(
+    batch: Batch[_AtPartner], found: Sequence[tuple[Message[_AtPartner], Channel]]
+) -> None:
+    """Let what goes to an API be sent soon; to partners by hand nothing is."""
+    if any(channel is Channel.API for _, channel in found):
+        batch.wake(deliver.WORKER)
 
 
 def _due_on(context: Context[Settings]) -> date:

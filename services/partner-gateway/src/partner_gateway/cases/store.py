@@ -1,9 +1,9 @@
 """All SQL that stores what the gateway knows of cases."""
 
-import json
 from collections.abc import Sequence
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,16 +22,20 @@ _ADD_CASES = text(
     INSERT INTO cases (tenant_id, case_id, partner_id, run_id, member_id, run_booking_number,
                        collection_date, booking_number, currency, item, voucher_ids,
                        correlation_id, traceparent)
-    SELECT new.*
+    SELECT tenant_id, case_id, partner_id, run_id, member_id, run_booking_number,
+           collection_date, booking_number, currency, item, CAST(voucher_ids AS jsonb),
+           correlation_id, traceparent
     FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:case_ids AS uuid[]),
                 CAST(:partner_ids AS uuid[]), CAST(:run_ids AS uuid[]),
                 CAST(:member_ids AS uuid[]), CAST(:run_booking_numbers AS text[]),
                 CAST(:collection_dates AS date[]), CAST(:booking_numbers AS integer[]),
                 CAST(:currencies AS text[]), CAST(:items AS bytea[]),
-                CAST(:voucher_ids AS jsonb[]), CAST(:correlation_ids AS text[]),
+                CAST(:voucher_ids AS text[]), CAST(:correlation_ids AS text[]),
                 CAST(:traceparents AS text[]))
-         AS new (tenant_id, case_id, partner_id)
-    ORDER BY new.tenant_id, new.case_id
+         AS new (tenant_id, case_id, partner_id, run_id, member_id, run_booking_number,
+                 collection_date, booking_number, currency, item, voucher_ids, correlation_id,
+                 traceparent)
+    ORDER BY tenant_id, case_id
     ON CONFLICT (tenant_id, case_id) DO UPDATE
     SET run_booking_number = excluded.run_booking_number,
         collection_date = excluded.collection_date,
@@ -86,7 +90,7 @@ _END_CASES = text(
           AND claim_changes.case_id = ended.case_id
           AND NOT told AND ended.request_id IS NULL
     )
-    SELECT tenant_id, case_id, request_id FROM ended
+    SELECT tenant_id, case_id FROM ended WHERE request_id IS NOT NULL
     """
 )
 
@@ -95,14 +99,11 @@ async def add_cases(
     connection: AsyncConnection,
     handovers: Sequence[tuple[Message[MemberHandedOverV1], Channel]],
 ) -> None:
-    """Store cases that are handed over; one that is known already stays as it is.
+    """Store cases that are handed over, each once; one that is known already stays as it is.
 
     What goes to a partner with an API is kept as it is to be sent; of the others the numbers.
     """
-    first: dict[tuple[UUID, UUID], tuple[Message[MemberHandedOverV1], Channel]] = {}
-    for message, channel in handovers:
-        first.setdefault((message.tenant_id, message.event.case_id), (message, channel))
-    messages = [message for message, _ in first.values()]
+    messages = [message for message, _ in handovers]
     events = [message.event for message in messages]
     await connection.execute(
         _ADD_CASES,
@@ -118,10 +119,10 @@ async def add_cases(
             "currencies": [event.claims[0].to_collect.currency for event in events],
             "items": [
                 message.event.model_dump_json().encode() if channel is Channel.API else None
-                for message, channel in first.values()
+                for message, channel in handovers
             ],
             "voucher_ids": [
-                json.dumps({str(claim.claim_id): str(claim.voucher_id) for claim in event.claims})
+                to_json({claim.claim_id: claim.voucher_id for claim in event.claims}).decode()
                 for event in events
             ],
             "correlation_ids": [message.correlation_id for message in messages],
@@ -133,9 +134,7 @@ async def add_cases(
 async def set_file_numbers(
     connection: AsyncConnection, messages: Sequence[Message[CaseFileNumberSetV1]]
 ) -> None:
-    """Store the file numbers of cases, known or not; the last message about a case counts."""
-    last = {(message.tenant_id, message.event.case_id): message for message in messages}
-    messages = list(last.values())
+    """Store the file numbers of cases, known or not, one of each."""
     events = [message.event for message in messages]
     await connection.execute(
         _SET_FILE_NUMBERS,
@@ -174,4 +173,4 @@ async def end_cases(
             "traceparents": [message.traceparent for message in messages],
         },
     )
-    return {(row.tenant_id, row.case_id) for row in rows if row.request_id is not None}
+    return {(row.tenant_id, row.case_id) for row in rows}

@@ -14,34 +14,27 @@ from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.notices.notice import CaseNotice, Status
 from partner_gateway.notices.tell import tell
 from partner_gateway.partners.partner import Channel
-from partner_gateway.partners.store import channels
 
 
 async def keep_changes(
-    connection: AsyncConnection, messages: Sequence[Message[CaseClaimChangedV1]], due_on: date
-) -> Sequence[Message[CaseClaimChangedV1]]:
-    """Store the changes, each once, and tell partners by hand; return what nobody holds.
+    connection: AsyncConnection,
+    changes: Sequence[tuple[Message[CaseClaimChangedV1], Channel]],
+    due_on: date,
+) -> None:
+    """Store the changes, each once, and tell partners by hand.
 
     A partner by hand may have the case from an export whatever we know, so it is told at once. A
     partner with an API is told once the case was sent to it (`tell_changes`). What changes after
-    a case has ended is told to nobody: the partner has nothing to collect on it any more. What is
-    returned names a partner that the tenant does not have.
+    a case has ended is told to nobody: the partner has nothing to collect on it any more.
     """
-    named = {(message.tenant_id, message.event.partner_id) for message in messages}
-    known = await channels(connection, named)
-    for_api, by_hand, unknown = [], [], []
-    for message in messages:
-        match known.get((message.tenant_id, message.event.partner_id)):
-            case None:
-                unknown.append(message)
-            case Channel.API:
-                for_api.append(_notice(message, due_on))
-            case Channel.BY_HAND:
-                by_hand.append(_notice(message, due_on))
+    for_api: list[CaseNotice] = []
+    by_hand: list[CaseNotice] = []
+    for message, channel in changes:
+        notices = for_api if channel is Channel.API else by_hand
+        notices.append(_notice(message, due_on))
     await store.insert_changes(connection, for_api, told=False)
     new = await store.insert_changes(connection, by_hand, told=True)
     await tell(connection, [notice for notice in by_hand if notice.notice_id in new], now())
-    return unknown
 
 
 def _notice(message: Message[CaseClaimChangedV1], due_on: date) -> CaseNotice:

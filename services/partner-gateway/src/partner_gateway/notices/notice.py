@@ -10,11 +10,12 @@ DUE ──> SENT ──> ACKNOWLEDGED
 Whatever its status: it is overdue from the day after `due_on` until it is ACKNOWLEDGED.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
+
+from pydantic_core import to_json
 
 from contracts import (
     Event,
@@ -24,6 +25,7 @@ from contracts import (
     NoticeOverdueV1,
     NoticeSentV1,
 )
+from kit.outbox import WrittenEvent
 from kit.trace import Cause
 from partner_gateway.notices.claim_change import ClaimChange
 
@@ -41,8 +43,7 @@ class Status(StrEnum):
     FAILED = "FAILED"
 
 
-@dataclass(frozen=True, slots=True)
-class CaseNotice:
+class CaseNotice(NamedTuple):
     """A notice about one case."""
 
     notice_id: UUID
@@ -67,9 +68,10 @@ class CaseNotice:
         """Whether it is on staff to tell the partner: no API does it, or the API refused it."""
         return self.request_id is None or self.status is Status.FAILED
 
-    def due(self, occurred_at: datetime) -> Event:
-        """Say that the partner must be told."""
-        return NoticeDueV1(**self._about(occurred_at), due_on=self.due_on)
+    def due(self, occurred_at: datetime) -> WrittenEvent:
+        """Say that the partner must be told, as the contract's model writes it."""
+        payload = to_json({**self._about(occurred_at), "due_on": self.due_on})
+        return WrittenEvent(NoticeDueV1, str(self.case_id), payload)
 
     def sent(self, occurred_at: datetime, attempt: int) -> Event:
         """Say that a try was made."""

@@ -17,42 +17,35 @@ from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
 from partner_gateway.notices.tell import tell
 from partner_gateway.partners.partner import Channel
-from partner_gateway.partners.store import channels
 
 E = TypeVar("E", CaseClosedV1, CaseCancelledV1)
 
 
 async def stop_cases(
-    connection: AsyncConnection, messages: Sequence[Message[E]], due_on: date
-) -> Sequence[Message[E]]:
-    """Make one STOP notice for each case that was taken from its partner; return what nobody holds.
+    connection: AsyncConnection, ends: Sequence[tuple[Message[E], Channel]], due_on: date
+) -> None:
+    """Make one STOP notice for each case that was taken from its partner.
 
     A case is taken when it is cancelled or its run reversed; when it was completed, its partner
-    knows or need not. What is returned names a partner that the tenant does not have.
+    knows or need not.
 
     A partner with an API that was never sent the case is told nothing: its handover is dropped,
     whether it waits here or is still on its way (it has a topic of its own and may come later), and
     so are the changes that wait for it. Changes of a case that was sent are told before its STOP. A
     partner by hand may have the case from an export whatever we know, so it is always told.
     """
-    named = {(message.tenant_id, message.event.partner_id) for message in messages}
-    known = await channels(connection, named)
-
-    def channel(message: Message[E]) -> Channel | None:
-        return known.get((message.tenant_id, message.event.partner_id))
-
+    if not ends:
+        return
     # One end for each case: the same row cannot be written twice by one statement.
-    ends = {_case(message): message for message in messages if channel(message) is not None}
-    sent = await end_cases(connection, list(ends.values())) if ends else set()
+    last = {_case(message): message for message, _ in ends}
+    sent = await end_cases(connection, list(last.values()))
     await forget_items_of_stopped_pages(connection, sent)
-    notices: list[CaseNotice] = await store.take_changes(connection, sent)
-    notices += [
-        _stop(message, due_on, is_api=channel(message) is Channel.API)
-        for message in messages
-        if _is_taken(message) and (channel(message) is Channel.BY_HAND or _case(message) in sent)
-    ]
+    notices = await store.take_changes(connection, sent)
+    for message, channel in ends:
+        is_api = channel is Channel.API
+        if _is_taken(message) and (not is_api or _case(message) in sent):
+            notices.append(_stop(message, due_on, is_api=is_api))
     await tell(connection, notices, now())
-    return [message for message in messages if channel(message) is None]
 
 
 def _case(message: Ended) -> tuple[UUID, UUID]:

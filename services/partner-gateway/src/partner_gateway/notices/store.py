@@ -79,7 +79,13 @@ _INSERT_NOTICES = text(
          AS new (notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id, kind,
                  reason, due_on, correlation_id, traceparent)
     ON CONFLICT (tenant_id, case_id) WHERE kind = 'STOP' DO NOTHING
-    RETURNING notice_id
+    """
+)
+_FIND_STORED = text(
+    """
+    SELECT notice_id FROM notices
+    JOIN unnest(CAST(:tenant_ids AS uuid[]), CAST(:notice_ids AS uuid[]))
+         AS named (tenant_id, notice_id) USING (tenant_id, notice_id)
     """
 )
 # The delivery comes first, its notice then names it. Each waits for what was sent before it about
@@ -121,8 +127,8 @@ _NAME_DELIVERIES = text(
     WHERE notices.tenant_id = new.tenant_id AND notices.notice_id = new.notice_id
     """
 )
-_COLUMNS = """notices.notice_id, tenant_id, partner_id, case_id, run_id, member_id, studio_id, kind,
-              status, due_on, request_id, correlation_id, traceparent"""
+_COLUMNS = """notices.notice_id, notices.tenant_id, partner_id, case_id, run_id, member_id,
+              studio_id, kind, status, due_on, request_id, correlation_id, traceparent"""
 _LOCK = text(
     f"""
     SELECT {_COLUMNS} FROM notices
@@ -161,7 +167,7 @@ _ACKNOWLEDGE = text(
 _MARK_OVERDUE = text(
     f"""
     WITH late AS (
-        SELECT notice_id FROM notices
+        SELECT tenant_id, notice_id FROM notices
         WHERE due_on < :today AND overdue_since IS NULL AND status <> 'ACKNOWLEDGED'
         ORDER BY due_on
         LIMIT :limit
@@ -169,7 +175,7 @@ _MARK_OVERDUE = text(
     )
     UPDATE notices SET overdue_since = :now
     FROM late
-    WHERE notices.notice_id = late.notice_id
+    WHERE notices.tenant_id = late.tenant_id AND notices.notice_id = late.notice_id
     RETURNING {_COLUMNS}
     """  # noqa: S608 - constants
 )
@@ -183,6 +189,8 @@ async def insert_changes(
     What is known of a claim by its sequence is left out, and what changed after a case had ended.
     `told`: the caller makes the notices; else `take_changes` gives them out when their time comes.
     """
+    if not changes:
+        return set()
     rows = await connection.execute(
         _INSERT_CHANGES,
         {
@@ -221,26 +229,36 @@ async def take_changes(
 
 async def insert_notices(
     connection: AsyncConnection, notices: Sequence[CaseNotice], now: datetime
-) -> set[UUID]:
-    """Store notices and the deliveries of those that have one; return the ids that are new.
+) -> Sequence[CaseNotice]:
+    """Store notices and the deliveries of those that have one; return the notices that are new.
 
     A case has one STOP, however often its end is told.
     """
-    if not notices:
-        return set()
-    rows = await connection.execute(
+    columns = _columns(notices)
+    stored = await connection.execute(
         _INSERT_NOTICES,
         {
-            **_columns(notices),
+            **columns,
             "kinds": [notice.kind for notice in notices],
             "reasons": [notice.reason for notice in notices],
             "now": now,
         },
     )
-    new = {row.notice_id for row in rows}
-    sent = [
-        notice for notice in notices if notice.request_id is not None and notice.notice_id in new
-    ]
+    if stored.rowcount < len(notices):
+        named = {name: columns[name] for name in ("tenant_ids", "notice_ids")}
+        rows = await connection.execute(_FIND_STORED, named)
+        new = {row.notice_id for row in rows}
+        notices = [notice for notice in notices if notice.notice_id in new]
+    sent = [notice for notice in notices if notice.request_id is not None]
+    if sent:
+        await _insert_deliveries(connection, sent, now)
+    return notices
+
+
+async def _insert_deliveries(
+    connection: AsyncConnection, sent: Sequence[CaseNotice], now: datetime
+) -> None:
+    """Store what is sent to partners with an API, each after what was sent of its case before."""
     pairs = {
         "tenant_ids": [notice.cause.tenant_id for notice in sent],
         "notice_ids": [notice.notice_id for notice in sent],
@@ -249,7 +267,6 @@ async def insert_notices(
     await connection.execute(_INSERT_DELIVERIES, {**pairs, "now": now})
     await connection.execute(_NAME_DELIVERIES, pairs)
     await connection.execute(_KEEP_ORDER, pairs)
-    return new
 
 
 async def lock_notices(

@@ -24,10 +24,7 @@ async def tell(connection: AsyncConnection, notices: Sequence[CaseNotice], time:
     if not notices:
         return
     new = await store.insert_notices(connection, notices, time)
-    await outbox.publish(
-        connection,
-        [(notice.due(time), notice.cause) for notice in notices if notice.notice_id in new],
-    )
+    await outbox.publish_written(connection, [(notice.due(time), notice.cause) for notice in new])
 
 
 async def tell_changes(

@@ -211,13 +211,21 @@ async def record_ended_secrets(connection: AsyncConnection) -> None:
 
 
 async def channels(
-    connection: AsyncConnection, partners: Collection[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], Channel]:
-    """Return the channel of each of those pairs of tenant and partner that is set up."""
-    tenant_ids, partner_ids = (list(column) for column in zip(*sorted(partners), strict=True))
-    parameters = {"tenant_ids": tenant_ids, "partner_ids": partner_ids}
+    connection: AsyncConnection, partners: Sequence[tuple[UUID, UUID]]
+) -> list[Channel | None]:
+    """Return the channel of each of those pairs of tenant and partner; None: it is not set up.
+
+    Few of thousands differ. They are told apart by their numbers: to compare ids is Python code.
+    """
+    keys = [(tenant_id.int, partner_id.int) for tenant_id, partner_id in partners]
+    named = sorted(dict(zip(keys, partners, strict=True)).values())
+    parameters = {
+        "tenant_ids": [tenant_id for tenant_id, _ in named],
+        "partner_ids": [partner_id for _, partner_id in named],
+    }
     rows = await connection.execute(_CHANNELS, parameters)
-    return {(row.tenant_id, row.partner_id): Channel(row.channel) for row in rows}
+    known = {(row.tenant_id.int, row.partner_id.int): Channel(row.channel) for row in rows}
+    return [known.get(key) for key in keys]
 
 
 async def signers(connection: AsyncConnection, partner_ids: Collection[UUID]) -> dict[UUID, Signer]:
