@@ -18,9 +18,12 @@ def tenants() -> list[Tenant]:
     return []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, tenants: list[Tenant]) -> Iterator[Stack]:
-    """The whole system; it goes without a trace, and no personal data is in its logs (R63)."""
+    """The whole system; it goes without a trace, and no personal data is in its logs (R63).
+
+    It goes with the last test here: at rest, too, it takes time from the tests after it.
+    """
     before = family()
     with Stack(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
@@ -49,7 +52,7 @@ def make_tenant(stack: Stack, tenants: list[Tenant]) -> Iterator[Callable[[int],
         tenant.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def story(stack: Stack, tenants: list[Tenant]) -> Iterator[Story]:
     """A tenant to whose members everything has happened."""
     with closing(Tenant(stack, members=60)) as tenant:
