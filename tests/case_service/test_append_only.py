@@ -68,6 +68,14 @@ async def test_the_role_of_the_service_has_no_right_to_change_what_was_booked(
         "UPDATE payments SET tenant_id = uuidv7()",
         "TRUNCATE cases CASCADE",
         "TRUNCATE payments CASCADE",
+        "DELETE FROM runs",
+        "DELETE FROM members",
+        "UPDATE runs SET run_id = uuidv7()",
+        "UPDATE members SET member_id = uuidv7()",
+        "UPDATE cases SET run_id = uuidv7()",
+        "UPDATE cases SET member_id = uuidv7()",
+        "TRUNCATE runs CASCADE",
+        "TRUNCATE members CASCADE",
     ],
 )
 async def test_what_entries_refer_to_is_there_for_good(
@@ -109,10 +117,22 @@ async def test_what_entries_refer_to_is_there_for_good(
         SELECT (jsonb_populate_record(claim, jsonb_build_object('case_id', uuidv7()))).*
         FROM case_claims AS claim
         """,
+        """
+        INSERT INTO cases
+        SELECT (jsonb_populate_record(
+            cases, jsonb_build_object('case_id', uuidv7(), 'run_id', uuidv7())
+        )).* FROM cases
+        """,
+        """
+        INSERT INTO cases
+        SELECT (jsonb_populate_record(
+            cases, jsonb_build_object('case_id', uuidv7(), 'member_id', uuidv7())
+        )).* FROM cases
+        """,
     ],
 )
 async def test_nothing_is_booked_on_what_is_not_there(world: World, statement: str) -> None:
-    """R30: a case, a claim or a payment."""
+    """R30: a case, a claim or a payment; nor is there a case without its run and its member."""
     case = await world.open()
     await world.pay(case, "1.00", comment="bar")
     columns = (
