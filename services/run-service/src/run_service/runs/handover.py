@@ -6,7 +6,7 @@ them again would take as long as all else together. So the event is the text tha
 write; what a run's events have in common is checked by the model for each batch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -47,38 +47,42 @@ def members_handed_over(
 
     Raises the ValidationError of the contract for what is wrong in all of them.
     """
+    # What all of them say is written once.
+    run_id = str(run.run_id)
+    order = (
+        f'"partner_id":"{run.partner_id}","partner_channel":"{run.partner_channel}",'
+        f'"trigger":"{run.trigger}","collection_date":"{run.collection_date}"'
+    )
     payloads = [
-        _member_handed_over(run, member, studios[member.studio_id]).encode() for member in members
+        (
+            f'{{"run_id":"{run_id}","case_id":"{member.case_id}",'
+            f'"transfer_id":"{member.transfer_id}","run_booking_number":"{run.booking_number}",'
+            f'"booking_number":{member.booking_number},{order},"member_id":"{member.member_id}",'
+            f'"studio":{studios[member.studio_id]},"debtor":{_debtor(run, member)},'
+            f'"claims":[{_claims(member)}]}}'
+        ).encode()
+        for member in members
     ]
     MemberHandedOverV1.model_validate_json(payloads[0])
     return payloads
 
 
-def _member_handed_over(run: LockedRun, member: FrozenMember, studio: str) -> str:
-    return (
-        f'{{"run_id":"{run.run_id}","case_id":"{member.case_id}",'
-        f'"transfer_id":"{member.transfer_id}","run_booking_number":"{run.booking_number}",'
-        f'"booking_number":{member.booking_number},"partner_id":"{run.partner_id}",'
-        f'"partner_channel":"{run.partner_channel}","trigger":"{run.trigger}",'
-        f'"collection_date":"{run.collection_date}","member_id":"{member.member_id}",'
-        f'"studio":{studio},"debtor":{_debtor(run, member)},'
-        f'"claims":[{",".join(_claims(member))}]}}'
-    )
-
-
-def _claims(member: FrozenMember) -> Iterable[str]:
-    for details, sequence, voucher_id, amount in zip(
-        member.claims,
-        member.claim_sequences,
-        member.voucher_ids,
-        member.claim_amounts,
-        strict=True,
-    ):
-        # Below 0 is a fee of this handover, of which there was no snapshot.
-        yield (
-            f'{details[:-1]},"snapshot_sequence":{max(sequence, 0)},"voucher_id":"{voucher_id}",'
+def _claims(member: FrozenMember) -> str:
+    # A sequence below 0 is that of a fee of this handover, of which there was no snapshot.
+    return ",".join(
+        [
+            f'{details[:-1]},"snapshot_sequence":{max(sequence, 0)},'
+            f'"voucher_id":"{voucher_id}",'
             f'"to_collect":{{"amount":"{amount}","currency":"{member.currency}"}}}}'
-        )
+            for details, sequence, voucher_id, amount in zip(
+                member.claims,
+                member.claim_sequences,
+                member.voucher_ids,
+                member.claim_amounts,
+                strict=True,
+            )
+        ]
+    )
 
 
 def _debtor(run: LockedRun, member: FrozenMember) -> str:

@@ -28,14 +28,30 @@ _NEXT: Final = """
       AND place > :last_place AND NOT left_out
     ORDER BY place LIMIT :batch
     """
-# Before anybody looks at whose the claims are: a claim that goes to another member meanwhile is
-# either seen to have gone, or waits until its reservation is seen.
-_LOCK_MEMBERS: Final = text(
+# Who goes with all that it owes owes nothing more that could go; returned is who else goes. All are
+# locked before anybody looks at whose the claims are: a claim that goes to another member meanwhile
+# is either seen to have gone, or waits until its reservation is seen.
+_LEAVE_NOTHING: Final = text(
     f"""
-    SELECT FROM members JOIN ({_NEXT}) AS next USING (tenant_id, member_id)
-    ORDER BY tenant_id, member_id
-    FOR NO KEY UPDATE OF members
-    """
+    WITH going AS MATERIALIZED (
+        SELECT tenant_id, member_id, claim_ids FROM ({_NEXT}) AS next ORDER BY tenant_id, member_id
+    ), locked AS MATERIALIZED (
+        SELECT going.* FROM going CROSS JOIN LATERAL (
+            SELECT FROM members AS member
+            WHERE member.tenant_id = going.tenant_id AND member.member_id = going.member_id
+            FOR NO KEY UPDATE
+        ) AS member
+    ), whole AS (
+        UPDATE members AS member
+        SET claim_ids = '{{}}', claim_sequences = '{{}}', claim_amounts = '{{}}',
+            currency = NULL, total = NULL, arose_on = NULL
+        FROM locked
+        WHERE member.tenant_id = locked.tenant_id AND member.member_id = locked.member_id
+          AND member.claim_ids = locked.claim_ids
+        RETURNING member.member_id
+    )
+    SELECT member_id FROM locked WHERE member_id NOT IN (SELECT member_id FROM whole)
+    """  # noqa: S608 - constants
 )
 # Claims are reserved in one order, so that whoever reserves at the same time never waits in turn.
 # What belongs to one row is looked up by its key in a subquery: as a join it would hang on
@@ -86,30 +102,13 @@ _TAKE_NEXT: Final = text(
     ORDER BY booking_number
     """  # noqa: S608 - constants
 )
-# Who goes with all that it owes owes nothing more that could go. All others are counted again,
-# also those who owe the claims by now, whom the preview did not show with them.
-_LEAVE_NOTHING: Final = text(
+_OWE_WHAT_GOES: Final = text(
     """
-    WITH going AS MATERIALIZED (
-        SELECT tenant_id, member_id, claim_ids FROM preview_members
-        WHERE tenant_id = :tenant_id AND preview_id = :preview_id
-          AND place > :last_place AND place <= :place AND NOT left_out
-    ), whole AS (
-        UPDATE members AS member
-        SET claim_ids = '{}', claim_sequences = '{}', claim_amounts = '{}',
-            currency = NULL, total = NULL, arose_on = NULL
-        FROM going
-        WHERE member.tenant_id = going.tenant_id AND member.member_id = going.member_id
-          AND member.claim_ids = going.claim_ids
-        RETURNING member.member_id
-    ), others AS (
-        SELECT * FROM going WHERE member_id NOT IN (SELECT member_id FROM whole)
-    )
-    SELECT member_id FROM others
-    UNION
-    SELECT (SELECT claim.member_id FROM claims AS claim
-            WHERE claim.tenant_id = others.tenant_id AND claim.claim_id = goes.claim_id)
-    FROM others CROSS JOIN unnest(claim_ids) AS goes (claim_id)
+    SELECT DISTINCT claim.member_id
+    FROM preview_members AS going CROSS JOIN unnest(claim_ids) AS goes (claim_id)
+    JOIN claims AS claim ON claim.tenant_id = going.tenant_id AND claim.claim_id = goes.claim_id
+    WHERE going.tenant_id = :tenant_id AND going.preview_id = :preview_id
+      AND going.member_id = ANY(CAST(:member_ids AS uuid[]))
     """
 )
 _STUDIOS: Final = text(
@@ -134,16 +133,21 @@ async def publish_handovers(context: Context[Any]) -> bool:
 
 
 async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:
-    keys = {**run.key, "preview_id": run.preview_id, "last_place": run.last_place}
+    preview = {"tenant_id": run.tenant_id, "preview_id": run.preview_id}
+    batch = {**preview, "last_place": run.last_place, "batch": BATCH}
     await share_settings(connection, [run.tenant_id])
-    await connection.execute(_LOCK_MEMBERS, {**keys, "batch": BATCH})
+    others = (await connection.scalars(_LEAVE_NOTHING, batch)).all()
     found = await connection.execute(
-        _TAKE_NEXT, {**keys, "published": run.published, "batch": BATCH}
+        _TAKE_NEXT, {**batch, "run_id": run.run_id, "published": run.published}
     )
     members = [FrozenMember._make(row) for row in found]
     published, place = run.published + len(members), members[-1].place
-    others = await connection.scalars(_LEAVE_NOTHING, {**keys, "place": place})
-    await recount(connection, ((run.tenant_id, member_id) for member_id in others))
+    if others:
+        # Counted again, and so are those who owe the claims by now, whom the preview did not show
+        # with them.
+        owing = await connection.scalars(_OWE_WHAT_GOES, {**preview, "member_ids": list(others)})
+        wanted = {*others, *owing}
+        await recount(connection, ((run.tenant_id, member_id) for member_id in wanted))
     payloads = members_handed_over(run, members, await _load_studios(connection, run, members))
     await outbox.publish_written(
         connection,
