@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, zip_longest
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -54,6 +54,10 @@ class Wave:
     """The one that made the batches, and sends them."""
 
 
+NOTHING: Final = Wave([], {}, None)
+"""Without a row."""
+
+
 class Publisher:
     """Publishes for one service, with one producer after the other."""
 
@@ -65,7 +69,7 @@ class Publisher:
     async def prepare(self, rows: Sequence[Any]) -> Wave:
         """Make a wave of rows. Raises `NotSentError` when Kafka does not answer."""
         if not rows:
-            return Wave([], {}, None)
+            return NOTHING
         topics = {row["aggregatetype"] for row in rows}
         with _not_sent():
             producer = self._producer = self._producer or await self._start_producer()

@@ -20,7 +20,7 @@ import asyncpg
 import structlog
 
 from kit import metrics
-from kit.publisher import NotSentError, Publisher, Wave
+from kit.publisher import NOTHING, NotSentError, Publisher, Wave
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -65,6 +65,7 @@ class Relay:
         self._database_url = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
         self._publisher = Publisher(service, bootstrap_servers)
         self._news = asyncio.Event()
+        """Set when the outbox may have rows that were not seen: what is added notifies."""
         self.leads = False
         self.last_turn = time.monotonic()
         """When the relay last proved to be alive (monotonic seconds)."""
@@ -112,6 +113,7 @@ class Relay:
     async def _publish(self, connection: Any) -> None:
         """Publish wave after wave, from the head on."""
         delivered: Sequence[int] = []
+        self._news.set()
         wave = await self._next_wave(connection, [], [])
         while True:
             self.last_turn = time.monotonic()
@@ -133,13 +135,19 @@ class Relay:
         self, connection: Any, delivered: Sequence[int], on_their_way: Sequence[int]
     ) -> Wave:
         """Delete what was delivered; prepare what is at the head, but for what is on its way."""
-        self._news.clear()
         if delivered:
             await connection.execute(_DELETE, delivered)
-        return await self._publisher.prepare(await connection.fetch(_FETCH, on_their_way))
+        if not self._news.is_set():
+            return NOTHING
+        self._news.clear()
+        rows = await connection.fetch(_FETCH, on_their_way)
+        if len(rows) == _WAVE_ROWS or sum(len(row["payload"]) for row in rows) >= _WAVE_BYTES:
+            self._news.set()  # there may be more
+        return await self._publisher.prepare(rows)
 
     async def _wait_for_news(self) -> None:
         # Not `wait_for`: woken and cancelled at once, it forgets that it was cancelled.
         with suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_PAUSE):
                 await self._news.wait()
+        self._news.set()
