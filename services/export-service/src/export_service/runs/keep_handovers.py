@@ -70,8 +70,8 @@ def _handed_over(key: Key, handover: MemberHandedOverV1) -> HandedOver:
 
 def _member_name(debtor: HandoverDebtor) -> str:
     """Names the member itself, as case-service does, also when its legal guardian is who owes."""
-    names = (debtor.first_name, debtor.name1)
-    return debtor.represented_member_name or " ".join(name for name in names if name)
+    names = debtor.first_name, debtor.name1
+    return debtor.represented_member_name or " ".join(filter(None, names))
 
 
 def _rows_of(arrived: Handovers) -> Iterator[tuple[UUID, UUID, UUID, int, int, str]]:
@@ -100,18 +100,18 @@ def _studios_of(arrived: Handovers) -> list[store.Values]:
     found: dict[tuple[UUID, UUID, UUID], store.Values] = {}
     for (tenant_id, _), handover in arrived.items():
         studio = handover.studio
-        counted = found.setdefault(
-            (tenant_id, handover.run_id, studio.studio_id),
-            {
+        key = tenant_id, handover.run_id, studio.studio_id
+        counted = found.get(key)
+        if counted is None:
+            counted = found[key] = {
                 "tenant_id": tenant_id,
                 "run_id": handover.run_id,
                 "studio_id": studio.studio_id,
                 "studio_name": studio.name1,
                 "members_arrived": 0,
                 "claims_arrived": 0,
-            },
-        )
+            }
         counted["studio_name"] = min(counted["studio_name"], studio.name1)
         counted["members_arrived"] += 1
         counted["claims_arrived"] += len(handover.claims)
-    return [found[key] for key in sorted(found)]
+    return list(found.values())

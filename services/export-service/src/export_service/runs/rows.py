@@ -13,16 +13,13 @@ from contracts import BankAccount, HandoverClaim, HandoverDebtor, HandoverStudio
 from export_service.runs.checks import is_bic, is_iban, is_vat_number
 from export_service.runs.columns import FORMAT_VERSION
 
-Value = str | date | Decimal | bool | UUID | None
+Value = str | date | Decimal | bool | None
 """What a cell may hold, by its column's kind; None where nothing is known."""
 
-Row = tuple[Value, ...]
-"""Values of `COLUMNS` that follow one another."""
+Row = tuple[str | date | UUID | None, ...]
+"""Values of `COLUMNS` that follow one another; JSON's writer gives days their texts, and ids."""
 
 _NO_ACCOUNT = BankAccount()
-
-# JSON's writer gives values of these the text that `text_of` does, and is quicker.
-_WRITTEN_AS_THEY_ARE: Final = frozenset({str, date, UUID})
 
 _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
     "VATSerialNo": is_vat_number,
@@ -48,12 +45,12 @@ def text_of(value: Value) -> str:
     Dates as 2026-03-01, amounts as 12.30, truth values as true and false, nothing as "".
     """
     match value:
-        case None:
-            return ""
         case str():
             return value
-        case date() | UUID():
-            return str(value)
+        case None:
+            return ""
+        case date():
+            return value.isoformat()
         case Decimal():
             return format(value, ".2f")
         case bool():
@@ -65,30 +62,30 @@ def wrong_columns(handovers: Iterable[MemberHandedOverV1]) -> Counter[str]:
 
     Texts that handovers have in common, as a studio's, are checked once.
     """
-    found = Counter(checked for handover in handovers for checked in _checked(handover))
     wrong: Counter[str] = Counter()
-    for (column, text), times in found.items():
-        if text is not None and not _CHECKS[column](text):
-            wrong[column] += times
+    columns = zip(*map(_checked, handovers), strict=True)
+    for (column, is_right), texts in zip(_CHECKS.items(), columns, strict=True):
+        for text, times in Counter(texts).items():
+            if text is not None and not is_right(text):
+                wrong[column] += times
     return wrong
 
 
-def _checked(handover: MemberHandedOverV1) -> Iterable[tuple[str, str | None]]:
+def _checked(handover: MemberHandedOverV1) -> tuple[str | None, ...]:
     studio, debtor = handover.studio, handover.debtor
     studio_account = studio.bank_account or _NO_ACCOUNT
     debtor_account = debtor.bank_account or _NO_ACCOUNT
     return (
-        ("VATSerialNo", studio.vat_number),
-        ("IBAN", studio_account.iban),
-        ("BIC", studio_account.bic),
-        ("DebtorIBAN", debtor_account.iban),
-        ("DebtorBIC", debtor_account.bic),
+        studio.vat_number,
+        studio_account.iban,
+        studio_account.bic,
+        debtor_account.iban,
+        debtor_account.bic,
     )
 
 
 def _texts(row: Row) -> str:
-    texts = [value if type(value) in _WRITTEN_AS_THEY_ARE else text_of(value) for value in row]
-    return to_json(texts).decode()
+    return to_json(["" if value is None else value for value in row]).decode()
 
 
 def _member(handover: MemberHandedOverV1) -> Row:
@@ -114,7 +111,7 @@ def _studio(studio: HandoverStudio) -> Row:
         studio.name3,
         studio.tenant_name,
         studio.legal_form,
-        studio.deducts_input_vat,
+        text_of(studio.deducts_input_vat),
         studio.vat_number,
         studio.address.street,
         studio.address.postal_code,
@@ -167,7 +164,7 @@ def _claim(claim: HandoverClaim) -> Row:
         claim.voucher_id,
         claim.voucher_date,
         claim.contract_started_on,
-        claim.to_collect.amount,
+        text_of(claim.to_collect.amount),
         claim.to_collect.currency,
         claim.kind,
         claim.designation,

@@ -190,6 +190,8 @@ _COUNT_ARRIVED = text(
         CAST(:tenant_id AS uuid[]), CAST(:run_id AS uuid[]), CAST(:studio_id AS uuid[]),
         CAST(:studio_name AS text[]), CAST(:members_arrived AS integer[]),
         CAST(:claims_arrived AS integer[]))
+        AS given (tenant_id, run_id, studio_id)
+    ORDER BY tenant_id, run_id, studio_id
     ON CONFLICT (tenant_id, run_id, studio_id) DO UPDATE
     SET studio_name = least(run_studios.studio_name, excluded.studio_name),
         members_arrived = run_studios.members_arrived + excluded.members_arrived,
@@ -199,7 +201,7 @@ _COUNT_ARRIVED = text(
 
 
 async def count_arrived(connection: AsyncConnection, arrived: Sequence[Values]) -> None:
-    """Adds to what has arrived of studios, each once, in the order of their keys.
+    """Adds to what has arrived of studios, each once; rows are locked in the order of their keys.
 
     It comes last of what is done for a group of messages: all who bring members of one run write
     the same rows, and wait for each other from here on.
