@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -387,5 +387,5 @@ def _in_cents(values: Sequence[Any]) -> list[Any]:
 
 
 def _said(kind: str, told: tuple[Any, ...], event: Event, world: World) -> Said:
-    record = replace(world.record(event), offset=next(_offsets))
+    record = world.record(event)._replace(offset=next(_offsets))
     return Said(kind, told, event, record)
