@@ -18,8 +18,8 @@ from tests.partner_gateway.world import KEY, Gateway, Simulator, handed_over, un
 async def test_a_kill_between_sending_and_storing_the_answer_doubles_and_loses_nothing(
     gateway: Gateway, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """The partner has the page and has answered; nobody lives to hear it."""
-    victim, heir = (_process(gateway, tmp_path / name) for name in ("victim.log", "heir.log"))
+    """The partner has the page and has answered; nobody lives to hear it, until others work on."""
+    victim = _process(gateway, tmp_path / "victim.log")
     is_first = True
 
     async def pass_on(request: Request) -> Response:
@@ -39,18 +39,17 @@ async def test_a_kill_between_sending_and_storing_the_answer_doubles_and_loses_n
         run = handed_over(partner, 20)
         await gateway.receive(run)
         with ExitStack() as afterwards:
-            for process in (victim, heir):
-                afterwards.callback(process.kill)
+            afterwards.callback(victim.kill)
             victim.start()
             await until(lambda: bool(listener.requests) and not victim.is_running)
             assert await gateway.published(*ANSWERS) == []
             assert (await delivery_of(gateway, partner))["status"] == "OPEN"
-            heir.start()
-            await gateway.let_time_pass()
+        await gateway.let_time_pass()
 
-            async def is_done() -> bool:
-                return bool((await delivery_of(gateway, partner))["status"] == "DONE")
+        async def is_done() -> bool:
+            return bool((await delivery_of(gateway, partner))["status"] == "DONE")
 
+        async with gateway.working():
             await until(is_done)
     state = await simulator.state()
     assert (state["cases"], state["requests"]) == (20, 1)
