@@ -62,9 +62,10 @@ async def handed_over(batch: Batch[MemberHandedOverV1]) -> None:
         [(each.event, each.cause) for each in batch.messages],
         batch.context.settings.time_zone,
     )
-    for message in batch.messages:
-        if reason := unusable.get((message.tenant_id, message.event.case_id)):
-            batch.reject(message, reason)
+    if unusable:
+        for message in batch.messages:
+            if reason := unusable.get((message.tenant_id, message.event.case_id)):
+                batch.reject(message, reason)
     batch.arrived(case_thing(message.event.case_id) for message in batch.messages)
 
 

@@ -5,6 +5,8 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from case_service.cases.case import Case, Claim
 from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
 from kit.search_text import search_text, text_keys
@@ -99,7 +101,7 @@ def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> MemberRow:
         membership_number,
         event.collection_date,
         text,
-        f"{{{str(text_keys(tenant_id, text))[1:-1]}}}",
+        f"{{{to_json(text_keys(tenant_id, text)).decode()[1:-1]}}}",
     )
 
 

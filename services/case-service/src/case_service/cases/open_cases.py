@@ -16,6 +16,7 @@ from case_service.cases.new_rows import case_row, claim_row, member_rows
 from case_service.cases.reports import partners_occasion
 from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.journal import Journal
+from case_service.payments.allocation import NOTHING
 from case_service.receivables.change_claims import (
     HeldClaims,
     hold_handed_over,
@@ -261,7 +262,7 @@ def _new_claim(case_id: UUID, claim: HandoverClaim, holders: Sequence[Case]) -> 
     The message's own figure is not believed, for it may not know of the latest payments.
     """
     owed = claim.amount.amount - claim.paid_directly.amount
-    left = due_in_new_case(owed, holders, claim.claim_id)
+    left = due_in_new_case(owed, holders, claim.claim_id) if holders else max(owed, NOTHING)
     return Claim(
         case_id=case_id,
         claim_id=claim.claim_id,
