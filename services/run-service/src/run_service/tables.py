@@ -29,6 +29,7 @@ metadata = MetaData()
 AMOUNT: Final = Numeric(14, 2)
 SUM: Final = Numeric(20, 2)
 """Sums over many members may be larger than any one amount."""
+_SUPERSEDED: Final = text("superseded_at IS NOT NULL")
 
 
 def _tenant() -> Column[object]:
@@ -88,11 +89,7 @@ member_snapshots: Final = Table(
     Column("person", JSON, nullable=False, comment="PersonDetails of the contracts"),
     Column("legal_guardian", JSON, comment="LegalGuardian of the contracts"),
     Column("superseded_at", DateTime(timezone=True), comment="when a newer one came"),
-    Index(
-        "member_snapshots_superseded",
-        "superseded_at",
-        postgresql_where=text("superseded_at IS NOT NULL"),
-    ),
+    Index("member_snapshots_superseded", "superseded_at", postgresql_where=_SUPERSEDED),
     comment="each version that a preview may still show",
 )
 
@@ -129,11 +126,7 @@ claim_snapshots: Final = Table(
     Column("sequence", BigInteger, primary_key=True),
     Column("details", JSON, nullable=False, comment="ClaimDetails of the contracts"),
     Column("superseded_at", DateTime(timezone=True), comment="when a newer one came"),
-    Index(
-        "claim_snapshots_superseded",
-        "superseded_at",
-        postgresql_where=text("superseded_at IS NOT NULL"),
-    ),
+    Index("claim_snapshots_superseded", "superseded_at", postgresql_where=_SUPERSEDED),
     comment="each version that a preview may still show",
 )
 
