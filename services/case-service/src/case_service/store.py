@@ -6,17 +6,17 @@ is several verbs in one transaction: should two such batches meet, PostgreSQL en
 handled again.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Row, and_, select, text, tuple_, update
+from sqlalchemy import and_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases import new_rows
-from case_service.cases.case import Case, Claim, CloseReason, Key, Result, Status
+from case_service.cases.case import Case, Key
+from case_service.cases.store import CASE_COLUMNS, update_cases, with_claims
 from case_service.ledger.entry import Entry, HistoryItem, Occasion, Payment
 from case_service.ledger.journal import Journal
 from case_service.rows import Values, given, insert_rows, same
@@ -62,7 +62,7 @@ async def save(connection: AsyncConnection, journal: Journal) -> None:
 
     The cases must have been locked in this transaction.
     """
-    await _update_cases(connection, list(journal.cases.values()))
+    await update_cases(connection, list(journal.cases.values()))
     await record(connection, journal)
 
 
@@ -82,32 +82,6 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     if journal.history:
         rows = [_history_row(item, event_ids) for item in journal.history]
         await copy_rows(connection, history.name, _HISTORY_COLUMNS, rows)
-
-
-async def _update_cases(connection: AsyncConnection, changed: Sequence[Case]) -> None:
-    if not changed:
-        return
-    for case in changed:
-        case.version += 1
-    key = ("tenant_id", "case_id")
-    new = given(cases, [state_row(case) for case in changed])
-    await connection.execute(
-        update(cases)
-        .values({each.name: each for each in new.c if each.name not in key})
-        .where(same(cases, new, key))
-    )
-    rows = [balance_row(case, claim) for case in changed for claim in case.claims]
-    balances = given(case_claims, rows)
-    amounts = ("changed", "collected", "written_off", "released", "open")
-    await connection.execute(
-        update(case_claims)
-        .values({name: balances.c[name] for name in amounts})
-        .where(
-            same(case_claims, balances, (*key, "claim_id")),
-            tuple_(*(case_claims.c[name] for name in amounts))
-            != tuple_(*(balances.c[name] for name in amounts)),
-        )
-    )
 
 
 async def _update_payments(connection: AsyncConnection, changed: Sequence[Payment]) -> None:
@@ -165,45 +139,12 @@ async def lock_cases(connection: AsyncConnection, keys: Iterable[Key]) -> dict[K
     """Load and lock the cases that exist, with their claims."""
     chosen = given(cases, _case_keys(keys))
     result = await connection.execute(
-        select(cases)
+        select(*CASE_COLUMNS)
         .join(chosen, same(cases, chosen, ("tenant_id", "case_id")))
         .order_by(cases.c.tenant_id, cases.c.case_id)
         .with_for_update(of=cases, key_share=True)
     )
     return await with_claims(connection, result.all())
-
-
-async def with_claims(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[Key, Case]:
-    """Return the cases in `rows`, which are locked, with their claims."""
-    # The claims come in a statement of their own: it sees what was committed while the first one
-    # waited for its locks.
-    found: defaultdict[Key, list[Claim]] = defaultdict(list)
-    if rows:
-        wanted = [{"tenant_id": row.tenant_id, "case_id": row.case_id} for row in rows]
-        chosen = given(case_claims, wanted)
-        result = await connection.execute(
-            select(case_claims)
-            .join(chosen, same(case_claims, chosen, ("tenant_id", "case_id")))
-            .order_by(case_claims.c.claim_id)
-        )
-        for row in result:
-            found[row.tenant_id, row.case_id].append(
-                Claim(
-                    case_id=row.case_id,
-                    claim_id=row.claim_id,
-                    kind=row.kind,
-                    due_date=row.due_date,
-                    voucher_date=row.voucher_date,
-                    open=row.open,
-                    handed_over=row.handed_over,
-                    changed=row.changed,
-                    collected=row.collected,
-                    written_off=row.written_off,
-                    released=row.released,
-                )
-            )
-    loaded = [_case(row, found[row.tenant_id, row.case_id]) for row in rows]
-    return {case.key: case for case in loaded}
 
 
 async def members_of_cases(
@@ -227,7 +168,7 @@ async def lock_cases_of_members(
         cases, [{"tenant_id": tenant, "member_id": member} for tenant, member in set(members_)]
     )
     result = await connection.execute(
-        select(cases)
+        select(*CASE_COLUMNS)
         .join(wanted, same(cases, wanted, ("tenant_id", "member_id")))
         .order_by(cases.c.tenant_id, cases.c.case_id)
         .with_for_update(of=cases, key_share=True)
@@ -289,66 +230,6 @@ async def members_with_live_cases(
 
 def _case_keys(keys: Iterable[Key]) -> list[Values]:
     return [{"tenant_id": tenant, "case_id": case} for tenant, case in set(keys)]
-
-
-def _case(row: Row[Any], claims: list[Claim]) -> Case:
-    return Case(
-        tenant_id=row.tenant_id,
-        case_id=row.case_id,
-        run_id=row.run_id,
-        member_id=row.member_id,
-        studio_id=row.studio_id,
-        partner_id=row.partner_id,
-        collection_date=row.collection_date,
-        currency=row.currency,
-        time_zone=row.time_zone,
-        status=Status(row.status),
-        claims=claims,
-        unallocated=row.unallocated,
-        file_number=row.file_number,
-        reason_code=row.reason_code,
-        close_reason=CloseReason(row.close_reason) if row.close_reason else None,
-        result=Result(row.result) if row.result else None,
-        opened_at=row.opened_at,
-        ended_at=row.ended_at,
-        residual=row.residual,
-        version=row.version,
-    )
-
-
-def state_row(case: Case) -> Values:
-    """Return the columns of a case that change in its life."""
-    return {
-        "tenant_id": case.tenant_id,
-        "case_id": case.case_id,
-        "status": case.status,
-        "collected": case.collected,
-        "open": case.open,
-        "unallocated": case.unallocated,
-        "file_number": case.file_number,
-        "reason_code": case.reason_code,
-        "close_reason": case.close_reason,
-        "result": case.result,
-        "opened_at": case.opened_at,
-        "ended_at": case.ended_at,
-        "residual": case.residual,
-        "written_off": case.written_off,
-        "version": case.version,
-    }
-
-
-def balance_row(case: Case, claim: Claim) -> Values:
-    """Return the key of a claim in a case and its balance."""
-    return {
-        "tenant_id": case.tenant_id,
-        "case_id": case.case_id,
-        "claim_id": claim.claim_id,
-        "changed": claim.changed,
-        "collected": claim.collected,
-        "written_off": claim.written_off,
-        "released": claim.released,
-        "open": claim.open,
-    }
 
 
 def _payment_row(payment: Payment) -> Values:

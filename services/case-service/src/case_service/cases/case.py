@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -158,22 +159,22 @@ class Case:
 
     def day(self, at: datetime) -> date:
         """Return the day that it is at the studio at some moment."""
-        return at.astimezone(ZoneInfo(self.time_zone)).date()
+        return _day(at, self.time_zone)
 
     @property
     def open(self) -> Decimal:
         """Return what is still open on all claims."""
-        return sum((claim.open for claim in self.claims), NOTHING)
+        return sum([claim.open for claim in self.claims], NOTHING)
 
     @property
     def collected(self) -> Decimal:
         """Return what was collected on all claims in this case."""
-        return sum((claim.collected for claim in self.claims), NOTHING)
+        return sum([claim.collected for claim in self.claims], NOTHING)
 
     @property
     def written_off(self) -> Decimal:
         """Return what was given up on all claims."""
-        return sum((claim.written_off for claim in self.claims), NOTHING)
+        return sum([claim.written_off for claim in self.claims], NOTHING)
 
     @property
     def is_live(self) -> bool:
@@ -249,9 +250,10 @@ class Case:
         self._end(Status.CANCELLED, at, write_off=False)
 
     def _close(self, reason: CloseReason, at: datetime, *, write_off: bool) -> None:
-        self.close_reason = reason
-        self.result = result_of(self.open, self.collected)
         self._end(Status.CLOSED, at, write_off=write_off)
+        self.close_reason = reason
+        assert self.residual is not None
+        self.result = result_of(self.residual, self.collected)
 
     def _end(self, status: Status, at: datetime, *, write_off: bool) -> None:
         self.status = status
@@ -262,6 +264,12 @@ class Case:
                 claim.write_off()
             else:
                 claim.release()
+
+
+@lru_cache(maxsize=100)
+def _day(at: datetime, time_zone: str) -> date:
+    """Return the day of a moment somewhere; all that is done at once has the same."""
+    return at.astimezone(ZoneInfo(time_zone)).date()
 
 
 def result_of(open_amount: Decimal, collected: Decimal) -> Result:

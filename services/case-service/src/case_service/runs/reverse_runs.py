@@ -1,5 +1,6 @@
 """A run is reversed: each of its cases that has not ended closes in the status it has (R10)."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from case_service import store
@@ -33,8 +34,7 @@ async def reverse_runs(context: Context[Any]) -> bool:
             return True
         unanswered = [case for case in cases if case.status is Status.PENDING]
         journal = Journal()
-        for case in cases:
-            reverse_case(case, reversal, journal)
+        reverse_cases(cases, reversal, journal)
         await store.save(connection, journal)
         waiting = await parking.make_due(
             connection, [answer_thing(case.case_id) for case in unanswered]
@@ -46,8 +46,14 @@ async def reverse_runs(context: Context[Any]) -> bool:
 
 def reverse_case(case: Case, reversal: Reversal, journal: Journal) -> None:
     """Close the case unless it has ended, on the word of who ordered the reversal."""
+    reverse_cases([case], reversal, journal)
+
+
+def reverse_cases(cases: Iterable[Case], reversal: Reversal, journal: Journal) -> None:
+    """Close those of the cases that have not ended, all at one moment."""
     occasion = Occasion(
         ActorKind.STAFF, reversal.requested_by, now(), reversal.cause, reversal.reason
     )
-    if case.reverse(occasion.at):
-        journal.closed(case, occasion)
+    for case in cases:
+        if case.reverse(occasion.at):
+            journal.closed(case, occasion)

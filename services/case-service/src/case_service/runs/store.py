@@ -5,7 +5,7 @@ holds it alone. So when it has been said, each case of the run is either there t
 or its opening will know what was said.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service.cases.answer import Answer
 from case_service.cases.case import Case, Status
+from case_service.cases.store import CASE_COLUMNS, with_claims
 from case_service.rows import Values, given, same
-from case_service.store import with_claims
 from case_service.tables import cases, is_live, run_answers, runs
 from kit.trace import Cause
 
@@ -172,7 +172,9 @@ async def finish_answer(connection: AsyncConnection, answer: Answer, cause: Caus
 
 async def lock_live_cases(connection: AsyncConnection, reversal: Reversal) -> list[Case]:
     """Load and lock some cases that have not ended of a run that is to be reversed."""
-    return await _lock_some(connection, reversal.cause.tenant_id, reversal.run_id, is_live)
+    # In the order of the index that knows live cases alone: it begins where the last batch ended.
+    order = (cases.c.case_id,)
+    return await _lock_some(connection, reversal.cause.tenant_id, reversal.run_id, is_live, order)
 
 
 async def lock_cases_to_answer(
@@ -187,7 +189,9 @@ async def lock_cases_to_answer(
         takes_number = and_(cases.c.file_number.is_(None), cases.c.status != Status.REJECTED)
         concerned = or_(concerned, takes_number)
     of_partner = cases.c.partner_id == answer.partner_id
-    return await _lock_some(connection, cause.tenant_id, answer.run_id, and_(of_partner, concerned))
+    order = (cases.c.collection_date, cases.c.case_id)  # as an index has them
+    which = and_(of_partner, concerned)
+    return await _lock_some(connection, cause.tenant_id, answer.run_id, which, order)
 
 
 async def _lock_some(
@@ -195,6 +199,7 @@ async def _lock_some(
     tenant_id: UUID,
     run_id: UUID,
     which: ColumnElement[bool] | TextClause,
+    order: Sequence[ColumnElement[Any]],
 ) -> list[Case]:
     """Load and lock some cases of a run.
 
@@ -202,9 +207,9 @@ async def _lock_some(
     lock was waited for.
     """
     result = await connection.execute(
-        select(cases)
+        select(*CASE_COLUMNS)
         .where(cases.c.tenant_id == tenant_id, cases.c.run_id == run_id, which)
-        .order_by(cases.c.collection_date, cases.c.case_id)  # as an index has them
+        .order_by(*order)
         .limit(CASES_AT_A_TIME)
         .with_for_update(key_share=True)
     )
