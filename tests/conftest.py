@@ -14,7 +14,7 @@ from kit.database import Database
 from kit.topics import provision
 from local_stack import engines
 from local_stack.postgres import PostgresServer
-from tests.databases import ROLE, MigratedDatabases, drop, new_name, url_of
+from tests.databases import KEPT, ROLE, MigratedDatabases, drop, new_name, url_of
 
 ONE_STACK = ("tests/e2e/",)
 ONE_KAFKA = ("tests/kit/", "tests/case_service/test_audit.py")
@@ -126,9 +126,21 @@ def migrated(postgres: PostgresServer) -> Callable[[str], AbstractAsyncContextMa
 
 
 @pytest.fixture(scope="session")
-def pool_of() -> Callable[[str], Database]:
-    """Return the pool of a database; one that is used again has its statements compiled already."""
-    return cache(Database)
+async def pool_of(postgres: PostgresServer) -> AsyncIterator[Callable[[str], Database]]:
+    """Return the pool of a database, which nobody closes before the last test has ended.
+
+    One that is used again has its statements compiled already, here and in PostgreSQL.
+    """
+    pools: list[Database] = []
+
+    @cache
+    def pool_of(url: str) -> Database:
+        pools.append(Database(url, application_name=KEPT))
+        return pools[-1]
+
+    yield pool_of
+    for pool in pools:
+        await pool.close()
 
 
 @pytest.fixture(scope="session")

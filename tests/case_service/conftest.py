@@ -34,9 +34,9 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-async def context(
+def context(
     database_url: str, pool_of: Callable[[str], Database], issuer: Issuer
-) -> AsyncIterator[Context[Settings]]:
+) -> Context[Settings]:
     """The context of a service with a migrated, empty database."""
     settings = Settings(
         database_url=database_url,
@@ -45,9 +45,7 @@ async def context(
         auth_audience=AUDIENCE,
         auth_jwks_url=issuer.jwks_url,
     )
-    database = pool_of(database_url)
-    yield Context(settings, database)
-    await database.close()
+    return Context(settings, pool_of(database_url))
 
 
 @pytest.fixture(scope="session")

@@ -96,9 +96,7 @@ async def overview(
 ) -> AsyncIterator[Overview]:
     """An export-service with an empty database."""
     async with migrated("export_service.migrations") as url:
-        database = pool_of(url)
-        yield Overview(Context(Settings.model_construct(), database))
-        await database.close()
+        yield Overview(Context(Settings.model_construct(), pool_of(url)))
 
 
 class Heard(CaseService):

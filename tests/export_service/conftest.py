@@ -54,12 +54,12 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def context(
+def context(
     database_url: str,
     pool_of: Callable[[str], Database],
     issuer: Issuer,
     storage: dict[str, Any],
-) -> AsyncIterator[Context[Settings]]:
+) -> Context[Settings]:
     """The context of a service with a migrated, empty database."""
     settings = Settings(
         database_url=database_url,
@@ -69,9 +69,7 @@ async def context(
         auth_jwks_url=issuer.jwks_url,
         **storage,
     )
-    database = pool_of(database_url)
-    yield Context(settings, database)
-    await database.close()
+    return Context(settings, pool_of(database_url))
 
 
 @pytest.fixture(scope="session")

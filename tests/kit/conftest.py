@@ -90,13 +90,9 @@ async def database_url(
 
 
 @pytest.fixture
-async def database(
-    database_url: str, pool_of: Callable[[str], Database]
-) -> AsyncIterator[Database]:
+def database(database_url: str, pool_of: Callable[[str], Database]) -> Database:
     """A database that holds the plumbing's tables."""
-    database = pool_of(database_url)
-    yield database
-    await database.close()
+    return pool_of(database_url)
 
 
 @pytest.fixture

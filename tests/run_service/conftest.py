@@ -67,9 +67,9 @@ def app(verifier: TokenVerifier) -> FastAPI:
 
 
 @pytest.fixture
-async def world(
+def world(
     database_url: str, pool_of: Callable[[str], Database], jwks_url: str, app: FastAPI
-) -> AsyncIterator[World]:
+) -> World:
     """A tenant with run-service."""
     settings = Settings(
         database_url=database_url,
@@ -80,8 +80,7 @@ async def world(
     )
     context = Context(settings, pool_of(database_url))
     app.state.context = context
-    yield World(context, app, KEY)
-    await context.database.close()
+    return World(context, app, KEY)
 
 
 @asynccontextmanager
