@@ -70,6 +70,26 @@ async def test_order_for_each_key_is_kept_across_types(deliveries: Database) -> 
     assert await handled(deliveries, str(case_id)) == ["n0", "n1", "n2", "n3", "n4"]
 
 
+async def test_order_for_each_key_is_kept_in_many_more_records_than_are_handled_at_once(
+    deliveries: Database,
+) -> None:
+    """The next ones are read meanwhile; what is no message stands aside wherever it lies."""
+    inbox, known = make_inbox(deliveries), partner()
+    cases = [new_id() for _ in range(400)]
+    types = [NoticeDueV1, NoticeSentV1, NoticeDueV1]
+    records = [
+        record_of(notice(type_, known.partner_id, case_id), f"{place} of {case_id}", offset=place)
+        for place, type_ in enumerate(types)
+        for case_id in cases
+    ]
+    unreadable = [records[place]._replace(value=b"{", offset=place) for place in (499, 500, 1100)]
+    await inbox.handle([record_of(known), *records[:700], *unreadable, *records[700:]])
+    for case_id in (cases[0], cases[99], cases[100], cases[-1]):
+        expected = [f"{place} of {case_id}" for place in range(len(types))]
+        assert await handled(deliveries, str(case_id)) == expected
+    assert await dead_letters(deliveries) == [(f"{records[0].topic}.dlq", "")] * 3
+
+
 async def test_order_for_each_key_is_kept_in_transactions_at_the_same_time(
     deliveries: Database,
 ) -> None:
@@ -107,6 +127,24 @@ async def test_a_batch_that_failed_in_one_transaction_is_handled_as_a_whole_agai
     assert 0 < sum(map(len, some)) < len(good)
     await inbox.handle(records)
     for event in (*good, unlucky):
+        assert await handled(deliveries, event.key()) == [event.key()]
+
+
+async def test_what_was_handled_before_a_batch_that_failed_acts_once(deliveries: Database) -> None:
+    inbox, unlucky = make_inbox(deliveries), partner()
+    before, after = ([partner() for _ in range(500)] for _ in range(2))
+    records = [record_of(event, event.key()) for event in (*before, unlucky, *after)]
+    async with deliveries.begin() as connection:
+        await connection.execute(text(FAILS.format(id=unlucky.key())))
+        await connection.execute(text(FAILS_FIRST))
+    with pytest.raises(DBAPIError):
+        await inbox.handle(records)
+    async with deliveries.begin() as connection:
+        await connection.execute(text("DROP FUNCTION fail() CASCADE"))
+    assert await handled(deliveries, before[-1].key()) == [before[-1].key()]
+    assert await handled(deliveries, after[-1].key()) == []
+    await inbox.handle(records)
+    for event in (before[0], before[-1], unlucky, after[0], after[-1]):
         assert await handled(deliveries, event.key()) == [event.key()]
 
 

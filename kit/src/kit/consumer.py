@@ -33,7 +33,8 @@ log = structlog.stdlib.get_logger(__name__)
 Place = tuple[str, int]
 """A topic, and the number of a partition; equal to aiokafka's `TopicPartition`."""
 
-BATCH_RECORDS: Final = 500
+POLLED_RECORDS: Final = 2_000
+"""At most so many are in hand at once; the inbox handles them in several batches."""
 _POLL_MS: Final = 500
 _FIRST_PAUSE: Final = 0.2
 _LAST_PAUSE: Final = 10.0
@@ -126,7 +127,7 @@ class Consumer(ConsumerRebalanceListener):
             *self._topics,
             group_id=self._group,
             batch=True,
-            max_records=BATCH_RECORDS,
+            max_records=POLLED_RECORDS,
             batch_timeout_ms=1,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,

@@ -7,8 +7,9 @@ what it left done is recognised by the inbox. So nothing is lost and nothing act
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, Final
 from zlib import crc32
 
 import structlog
@@ -23,12 +24,18 @@ from kit.messages import Message, Record, UnusableError, message_type, read_mess
 from kit.parking import ParkedRecord
 from kit.subscriptions import Batch, Subscriptions, in_order
 
-RETRY_PARKED = "retry-parked"
+RETRY_PARKED: Final = "retry-parked"
 """The worker that calls `Inbox.retry_parked`."""
 
-_PARKED_BATCH = 500
-_WORTH_PARTING = 100
+_BATCH: Final = 500
+"""Records that are handled together."""
+_READ_AT_ONCE: Final = 10
+"""Records, less than a millisecond: then whoever waits has a turn, above all the database."""
+_WORTH_PARTING: Final = 100
 """Records; fewer go into one transaction."""
+
+Read = Message[Event] | DeadLetter
+"""What a record turned out to be."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -55,22 +62,16 @@ class Inbox:
         whole. Anything else is split until the record that cannot work stands alone, and buried.
         """
         wanted = [record for record in records if self._is_wanted(record)]
-        if wanted:
-            started = time.monotonic()
-            parts = _part(wanted, self._transactions_at_once)
-            # None is left running when another one failed: all are handled again.
-            ended = await asyncio.gather(
-                *(self._handle_or_split(part) for part in parts), return_exceptions=True
-            )
-            for error in ended:
-                if error is not None:
-                    raise error
-            metrics.batch_seconds.observe(time.monotonic() - started)
+        async with aclosing(_read_ahead(wanted)) as batches:
+            async for batch in batches:
+                started = time.monotonic()
+                await self._handle_batch(batch)
+                metrics.batch_seconds.observe(time.monotonic() - started)
 
     async def retry_parked(self) -> bool:
         """Handle parked messages whose next try is due; tell whether there were any."""
         async with self._context.database.begin() as connection:
-            due = await parking.take_due(connection, _PARKED_BATCH)
+            due = await parking.take_due(connection, _BATCH)
             done = await self._retry(connection, due)
         self._after_commit(done)
         return bool(due)
@@ -80,31 +81,41 @@ class Inbox:
         type_ = message_type(record)
         return type_ in self._handlers or type_ not in TOPICS[record.topic].types
 
-    async def _handle_or_split(self, records: Sequence[Record]) -> None:
+    async def _handle_batch(self, batch: Sequence[Read]) -> None:
+        parts = _part(batch, self._transactions_at_once)
+        # None is left running when another one failed: all are handled again.
+        ended = await asyncio.gather(
+            *(self._handle_or_split(part) for part in parts), return_exceptions=True
+        )
+        for error in ended:
+            if error is not None:
+                raise error
+
+    async def _handle_or_split(self, batch: Sequence[Read]) -> None:
         try:
             async with self._context.database.begin() as connection:
-                before = await parking.take_same_keys(connection, records)
-                done = await self._dispatch(connection, records, before)
+                before = await parking.take_same_keys(connection, _records(batch))
+                done = await self._dispatch(connection, batch, before)
             self._after_commit([done])
         except Exception as error:
             if is_temporary(error):
                 raise
-            log.warning("batch failed, split", records=len(records), exc_info=error)
-            if len(records) == 1:
-                await self._handle_alone(records[0])
+            log.warning("batch failed, split", records=len(batch), exc_info=error)
+            if len(batch) == 1:
+                await self._handle_alone(batch[0])
             else:
-                middle = len(records) // 2
-                await self._handle_or_split(records[:middle])
-                await self._handle_or_split(records[middle:])
+                middle = len(batch) // 2
+                await self._handle_or_split(batch[:middle])
+                await self._handle_or_split(batch[middle:])
 
-    async def _handle_alone(self, record: Record) -> None:
+    async def _handle_alone(self, read: Read) -> None:
         """Find out whether the record is to blame, or what is parked under its key or for it."""
         async with self._context.database.begin() as connection:
-            parked = await parking.take_same_keys(connection, [record])
+            parked = await parking.take_same_keys(connection, [read.record])
             done = await self._retry(connection, parked)
         self._after_commit(done)
         async with self._context.database.begin() as connection:
-            done = await self._handle_or_bury(connection, [record], [])
+            done = await self._handle_or_bury(connection, [read], [])
         self._after_commit(done)
 
     async def _retry(
@@ -124,16 +135,16 @@ class Inbox:
     async def _handle_or_bury(
         self,
         connection: AsyncConnection,
-        records: Sequence[Record],
+        batch: Sequence[Read],
         before: Sequence[ParkedRecord],
     ) -> list["_Work"]:
         try:
             async with connection.begin_nested():
-                return [await self._dispatch(connection, records, before, release=False)]
+                return [await self._dispatch(connection, batch, before, release=False)]
         except Exception as error:
             if is_temporary(error):
                 raise
-            for record in (*(parked.record for parked in before), *records):
+            for record in (*(parked.record for parked in before), *_records(batch)):
                 log.error("a handler failed", exc_info=error, **_origin(record))
                 unusable = UnusableError("handler-failed", type(error).__name__)
                 await self._bury(connection, [DeadLetter(record, unusable)])
@@ -142,28 +153,28 @@ class Inbox:
     async def _dispatch(
         self,
         connection: AsyncConnection,
-        records: Sequence[Record],
+        batch: Sequence[Read],
         before: Sequence[ParkedRecord],
         *,
         release: bool = True,
     ) -> "_Work":
-        """Handle, within the transaction, what was parked `before` and then new `records`.
+        """Handle, within the transaction, what was parked `before` and then a new `batch`.
 
         What waits for a thing that arrives is handled right after it, before anything later:
         with `release` in this transaction, without it in one of its own, soon.
         """
         work = _Work(list(before))
-        new = work.read(records)
-        held = work.read([parked.record for parked in before])
+        new = work.take_messages(batch)
+        held = work.take_messages(_read(parked.record) for parked in before)
         groups = deque(in_order([*held, *await _enter(connection, new)]))
         while groups:
             group = groups.popleft()
-            batch: Batch[Any] = Batch(connection, group, self._context)
-            await self._handlers[group[0].type](batch)
+            of_type: Batch[Any] = Batch(connection, group, self._context)
+            await self._handlers[group[0].type](of_type)
             work.handled[group[0].type] += len(group)
-            work.take_over(batch)
-            if release and batch.arrivals:
-                released = await work.release(connection, batch.arrivals)
+            work.take_over(of_type)
+            if release and of_type.arrivals:
+                released = await work.release(connection, of_type.arrivals)
                 groups.extendleft(reversed(in_order(released)))
         for record in await parking.park(connection, work.early, work.before):
             work.letters.append(DeadLetter(record, UnusableError("waited-too-long")))
@@ -184,7 +195,8 @@ class Inbox:
         if not letters:
             return
         # A message that was buried can be replayed after a fix.
-        messages, _ = _read([letter.record for letter in letters])
+        read = [_read(letter.record) for letter in letters]
+        messages = [each for each in read if not isinstance(each, DeadLetter)]
         await inbox_ids.leave(connection, _ids(messages))
         await bury(connection, self._consumer, letters)
         for letter in letters:
@@ -202,10 +214,14 @@ class _Work:
         self.wakes: set[str] = set()
         self.handled: Counter[str] = Counter()
 
-    def read(self, records: Sequence[Record]) -> list[Message[Event]]:
-        """Parse each record alone; what is no message becomes a dead letter."""
-        messages, letters = _read(records)
-        self.letters += letters
+    def take_messages(self, batch: Iterable[Read]) -> list[Message[Event]]:
+        """Return the messages of a batch; the others are dead letters."""
+        messages: list[Message[Event]] = []
+        for read in batch:
+            if isinstance(read, DeadLetter):
+                self.letters.append(read)
+            else:
+                messages.append(read)
         return messages
 
     def take_over(self, batch: Batch[Any]) -> None:
@@ -224,31 +240,56 @@ class _Work:
         """Return what waits for things that are there now, oldest first."""
         parked = await parking.take_waiting(connection, sorted(things))
         self.before += parked
-        released = self.read([each.record for each in parked])
+        released = self.take_messages(_read(each.record) for each in parked)
         released += [message for message, waits_for in self.early if waits_for in things]
         self.early = [each for each in self.early if each[1] not in things]
         return released
 
 
-def _part(records: Sequence[Record], most: int) -> list[list[Record]]:
-    """Part many records by their keys, so that the order for each key is kept."""
-    if len(records) < _WORTH_PARTING:
-        return [list(records)]
-    parts: list[list[Record]] = [[] for _ in range(most)]
-    for record in records:
-        parts[crc32(record.key or b"") % most].append(record)
+async def _read_ahead(records: Sequence[Record]) -> AsyncGenerator[list[Read], None]:
+    """Yield batches of what records say; the next one is read while the database works on one."""
+    batches = [records[start : start + _BATCH] for start in range(0, len(records), _BATCH)]
+    reading = asyncio.create_task(_read_batch(batches[0] if batches else []))
+    try:
+        for following in batches[1:]:
+            read = await reading
+            reading = asyncio.create_task(_read_batch(following))
+            yield read
+        if last := await reading:
+            yield last
+    finally:
+        reading.cancel()
+
+
+async def _read_batch(records: Sequence[Record]) -> list[Read]:
+    read: list[Read] = []
+    for number, record in enumerate(records):
+        if number % _READ_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        read.append(_read(record))
+    return read
+
+
+def _read(record: Record) -> Read:
+    """Parse a record; what is no message is a dead letter."""
+    try:
+        return read_message(record)
+    except UnusableError as error:
+        return DeadLetter(record, error)
+
+
+def _part(batch: Sequence[Read], most: int) -> list[Sequence[Read]]:
+    """Part a large batch by keys, so that the order for each key is kept."""
+    if most == 1 or len(batch) < _WORTH_PARTING:
+        return [batch]
+    parts: list[list[Read]] = [[] for _ in range(most)]
+    for read in batch:
+        parts[crc32(read.record.key or b"") % most].append(read)
     return [part for part in parts if part]
 
 
-def _read(records: Sequence[Record]) -> tuple[list[Message[Event]], list[DeadLetter]]:
-    messages: list[Message[Event]] = []
-    letters: list[DeadLetter] = []
-    for record in records:
-        try:
-            messages.append(read_message(record))
-        except UnusableError as error:
-            letters.append(DeadLetter(record, error))
-    return messages, letters
+def _records(batch: Sequence[Read]) -> list[Record]:
+    return [read.record for read in batch]
 
 
 async def _enter(
