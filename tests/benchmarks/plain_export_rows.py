@@ -46,7 +46,7 @@ def add_rows(rows: Rows, headers: Mapping[str, str], event: Mapping[str, Any]) -
     ]
     for index, claim in enumerate(claims):
         cells = [_text(value) for value in (*member, *_claim(claim))]
-        text = json.dumps(cells, ensure_ascii=False)
+        text = json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
         rows["handover_rows"].append((*place, index, text))
 
 
