@@ -21,7 +21,12 @@ depends_on = None
 
 _TABLES = ("cases", "notices", "claim_changes")
 
+# First all that is changed, in the order in which rows are written: else a transaction that is
+# under way, and has read one of these and goes on to write it or the next, would wait for this one,
+# and this one for it. What refers to partners looks them up last.
+_LOCK = "LOCK TABLE cases, claim_changes, notices, partners IN ACCESS EXCLUSIVE MODE"
 _CREATE: tuple[str, ...] = (
+    _LOCK,
     """
     CREATE FUNCTION refuse_change_of_partner() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -89,6 +94,7 @@ _CREATE: tuple[str, ...] = (
     "DROP INDEX notices_tenant",
 )
 _TAKE_BACK: tuple[str, ...] = (
+    _LOCK,
     "CREATE INDEX notices_tenant ON notices (tenant_id, notice_id)",
     "ALTER TABLE notices DROP CONSTRAINT notices_pkey, ADD PRIMARY KEY (notice_id)",
     "DROP INDEX cases_request, cases_file_number, notices_request",
