@@ -10,6 +10,7 @@ from sqlalchemy import text
 from case_service import store
 from case_service.cases.open_cases import open_cases
 from contracts import CaseClaimChangedV1, Event, HandoverClaim, MemberHandedOverV1, Money
+from kit.ids import new_id
 from kit.trace import Cause
 from tests.case_service.receivables import entries_of, money_of, snapshot, version_of
 from tests.case_service.world import (
@@ -235,6 +236,43 @@ async def test_a_handover_that_is_set_aside_leaves_nothing_behind(world: World) 
     claims = await world.rows("SELECT claim_id FROM claims")
     assert {row.claim_id for row in claims} == {owed.claim_id, good.claims[0].claim_id}
     assert len(await world.rows("SELECT run_id FROM runs")) == 2
+
+
+@pytest.mark.parametrize("ids_descend", [False, True])
+@pytest.mark.parametrize(
+    ("said", "usable"),
+    [
+        pytest.param(["EUR a", "USD a"], [0], id="the first counts"),
+        pytest.param(["EUR a", "USD ab", "EUR b"], [0, 2], id="what is refused refuses nothing"),
+        pytest.param(["EUR ka", "USD a", "EUR ab", "USD b"], [1, 3], id="nor in turn"),
+    ],
+)
+async def test_currencies_of_one_batch_count_as_if_handovers_came_one_by_one(
+    world: World, said: list[str], usable: list[int], ids_descend: bool
+) -> None:
+    """In the order in which they came, whatever the ids of their cases; `k` was in dollars."""
+    claims = {name: new_id() for name in "kab"}
+    case_ids = sorted((new_id() for _ in said), reverse=ids_descend)
+
+    def in_currency(currency: str, names: str) -> list[HandoverClaim]:
+        some, nothing = (
+            Money(amount=Decimal(each), currency=currency) for each in ("2.00", "0.00")
+        )
+        amounts = {"amount": some, "to_collect": some, "paid_directly": nothing}
+        known = [claim("2.00", claim_id=claims[name]) for name in names]
+        return [HandoverClaim(**(dict(each) | amounts)) for each in known]
+
+    known = await world.open(*in_currency("USD", "k"))
+    handovers = [
+        handover(*in_currency(*each.split()), case_id=case_id)
+        for each, case_id in zip(said, case_ids, strict=True)
+    ]
+
+    await world.deliver(*handovers)
+
+    expected = {known.case_id} | {handovers[place].case_id for place in usable}
+    assert {row.case_id for row in await world.rows("SELECT case_id FROM cases")} == expected
+    assert await world.differences() == []
 
 
 async def test_claims_that_are_more_than_an_amount_can_be_are_set_aside(world: World) -> None:

@@ -29,6 +29,7 @@ from case_service.receivables.claim_change import (
     due_in_new_case,
     holders_of,
 )
+from case_service.receivables.store import currencies_of
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
 from contracts import HandoverClaim, MemberHandedOverV1
@@ -61,9 +62,10 @@ async def open_cases(
     Returns why no case can be made of a handover, by tenant and case.
     """
     small, unusable = _small_enough(await _without_case(connection, handovers))
-    new, held, said_of_runs = await _hold(connection, small, unusable)
-    if not new:
+    usable, held, said_of_runs = await _hold(connection, small, unusable)
+    if not usable:
         return unusable
+    new = sorted(usable, key=_key_as_numbers)
     await take_in_brought(connection, held)
     members = {(cause.tenant_id, event.member_id) for event, cause in new}
     holders = await _release_open_again(connection, members, held.in_cases, new)
@@ -111,17 +113,29 @@ async def _hold(
             if not held.other_currency:
                 return handovers, held, (answers, reversals)
             await attempt.rollback()
-        usable = []
-        for event, cause in handovers:
-            if any(
-                ((cause.tenant_id, claim.claim_id), claim.amount.currency) in held.other_currency
-                for claim in event.claims
-            ):
-                unusable[cause.tenant_id, event.case_id] = OTHER_CURRENCY
-            else:
-                usable.append((event, cause))
-        handovers = usable
+        currencies = await currencies_of(connection, held.other_currency)
+        handovers = _in_currency(handovers, currencies, unusable)
     return [], HeldClaims(), ({}, {})
+
+
+def _in_currency(
+    handovers: Iterable[Handover], currencies: dict[ClaimKey, str], unusable: dict[Key, str]
+) -> list[Handover]:
+    """Return the handovers in the currencies of their claims; `unusable` gets the others.
+
+    A claim that is not in `currencies` has that of its first handover that is usable: it is as if
+    they came one by one. All claims of a handover have the same currency.
+    """
+    usable: list[Handover] = []
+    for event, cause in handovers:
+        currency = event.claims[0].amount.currency
+        keys = [(cause.tenant_id, claim.claim_id) for claim in event.claims]
+        if all(currencies.get(key, currency) == currency for key in keys):
+            currencies.update(dict.fromkeys(keys, currency))
+            usable.append((event, cause))
+        else:
+            unusable[cause.tenant_id, event.case_id] = OTHER_CURRENCY
+    return usable
 
 
 def _occasions(handovers: Iterable[Handover]) -> Iterator[tuple[MemberHandedOverV1, Occasion]]:
@@ -217,17 +231,22 @@ async def _without_case(
 ) -> list[Handover]:
     """Leave out repeats of handovers, those within this batch and those of long ago.
 
+    The others stay in the order in which they came.
+
     Two transactions that make the same case at once are stopped by its primary key; the second
     one then starts again, and finds it.
     """
-    first = {(cause.tenant_id, event.case_id): (event, cause) for event, cause in handovers[::-1]}
+    first: dict[Key, Handover] = {}
+    for event, cause in handovers:
+        first.setdefault((cause.tenant_id, event.case_id), (event, cause))
     known = await store.known_cases(connection, first)
-    return [first[key] for key in sorted(first, key=_as_numbers) if key not in known]
+    return [handover for key, handover in first.items() if key not in known]
 
 
-def _as_numbers(key: Key) -> tuple[int, int]:
-    """Return a key that is compared as PostgreSQL compares ids, and quicker than they are."""
-    return key[0].int, key[1].int
+def _key_as_numbers(handover: Handover) -> tuple[int, int]:
+    """Return the key of the case, which is compared as PostgreSQL compares ids, and quicker."""
+    event, cause = handover
+    return cause.tenant_id.int, event.case_id.int
 
 
 def _new_case(

@@ -31,8 +31,8 @@ Snapshot = tuple[ClaimSnapshotV1, Cause]
 class HeldClaims:
     """What is known of claims that go into new cases, besides what their handovers say."""
 
-    other_currency: set[tuple[ClaimKey, str]] = field(default_factory=set)
-    """Those that had another currency before than the one that stands here."""
+    other_currency: set[ClaimKey] = field(default_factory=set)
+    """Those that are known, or handed over earlier in this batch, in another currency."""
     in_cases: set[ClaimKey] = field(default_factory=set)
     """Those that earlier cases have."""
     later: list[ClaimChange] = field(default_factory=list)
@@ -89,7 +89,7 @@ async def let_cases_follow(connection: AsyncConnection, changes: Sequence[ClaimC
 
 async def hold_handed_over(
     connection: AsyncConnection, handed_over: Sequence[tuple[HandoverClaim, Cause]]
-) -> "HeldClaims":
+) -> HeldClaims:
     """Lock claims that go into cases, and say what is known of them besides what handovers say."""
     known = await store.hold_claims(
         connection,
@@ -113,7 +113,7 @@ async def hold_handed_over(
         claim, cause = handed_over[place]
         key = (cause.tenant_id, claim.claim_id)
         if currency != claim.amount.currency:
-            held.other_currency.add((key, claim.amount.currency))
+            held.other_currency.add(key)
         if is_in_case:
             held.in_cases.add(key)
         after = _handed_over_facts(claim)
@@ -126,7 +126,7 @@ async def hold_handed_over(
     return held
 
 
-async def take_in_brought(connection: AsyncConnection, held: "HeldClaims") -> None:
+async def take_in_brought(connection: AsyncConnection, held: HeldClaims) -> None:
     """Take in what handovers brought before receivables did; earlier cases of the claims follow.
 
     A handover says what receivables said of a claim when it was made. That may not have come here.

@@ -29,7 +29,7 @@ _ENTER_AND_LOCK = text(
                 CAST(:amount AS text[]), CAST(:paid_directly AS text[]), CAST(:currency AS text[]))
          WITH ORDINALITY AS said (tenant_id, claim_id, sequence, amount, paid_directly, currency,
                                   place)
-    ORDER BY tenant_id, claim_id, place DESC
+    ORDER BY tenant_id, claim_id, place
     ON CONFLICT (tenant_id, claim_id) DO UPDATE SET sequence = claims.sequence WHERE false
     """
 )
@@ -67,6 +67,16 @@ class SaidClaim(NamedTuple):
     amount: Decimal
     paid_directly: Decimal
     currency: str
+
+
+class KnownClaim(NamedTuple):
+    """A claim of which more is known than a handover says."""
+
+    place: int
+    """Of the claim among those that were said."""
+    facts: ClaimFacts
+    currency: str
+    is_in_case: bool
 
 
 def claim_row(key: ClaimKey, facts: ClaimFacts, currency: str) -> Values:
@@ -121,15 +131,12 @@ async def take_in(
     return before, other_currency
 
 
-async def hold_claims(
-    connection: AsyncConnection, said: Sequence[SaidClaim]
-) -> list[tuple[int, ClaimFacts, str, bool]]:
+async def hold_claims(connection: AsyncConnection, said: Sequence[SaidClaim]) -> list[KnownClaim]:
     """Lock claims that go into cases; return what is known of them besides what is `said`.
 
-    What was not known before is entered as it is said, the last of it where a claim is said twice;
+    What was not known before is entered as it is said, the first of it where a claim is said twice;
     what is known stays as it is. Returned are the claims that are known with another sequence or
-    currency, or that are in a case: the place among `said`, what is known, its currency, and
-    whether a case has it.
+    currency, or that are in a case.
     """
     if not said:
         return []
@@ -140,7 +147,22 @@ async def hold_claims(
         return []
     names = ("tenant_id", "claim_id", "sequence", "currency")
     result = await connection.execute(_MORE_THAN_SAID, {name: columns[name] for name in names})
-    return [(row.place - 1, _facts(row), row.currency, bool(row.is_in_case)) for row in result]
+    return [
+        KnownClaim(row.place - 1, _facts(row), row.currency, bool(row.is_in_case)) for row in result
+    ]
+
+
+async def currencies_of(
+    connection: AsyncConnection, keys: Iterable[ClaimKey]
+) -> dict[ClaimKey, str]:
+    """Return the currencies of those of the claims that are known."""
+    wanted = given(claims, [{"tenant_id": tenant, "claim_id": claim} for tenant, claim in keys])
+    result = await connection.execute(
+        select(claims.c.tenant_id, claims.c.claim_id, claims.c.currency).join(
+            wanted, same(claims, wanted, _KEY)
+        )
+    )
+    return {(row.tenant_id, row.claim_id): row.currency for row in result}
 
 
 async def lock_claims(
