@@ -151,9 +151,9 @@ class RingingInbox(Inbox):
         super().__init__(name, subscriptions, Context[Any](None, database))
         self.committed = asyncio.Event()
 
-    async def handle(self, records: Sequence[Record]) -> None:
+    async def handle(self, records: Sequence[Record], following: Sequence[Record] = ()) -> None:
         """Handle records, then ring."""
-        await super().handle(records)
+        await super().handle(records, following)
         self.committed.set()
 
 

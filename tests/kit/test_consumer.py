@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from contracts import TOPICS, PartnerSnapshotV1
 from kit import dead_letter_commands
+from kit.consumer import BATCH_RECORDS
 from kit.database import Database
 from kit.outbox import publish
 from local_stack.postgres import PostgresServer
@@ -250,10 +251,34 @@ async def test_members_come_and_go_and_every_message_acts_once(
         assert len(await handled(deliveries, event.key())) == 1
 
 
+async def test_when_partitions_are_to_go_only_the_batch_in_hand_ends_before(
+    deliveries: Database, kafka: str
+) -> None:
+    """All of one partition come with one poll; who has it next reads on where the batch ended."""
+    known = partner()
+    async with producing(kafka, linger_ms=100) as producer:
+        events = [partner(partner_id=known.partner_id) for _ in range(1_200)]
+        await asyncio.gather(*(send(producer, event) for event in events))
+    inbox = RingingInbox(deliveries, "leaving-readers")
+    async with consuming(deliveries, kafka, "leaving-readers", inbox) as consumer:
+        await inbox.committed.wait()
+        await consumer.on_partitions_revoked(set())
+        in_hand = await count(deliveries)
+    assert 0 < in_hand <= BATCH_RECORDS
+    async with consuming(deliveries, kafka, "leaving-readers"):
+        await until(lambda: has_all(deliveries, known.key(), len(events)))
+    assert len(await handled(deliveries, known.key())) == len(events)
+
+
 async def send_all(producer: AIOKafkaProducer, events: list[PartnerSnapshotV1]) -> None:
     """Publish one event after the other."""
     for event in events:
         await send(producer, event)
+
+
+async def has_all(database: Database, key: str, number: int) -> bool:
+    """Tell whether so many messages of a key were handled."""
+    return len(await handled(database, key)) >= number
 
 
 async def at_least(database: Database, number: int) -> bool:

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from contracts import NoticeDueV1, NoticeSentV1
-from kit import metrics
+from contracts import Event, NoticeDueV1, NoticeSentV1
+from kit import messages, metrics
 from kit.database import Database
 from kit.ids import new_id
-from kit.messages import Record
+from kit.messages import Message, Record
 from tests.kit.deliveries import handled, make_inbox, notice, partner, record_of
 
 FAILS = """
@@ -70,24 +70,27 @@ async def test_order_for_each_key_is_kept_across_types(deliveries: Database) -> 
     assert await handled(deliveries, str(case_id)) == ["n0", "n1", "n2", "n3", "n4"]
 
 
-async def test_order_for_each_key_is_kept_in_many_more_records_than_are_handled_at_once(
+async def test_what_is_read_ahead_acts_in_its_order_and_stands_aside_if_it_is_no_message(
     deliveries: Database,
 ) -> None:
-    """The next ones are read meanwhile; what is no message stands aside wherever it lies."""
     inbox, known = make_inbox(deliveries), partner()
-    cases = [new_id() for _ in range(400)]
-    types = [NoticeDueV1, NoticeSentV1, NoticeDueV1]
-    records = [
-        record_of(notice(type_, known.partner_id, case_id), f"{place} of {case_id}", offset=place)
-        for place, type_ in enumerate(types)
-        for case_id in cases
+    cases = [new_id() for _ in range(40)]
+    batches = [
+        [
+            record_of(notice(type_, known.partner_id, case_id), f"{place} of {case_id}")
+            for case_id in cases
+        ]
+        for place, type_ in enumerate([NoticeDueV1, NoticeSentV1, NoticeDueV1])
     ]
-    unreadable = [records[place]._replace(value=b"{", offset=place) for place in (499, 500, 1100)]
-    await inbox.handle([record_of(known), *records[:700], *unreadable, *records[700:]])
-    for case_id in (cases[0], cases[99], cases[100], cases[-1]):
-        expected = [f"{place} of {case_id}" for place in range(len(types))]
+    batches[1].append(batches[1][0]._replace(value=b"{", offset=1))
+    await inbox.handle([record_of(known)], batches[0])
+    await inbox.handle(batches[0], batches[1])
+    await inbox.handle(batches[1], batches[2])
+    await inbox.handle(batches[2])
+    for case_id in cases:
+        expected = [f"{place} of {case_id}" for place in range(3)]
         assert await handled(deliveries, str(case_id)) == expected
-    assert await dead_letters(deliveries) == [(f"{records[0].topic}.dlq", "")] * 3
+    assert await dead_letters(deliveries) == [(f"{batches[1][0].topic}.dlq", "")]
 
 
 async def test_order_for_each_key_is_kept_in_transactions_at_the_same_time(
@@ -130,22 +133,20 @@ async def test_a_batch_that_failed_in_one_transaction_is_handled_as_a_whole_agai
         assert await handled(deliveries, event.key()) == [event.key()]
 
 
-async def test_what_was_handled_before_a_batch_that_failed_acts_once(deliveries: Database) -> None:
-    inbox, unlucky = make_inbox(deliveries), partner()
-    before, after = ([partner() for _ in range(500)] for _ in range(2))
-    records = [record_of(event, event.key()) for event in (*before, unlucky, *after)]
-    async with deliveries.begin() as connection:
-        await connection.execute(text(FAILS.format(id=unlucky.key())))
-        await connection.execute(text(FAILS_FIRST))
-    with pytest.raises(DBAPIError):
-        await inbox.handle(records)
-    async with deliveries.begin() as connection:
-        await connection.execute(text("DROP FUNCTION fail() CASCADE"))
-    assert await handled(deliveries, before[-1].key()) == [before[-1].key()]
-    assert await handled(deliveries, after[-1].key()) == []
-    await inbox.handle(records)
-    for event in (before[0], before[-1], unlucky, after[0], after[-1]):
-        assert await handled(deliveries, event.key()) == [event.key()]
+async def test_a_fault_of_ours_while_reading_holds_up_no_other_record(
+    deliveries: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, good, faulty = make_inbox(deliveries), partner(), partner()
+
+    def read_message(record: Record) -> Message[Event]:
+        if record.key == faulty.key().encode():
+            raise ZeroDivisionError
+        return messages.read_message(record)
+
+    monkeypatch.setattr("kit.inbox.read_message", read_message)
+    await inbox.handle([record_of(faulty, offset=1), record_of(good, "good", offset=2)])
+    assert await handled(deliveries, good.key()) == ["good"]
+    assert await dead_letters(deliveries) == [(f"{good.TOPIC}.dlq", "")]
 
 
 async def test_what_came_too_early_acts_when_its_thing_arrives(deliveries: Database) -> None:

@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from sqlalchemy import text
 
 from contracts import Envelope, PartnerSnapshotV1
+from kit import relay
 from kit.database import Database
 from kit.ids import new_id
 from kit.outbox import publish
@@ -47,6 +48,13 @@ async def outbox_is_empty(database: Database) -> bool:
         return not await connection.scalar(text("SELECT count(*) FROM outbox"))
 
 
+@pytest.fixture
+def never_looks_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the relay hear of rows, or not find them at all."""
+    monkeypatch.setattr(relay, "_IDLE_PAUSE", 3_600)
+
+
+@pytest.mark.usefixtures("never_looks_unasked")
 async def test_a_transaction_that_commits_late_is_not_missed(
     deliveries: Database, database_url: str, kafka: str
 ) -> None:
@@ -233,6 +241,7 @@ async def test_every_header_of_the_envelope_is_there_for_each_event(
         assert record.timestamp == int(envelope.time.timestamp() * 1000)
 
 
+@pytest.mark.usefixtures("never_looks_unasked")
 async def test_order_is_kept_over_many_batches_and_waves(
     deliveries: Database, database_url: str, kafka: str
 ) -> None:

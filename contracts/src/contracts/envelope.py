@@ -26,7 +26,7 @@ class EnvelopeError(ValueError):
 
 
 class Envelope(NamedTuple):
-    """What a message says about its event."""
+    """What a message says about its event. A named tuple: `_replace` makes another one of it."""
 
     id: str
     """Unique for its source; the same when the message is published again."""

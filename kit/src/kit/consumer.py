@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 import structlog
@@ -33,8 +34,9 @@ log = structlog.stdlib.get_logger(__name__)
 Place = tuple[str, int]
 """A topic, and the number of a partition; equal to aiokafka's `TopicPartition`."""
 
-POLLED_RECORDS: Final = 2_000
-"""At most so many are in hand at once; the inbox handles them in several batches."""
+BATCH_RECORDS: Final = 500
+POLLED_RECORDS: Final = 4 * BATCH_RECORDS
+"""Of so many the inbox reads one batch while the database works on the one before it."""
 _POLL_MS: Final = 500
 _FIRST_PAUSE: Final = 0.2
 _LAST_PAUSE: Final = 10.0
@@ -162,28 +164,25 @@ class Consumer(ConsumerRebalanceListener):
         if not self._stops:
             self._let_go.clear()
 
-    async def _consume(self, batch: Sequence[ConsumerRecord]) -> None:
+    async def _consume(self, polled: Sequence[ConsumerRecord]) -> None:
         assert self._kafka is not None
         async with self._busy:
-            if self._let_go.is_set():
-                return
             ours = self._kafka.assignment()
-            ends = _ends(batch)
-            if not ends.keys() <= ours:
-                batch = [record for record in batch if _partition(record) in ours]
-                ends = _ends(batch)
-            if not batch or not await self._handle(batch):
-                return
-            await self._commit(ends)
+            records = [_record(each) for each in polled if _partition(each) in ours]
+            starts = range(0, len(records), BATCH_RECORDS)
+            batches = [records[start : start + BATCH_RECORDS] for start in starts]
+            for batch, following in zip_longest(batches, batches[1:], fillvalue=()):
+                if self._let_go.is_set() or not await self._handle(batch, following):
+                    return
+                await self._commit(_ends(batch))
 
-    async def _handle(self, batch: Sequence[ConsumerRecord]) -> bool:
+    async def _handle(self, batch: Sequence[Record], following: Sequence[Record]) -> bool:
         """Handle a batch, as often as it takes; False if it was given up for another member."""
-        raw = [_record(record) for record in batch]
         pause = _FIRST_PAUSE
         while True:
             self._busy_since = time.monotonic()
             try:
-                await self._inbox.handle(raw)
+                await self._inbox.handle(batch, following)
                 return True
             except Exception as error:
                 level = log.warning if is_temporary(error) else log.error
@@ -272,7 +271,7 @@ def _partition(record: ConsumerRecord) -> Place:
     return record.topic, record.partition
 
 
-def _ends(batch: Sequence[ConsumerRecord]) -> dict[Place, int]:
+def _ends(batch: Sequence[Record]) -> dict[Place, int]:
     """Return where to read on, once these are handled."""
     return {(record.topic, record.partition): record.offset + 1 for record in batch}
 

@@ -7,8 +7,7 @@ what it left done is recognised by the inbox. So nothing is lost and nothing act
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 from zlib import crc32
 
@@ -27,8 +26,7 @@ from kit.subscriptions import Batch, Subscriptions, in_order
 RETRY_PARKED: Final = "retry-parked"
 """The worker that calls `Inbox.retry_parked`."""
 
-_BATCH: Final = 500
-"""Records that are handled together."""
+_PARKED_BATCH: Final = 500
 _READ_AT_ONCE: Final = 10
 """Records, less than a millisecond: then whoever waits has a turn, above all the database."""
 _WORTH_PARTING: Final = 100
@@ -54,27 +52,41 @@ class Inbox:
         self._transactions_at_once = transactions_at_once
         self._handlers = subscriptions.handlers
         self._context = context
+        self._following: Sequence[Record] = ()
+        self._reading: asyncio.Task[list[Read]] | None = None
+        """Reads the records that are following."""
 
-    async def handle(self, records: Sequence[Record]) -> None:
-        """Bring records from Kafka to effect.
+    async def handle(self, records: Sequence[Record], following: Sequence[Record] = ()) -> None:
+        """Bring records to effect; read those of the next call while the database works.
 
         Raises only what may work later (database away): the records are then handled again as a
         whole. Anything else is split until the record that cannot work stands alone, and buried.
         """
-        wanted = [record for record in records if self._is_wanted(record)]
-        async with aclosing(_read_ahead(wanted)) as batches:
-            async for batch in batches:
-                started = time.monotonic()
-                await self._handle_batch(batch)
-                metrics.batch_seconds.observe(time.monotonic() - started)
+        reading = self._reading if records is self._following else None
+        batch = await (reading or self._read_wanted(records))
+        self._following = following
+        self._reading = asyncio.create_task(self._read_wanted(following)) if following else None
+        if batch:
+            started = time.monotonic()
+            await self._handle_batch(batch)
+            metrics.batch_seconds.observe(time.monotonic() - started)
 
     async def retry_parked(self) -> bool:
         """Handle parked messages whose next try is due; tell whether there were any."""
         async with self._context.database.begin() as connection:
-            due = await parking.take_due(connection, _BATCH)
+            due = await parking.take_due(connection, _PARKED_BATCH)
             done = await self._retry(connection, due)
         self._after_commit(done)
         return bool(due)
+
+    async def _read_wanted(self, records: Sequence[Record]) -> list[Read]:
+        read = []
+        for number, record in enumerate(records):
+            if number % _READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if self._is_wanted(record):
+                read.append(_read(record))
+        return read
 
     def _is_wanted(self, record: Record) -> bool:
         """Leave out, before any parsing, types of the topic that this service has no use for."""
@@ -246,36 +258,15 @@ class _Work:
         return released
 
 
-async def _read_ahead(records: Sequence[Record]) -> AsyncGenerator[list[Read], None]:
-    """Yield batches of what records say; the next one is read while the database works on one."""
-    batches = [records[start : start + _BATCH] for start in range(0, len(records), _BATCH)]
-    reading = asyncio.create_task(_read_batch(batches[0] if batches else []))
-    try:
-        for following in batches[1:]:
-            read = await reading
-            reading = asyncio.create_task(_read_batch(following))
-            yield read
-        if last := await reading:
-            yield last
-    finally:
-        reading.cancel()
-
-
-async def _read_batch(records: Sequence[Record]) -> list[Read]:
-    read: list[Read] = []
-    for number, record in enumerate(records):
-        if number % _READ_AT_ONCE == 0:
-            await asyncio.sleep(0)
-        read.append(_read(record))
-    return read
-
-
 def _read(record: Record) -> Read:
     """Parse a record; what is no message is a dead letter."""
     try:
         return read_message(record)
     except UnusableError as error:
         return DeadLetter(record, error)
+    except Exception as error:  # a fault of ours, which must hold up no other record
+        log.error("a record could not be read", exc_info=error, **_origin(record))
+        return DeadLetter(record, UnusableError("reading-failed", type(error).__name__))
 
 
 def _part(batch: Sequence[Read], most: int) -> list[Sequence[Read]]:

@@ -68,7 +68,7 @@ consumer_lag: Final = Gauge(
 
 batch_seconds: Final = Histogram(
     "batch_seconds",
-    "Seconds for one batch of messages, from its fetch to the end of its transaction.",
+    "Seconds for one batch of messages, from when it was read to the end of its transaction.",
     buckets=_SECONDS,
     registry=registry,
 )
