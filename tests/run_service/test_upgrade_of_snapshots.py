@@ -26,12 +26,13 @@ CLAIM = claim(UUID(int=5), ADULT.member_id, STUDIO, 9, amount=euros("12.30"))
 async def database_url(bare_database_url: str) -> str:
     """A database that the release before filled, and that was upgraded then."""
     engine = create_async_engine(bare_database_url)
-    async with engine.begin() as connection:
+    async with engine.connect() as connection:
         await connection.run_sync(_migrate, "0003")
+    async with engine.begin() as connection:
         for snapshot in (ADULT, MINOR):
             await _keep(connection, "member", snapshot.member_id, snapshot)
         await _keep(connection, "claim", CLAIM.claim_id, CLAIM)
-    async with engine.begin() as connection:
+    async with engine.connect() as connection:
         await connection.run_sync(_migrate, "head")
     await engine.dispose()
     return bare_database_url
