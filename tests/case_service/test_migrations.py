@@ -1,5 +1,6 @@
 """The migrations make the tables that the code knows, and keep what the first release booked."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from decimal import Decimal
@@ -237,6 +238,30 @@ def world(world: World) -> World:
     """The service on that database, as the tenant who has the cases."""
     world.tenant_id = TENANT
     return world
+
+
+async def test_references_are_looked_up_by_statement_while_cases_are_opened(
+    bare_database_url: str,
+) -> None:
+    """The migration waits for who reads cases, and holds nothing that its insert needs."""
+    engine = create_async_engine(bare_database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(_migrate, "0009")
+    async with (
+        engine.connect() as opening,
+        engine.connect() as connection,
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as tasks,
+    ):
+        await opening.execute(text("SET LOCAL lock_timeout = '300ms'"))
+        await opening.execute(text("SELECT FROM cases"))
+        tasks.create_task(connection.run_sync(_migrate, "0010"))
+        waits = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass('cases') AND NOT granted"
+        while not await opening.scalar(text(waits)):
+            await asyncio.sleep(0.01)
+        await opening.execute(text("INSERT INTO runs (tenant_id, run_id) VALUES (uuidv7(), uuidv7())"))
+        await opening.rollback()
+    await engine.dispose()
 
 
 async def test_every_balance_follows_from_the_entries_after_the_upgrade(world: World) -> None:

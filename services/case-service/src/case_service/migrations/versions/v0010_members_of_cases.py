@@ -13,6 +13,10 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+# Who opens cases reads them before it enters their runs and members: were those locked first, both
+# would wait in a circle.
+_CASES_FIRST = "LOCK TABLE cases IN ACCESS EXCLUSIVE MODE"
+
 _THERE_FOR_GOOD = (
     """
     CREATE TRIGGER runs_stay BEFORE DELETE OR TRUNCATE OR UPDATE OF tenant_id, run_id ON runs
@@ -107,10 +111,10 @@ _NOT_BY_ROW = (
 
 def upgrade() -> None:
     """Hold the new rules, then let go of the old ones."""
-    for statement in (*_THERE_FOR_GOOD, *_BY_STATEMENT, *_NOT_BY_ROW):
+    for statement in (_CASES_FIRST, *_THERE_FOR_GOOD, *_BY_STATEMENT, *_NOT_BY_ROW):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """There is no way back: the release before has none either."""
+    """There is no way back: revision 0007, on which this builds, has none either."""
     raise NotImplementedError
