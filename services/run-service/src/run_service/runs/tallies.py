@@ -85,7 +85,7 @@ _ANSWER = text(
     SELECT tenant_id, case_id, CAST(NULL AS uuid) AS owes FROM answer
     WHERE (tenant_id, case_id) NOT IN (SELECT tenant_id, case_id FROM locked)
     UNION ALL
-    SELECT DISTINCT tenant_id, CAST(NULL AS uuid), owes FROM released
+    SELECT DISTINCT tenant_id, CAST(NULL AS uuid), owes FROM released WHERE owes IS NOT NULL
     """
 )
 _ADD_UP = text(
