@@ -256,10 +256,11 @@ async def test_references_are_looked_up_by_statement_while_cases_are_opened(
         await opening.execute(text("SET LOCAL lock_timeout = '300ms'"))
         await opening.execute(text("SELECT FROM cases"))
         tasks.create_task(connection.run_sync(_migrate, "0010"))
-        waits = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass('cases') AND NOT granted"
-        while not await opening.scalar(text(waits)):
+        waits = text("SELECT 1 FROM pg_locks WHERE relation = to_regclass('cases') AND NOT granted")
+        while (await opening.execute(waits)).first() is None:
             await asyncio.sleep(0.01)
-        await opening.execute(text("INSERT INTO runs (tenant_id, run_id) VALUES (uuidv7(), uuidv7())"))
+        new_run = "INSERT INTO runs (tenant_id, run_id) VALUES (uuidv7(), uuidv7())"
+        await opening.execute(text(new_run))
         await opening.rollback()
     await engine.dispose()
 

@@ -4,15 +4,29 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from case_service import store
 from case_service.cases.case import Case, Claim, CloseReason, Result, Status
 from case_service.ledger import events
 from case_service.ledger.entry import ActorKind, Occasion
-from contracts import CaseClosedV1, CaseOpenedV1, ClaimResult, MemberReleasedV1, Money, OpenClaim
+from case_service.ledger.journal import Journal
+from contracts import (
+    CaseClosedV1,
+    CaseOpenedV1,
+    ClaimResult,
+    Event,
+    MemberReleasedV1,
+    Money,
+    OpenClaim,
+)
 from kit import outbox
+from kit.outbox import WrittenEvent
 from kit.trace import Cause
+from tests.case_service.world import MOMENT, World
 
 DAY = date(2026, 3, 1)
 
@@ -110,6 +124,26 @@ def test_a_released_member(case: Case, reason: events.ReleaseReason) -> None:
         claims=tuple(claim.claim_id for claim in case.claims),
     )
     assert events.released(case, reason) == outbox.written(event)
+
+
+@given(ended_cases())
+def test_a_case_that_does_not_say_what_was_left_is_not_told_as_closed(case: Case) -> None:
+    occasion = Occasion(ActorKind.SYSTEM, "someone", MOMENT, Cause(case.tenant_id, "c", None))
+    case.residual = None
+    with pytest.raises(AssertionError):
+        events.closed(case, occasion)
+
+
+@pytest.mark.parametrize("event_class", [CaseOpenedV1, CaseClosedV1, MemberReleasedV1])
+async def test_the_first_of_its_kind_is_read_before_any_goes_out(
+    world: World, event_class: type[Event]
+) -> None:
+    cause = Cause(world.tenant_id, "c", None)
+    journal = Journal(outgoing=[(WrittenEvent(event_class, "key", b"{}"), cause)])
+    async with world.context.database.begin() as connection:
+        with pytest.raises(ValidationError):
+            await store.record(connection, journal)
+    assert await world.published(event_class) == []
 
 
 @given(ended_cases(), instants)

@@ -21,6 +21,7 @@ from case_service.ledger.entry import Entry, HistoryItem, Occasion, Payment
 from case_service.ledger.journal import Journal
 from case_service.rows import Values, given, insert_rows, same
 from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
+from contracts import Event
 from kit import outbox
 from kit.database import copy_rows
 from kit.outbox import WrittenEvent
@@ -72,6 +73,7 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     await _update_payments(connection, list(journal.changed_payments.values()))
     if journal.entries:
         await copy_rows(connection, entries.name, _ENTRY_COLUMNS, _with_occasions(journal.entries))
+    _read_first_of_each_type(event for event, _ in journal.outgoing)
     event_ids = await outbox.publish_written(
         connection,
         (
@@ -82,6 +84,19 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     if journal.history:
         rows = [_history_row(item, event_ids) for item in journal.history]
         await copy_rows(connection, history.name, _HISTORY_COLUMNS, rows)
+
+
+def _read_first_of_each_type(outgoing: Iterable[Event | WrittenEvent]) -> None:
+    """Let the contracts' models read the first event of each type that was written without them.
+
+    Raises `pydantic.ValidationError` (a `ValueError`) where the contract does not hold.
+    """
+    first: dict[type[Event], bytes] = {}
+    for event in outgoing:
+        if isinstance(event, WrittenEvent):
+            first.setdefault(event.event_class, event.payload)
+    for event_class, payload in first.items():
+        event_class.model_validate_json(payload)
 
 
 async def _update_payments(connection: AsyncConnection, changed: Sequence[Payment]) -> None:
@@ -131,8 +146,8 @@ async def insert_cases(
     claim_rows: Sequence[tuple[Any, ...]],
 ) -> None:
     """Add cases with their claims; the rows are those of `cases/new_rows.py`."""
-    await copy_rows(connection, cases.name, new_rows.CASE_COLUMNS, case_rows)
-    await copy_rows(connection, case_claims.name, new_rows.CLAIM_COLUMNS, claim_rows)
+    await copy_rows(connection, cases.name, new_rows.NEW_CASE_COLUMNS, case_rows)
+    await copy_rows(connection, case_claims.name, new_rows.NEW_CLAIM_COLUMNS, claim_rows)
 
 
 async def lock_cases(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Key, Case]:

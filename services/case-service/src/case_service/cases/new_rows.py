@@ -12,13 +12,13 @@ from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
 from kit.search_text import search_text, text_keys
 from kit.trace import Cause
 
-CASE_COLUMNS: Final = (
+NEW_CASE_COLUMNS: Final = (
     "tenant_id", "case_id", "run_id", "run_booking_number", "booking_number", "member_id",
     "studio_id", "partner_id", "partner_channel", "collection_date", "currency", "time_zone",
     "status", "handed_over", "open", "created_at", "opened_at", "version",
 )  # fmt: skip
 
-CLAIM_COLUMNS: Final = (
+NEW_CLAIM_COLUMNS: Final = (
     "tenant_id", "case_id", "claim_id", "voucher_id", "snapshot_sequence", "kind", "designation",
     "voucher_date", "due_date", "amount", "paid_directly", "handed_over", "open",
 )  # fmt: skip

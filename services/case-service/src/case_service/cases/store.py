@@ -36,8 +36,9 @@ CASE_COLUMNS: Final[Sequence[Column[Any]]] = (
 )
 """What a `Case` is made of besides its claims, in its order."""
 
-# Cases and claims are looked up one by one in their indexes, also by a plan that was made for many
-# or while the tables were small: `OFFSET 0` and `ANY (ARRAY[…])` leave no other way.
+# Cases and claims are to be looked up one by one in their indexes, also by a plan that was made for
+# many or while the tables were small: `OFFSET 0` and `ANY (ARRAY[…])` rule out hash and
+# merge joins.
 _CLAIMS = text(
     """
     SELECT place, claim.*

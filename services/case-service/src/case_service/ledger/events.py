@@ -55,7 +55,7 @@ class ClaimFacts:
 
 
 def opened(case: Case, occasion: Occasion, open_: Decimal) -> WrittenEvent:
-    """The partner works the case from now on, with this much open; written like `closed`."""
+    """The partner works the case from now on, with this much open; written without its model."""
     currency, at = case.currency, occasion.at
     payload = {
         **_base(case, occasion),
@@ -220,6 +220,7 @@ def closed(case: Case, occasion: Occasion) -> WrittenEvent:
     """
     assert case.close_reason is not None
     assert case.result is not None
+    assert case.residual is not None
     money = f'","currency":"{case.currency}"}}'  # what follows an amount
     results = ",".join(
         f'{{"claim_id":"{claim.claim_id!s}","collected":{{"amount":"{claim.collected!s}{money},'

@@ -172,7 +172,8 @@ async def finish_answer(connection: AsyncConnection, answer: Answer, cause: Caus
 
 async def lock_live_cases(connection: AsyncConnection, reversal: Reversal) -> list[Case]:
     """Load and lock some cases that have not ended of a run that is to be reversed."""
-    # In the order of the index that knows live cases alone: it begins where the last batch ended.
+    # In the order of the index that knows live cases alone. Of cases that the batches before ended
+    # it only walks over what was not cleaned away yet.
     order = (cases.c.case_id,)
     return await _lock_some(connection, reversal.cause.tenant_id, reversal.run_id, is_live, order)
 
