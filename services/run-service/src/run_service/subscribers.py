@@ -69,7 +69,7 @@ async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
         batch.connection,
         tables.members,
         tables.member_snapshots,
-        snapshot_rows.MEMBER,
+        snapshot_rows.MemberRow._fields,
         (snapshot_rows.member_row(message) for message in batch.messages),
     )
 
@@ -81,7 +81,7 @@ async def keep_claims(batch: Batch[ClaimSnapshotV1]) -> None:
         batch.connection,
         tables.claims,
         tables.claim_snapshots,
-        snapshot_rows.CLAIM,
+        snapshot_rows.ClaimRow._fields,
         (snapshot_rows.claim_row(message) for message in batch.messages),
     )
     members = set()

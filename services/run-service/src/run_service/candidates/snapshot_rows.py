@@ -1,6 +1,8 @@
 """Snapshots as rows: what candidates are found by, and what of each version is kept."""
 
-from typing import Final
+from datetime import date
+from typing import NamedTuple
+from uuid import UUID
 
 from contracts import ClaimSnapshotV1, MemberSnapshotV1
 from kit.messages import Message
@@ -13,87 +15,89 @@ from run_service.candidates.member import (
     of_age_on,
 )
 from run_service.candidates.search_text import search_text, spell_out
-from run_service.candidates.store import Row
-
-MEMBER: Final = (
-    "tenant_id",
-    "member_id",
-    "sequence",
-    "studio_id",
-    "membership_number",
-    "name",
-    "surname",
-    "search_text",
-    "last_level_passed_on",
-    "blocked_until",
-    "of_age_on",
-    "has_guardian",
-    "has_address",
-    "guardian_has_address",
-    "person",
-    "legal_guardian",
-)
-"""The columns of `members` and `member_snapshots` that `member_row` has values of."""
-
-CLAIM: Final = (
-    "tenant_id",
-    "claim_id",
-    "sequence",
-    "member_id",
-    "kind",
-    "voucher_date",
-    "due_date",
-    "currency",
-    "amount",
-    "paid_directly",
-    "cancelled",
-    "disputed",
-    "is_handover_fee",
-    "details",
-)
-"""The columns of `claims` and `claim_snapshots` that `claim_row` has values of."""
 
 
-def member_row(message: Message[MemberSnapshotV1]) -> Row:
+class MemberRow(NamedTuple):
+    """What is saved of a member: columns of `members` and `member_snapshots`."""
+
+    tenant_id: UUID
+    member_id: UUID
+    sequence: int
+    studio_id: UUID
+    membership_number: str
+    name: str
+    surname: str
+    search_text: str
+    last_level_passed_on: date | None
+    blocked_until: date | None
+    of_age_on: date | None
+    has_guardian: bool
+    has_address: bool
+    guardian_has_address: bool
+    person: str
+    legal_guardian: str | None
+
+
+class ClaimRow(NamedTuple):
+    """What is saved of a claim: columns of `claims` and `claim_snapshots`."""
+
+    tenant_id: UUID
+    claim_id: UUID
+    sequence: int
+    member_id: UUID
+    kind: str
+    voucher_date: date
+    due_date: date
+    currency: str
+    amount: str
+    """As it is written, like what was paid."""
+    paid_directly: str
+    cancelled: bool
+    disputed: bool
+    is_handover_fee: bool
+    details: str
+
+
+def member_row(message: Message[MemberSnapshotV1]) -> MemberRow:
     """Return what is saved of a member."""
     member = message.event
     name = display_name(member.first_name, member.name1)
-    return (
-        message.tenant_id,
-        member.member_id,
-        member.sequence,
-        member.studio_id,
-        member.membership_number,
-        name,
-        spell_out(member.name1),
-        search_text(name, member.membership_number),
-        member.dunning.last_level_passed_on,
-        blocked_until(member),
-        member.birth_date and of_age_on(member.birth_date),
-        member.legal_guardian is not None,
-        is_complete(member.address),
-        is_complete(guardian_address(member)),
-        versions.person(member),
-        versions.legal_guardian(member),
+    return MemberRow(
+        tenant_id=message.tenant_id,
+        member_id=member.member_id,
+        sequence=member.sequence,
+        studio_id=member.studio_id,
+        membership_number=member.membership_number,
+        name=name,
+        surname=spell_out(member.name1),
+        search_text=search_text(name, member.membership_number),
+        last_level_passed_on=member.dunning.last_level_passed_on,
+        blocked_until=blocked_until(member),
+        of_age_on=member.birth_date and of_age_on(member.birth_date),
+        has_guardian=member.legal_guardian is not None,
+        has_address=is_complete(member.address),
+        guardian_has_address=is_complete(guardian_address(member)),
+        person=versions.person(member),
+        legal_guardian=versions.legal_guardian(member),
     )
 
 
-def claim_row(message: Message[ClaimSnapshotV1]) -> Row:
-    """Return what is saved of a claim; amounts as they are written."""
+def claim_row(message: Message[ClaimSnapshotV1]) -> ClaimRow:
+    """Return what is saved of a claim."""
     claim = message.event
-    return (
-        message.tenant_id,
-        claim.claim_id,
-        claim.sequence,
-        claim.member_id,
-        claim.kind,
-        claim.voucher_date,
-        claim.due_date,
-        claim.amount.currency,
-        str(claim.amount.amount),
-        str(claim.paid_directly.amount),
-        claim.cancelled,
-        claim.disputed,
-        False,
-        versions.claim_details(claim),
+    return ClaimRow(
+        tenant_id=message.tenant_id,
+        claim_id=claim.claim_id,
+        sequence=claim.sequence,
+        member_id=claim.member_id,
+        kind=claim.kind,
+        voucher_date=claim.voucher_date,
+        due_date=claim.due_date,
+        currency=claim.amount.currency,
+        amount=str(claim.amount.amount),
+        paid_directly=str(claim.paid_directly.amount),
+        cancelled=claim.cancelled,
+        disputed=claim.disputed,
+        is_handover_fee=False,
+        details=versions.claim_details(claim),
     )
