@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from tests.partner_gateway.world import serving
+from tests.partner_gateway.serving import serving
 
 
 @dataclass

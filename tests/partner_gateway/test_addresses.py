@@ -12,7 +12,7 @@ from kit.problems import Problem
 from partner_gateway.addresses import AddressNotAllowedError, check_base_url, find_addresses
 from partner_gateway.exchange import NoReplyError, Reply, client, exchange
 from tests.partner_gateway.network import Network, certificate, server
-from tests.partner_gateway.world import until
+from tests.partner_gateway.waiting import until
 
 NOBODY: frozenset[str] = frozenset()
 

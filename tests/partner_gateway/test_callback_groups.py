@@ -17,7 +17,9 @@ from partner_gateway.callbacks.receive_callbacks import Arrival, receive_callbac
 from partner_gateway.callbacks.store import forget_bodies
 from partner_gateway.standard_webhooks import sign
 from tests.partner_gateway.saying import NOWHERE, hold, said, translate
-from tests.partner_gateway.world import Gateway, Partner, plain_http, serving, until
+from tests.partner_gateway.serving import serving
+from tests.partner_gateway.waiting import until
+from tests.partner_gateway.world import Gateway, Partner, plain_http
 
 UNKNOWN_CASE = said("case.accepted", case_id=str(new_id()))
 

@@ -19,7 +19,8 @@ from partner_gateway.callbacks.release_callbacks import release_callbacks
 from partner_gateway.callbacks.translate_callbacks import translate_callbacks
 from partner_gateway.standard_webhooks import sign
 from tests.partner_gateway.saying import NOWHERE, euros, hold, said, send, statuses, translate
-from tests.partner_gateway.world import Gateway, Partner, handed_over, plain_http, until
+from tests.partner_gateway.waiting import until
+from tests.partner_gateway.world import Gateway, Partner, handed_over, plain_http
 
 CALLBACKS = int(os.environ.get("CALLBACKS", "200"))
 AT_ONCE = 10

@@ -18,6 +18,7 @@ from partner_gateway.deliveries.delivery import Verdict, judge, pause_after, ret
 from partner_gateway.exchange import MAX_ANSWER_BYTES, client
 from partner_gateway.standard_webhooks import verify
 from tests.partner_gateway.listener import always, listening
+from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import (
     Gateway,
     Partner,
@@ -26,7 +27,6 @@ from tests.partner_gateway.world import (
     handed_over,
     is_waiting,
     killed,
-    until,
 )
 
 ANSWERS = ("report.accepted.v1", "report.rejected.v1")

@@ -12,7 +12,8 @@ from local_stack.ports import free_port
 from local_stack.processes import ChildProcess
 from tests.partner_gateway.listener import listening
 from tests.partner_gateway.test_deliveries import ANSWERS, delivery_of
-from tests.partner_gateway.world import KEY, Gateway, Simulator, handed_over, until
+from tests.partner_gateway.waiting import until
+from tests.partner_gateway.world import KEY, Gateway, Simulator, handed_over
 
 
 async def test_a_kill_between_sending_and_storing_the_answer_doubles_and_loses_nothing(

@@ -16,6 +16,7 @@ from contracts import (
 from kit.context import Context
 from kit.ids import new_id
 from partner_gateway.deliveries import deliver, pages, store
+from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import (
     Gateway,
     Partner,
@@ -25,7 +26,6 @@ from tests.partner_gateway.world import (
     closed,
     handed_over,
     killed,
-    until,
 )
 
 NOTICES = (

@@ -30,9 +30,10 @@ from partner_gateway.polls import ask_partners, store
 from partner_gateway.polls.ask_partners import Asker
 from partner_gateway.polls.measure_polls import measure_polls
 from partner_simulator.balances import create_balances_app
+from tests.partner_gateway.serving import serving
 from tests.partner_gateway.test_deliveries import serve
+from tests.partner_gateway.waiting import LIMIT_SECONDS
 from tests.partner_gateway.world import (
-    LIMIT_SECONDS,
     Gateway,
     KilledError,
     Partner,
@@ -40,7 +41,6 @@ from tests.partner_gateway.world import (
     closed,
     handed_over,
     killed,
-    serving,
 )
 
 PAYMENTS = ("report.payment-received.v1", "report.payment-corrected.v1")

@@ -15,7 +15,8 @@ from partner_gateway.partners import reencrypt as module
 from partner_gateway.partners.reencrypt import reencrypt
 from partner_gateway.sealing import Seal
 from partner_gateway.settings import Settings
-from tests.partner_gateway.world import KEY, Gateway, Partner, handed_over, make_settings, until
+from tests.partner_gateway.waiting import until
+from tests.partner_gateway.world import KEY, Gateway, Partner, handed_over, make_settings
 
 NEW = Fernet.generate_key().decode()
 NEW_ID, OLD_ID = Seal([NEW]).key_id, Seal([KEY]).key_id

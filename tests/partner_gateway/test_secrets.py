@@ -15,7 +15,9 @@ from kit.ids import new_id
 from partner_gateway.partners.create_secret import MAX_VALID
 from partner_gateway.partners.forget_ended_secrets import forget_ended_secrets
 from partner_gateway.standard_webhooks import sign
-from tests.partner_gateway.world import Gateway, Partner, bearer, handed_over, serving, until
+from tests.partner_gateway.serving import serving
+from tests.partner_gateway.waiting import until
+from tests.partner_gateway.world import Gateway, Partner, bearer, handed_over
 
 CALLBACKS = int(os.environ.get("ROTATION_CALLBACKS", "200"))
 BODY = b'{"type": "nothing.known", "data": {}}'

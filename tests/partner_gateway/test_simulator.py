@@ -21,7 +21,8 @@ from partner_simulator.main import read_scenario
 from partner_simulator.partner_api import Handover
 from tests.partner_gateway.listener import always, listening
 from tests.partner_gateway.test_partner_api import CONTRACTS
-from tests.partner_gateway.world import Partner, Simulator, handed_over, plain_http, until
+from tests.partner_gateway.waiting import until
+from tests.partner_gateway.world import Partner, Simulator, handed_over, plain_http
 
 SECRET = new_secret()
 FAIL = {"step": "ANSWER", "status": 500}

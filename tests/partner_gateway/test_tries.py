@@ -15,6 +15,7 @@ from tests.partner_gateway.claims import studio_payment
 from tests.partner_gateway.listener import Listener, always, listening
 from tests.partner_gateway.test_deliveries import delivery_of, serve
 from tests.partner_gateway.test_notices import held_by
+from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import (
     TENANT,
     Gateway,
@@ -25,7 +26,6 @@ from tests.partner_gateway.world import (
     closed,
     handed_over,
     killed,
-    until,
 )
 
 

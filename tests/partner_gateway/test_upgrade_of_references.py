@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kit.database import _configuration
-from tests.partner_gateway.world import until
+from tests.partner_gateway.waiting import until
 
 WAITING = text(
     """

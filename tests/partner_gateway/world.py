@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
-import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from sqlalchemy import text
@@ -33,8 +31,8 @@ from partner_gateway.settings import Settings
 from partner_gateway.standard_webhooks import sign
 from partner_simulator.app import create_app
 from partner_simulator.behaviour import Behaviour
+from tests.partner_gateway.serving import serving
 
-LIMIT_SECONDS = 20.0
 TENANT = new_id()
 ROLES = "collection:read collection:manage partner:admin"
 KEY = Fernet.generate_key().decode()
@@ -57,67 +55,6 @@ def make_settings(database_url: str, **changed: Any) -> Settings:
             **changed,
         },
     )
-
-
-class Server(uvicorn.Server):
-    """Ends at once when it is told to, where uvicorn looks whether it is ten times a second.
-
-    That would be a quarter of a second for each server, and a test has up to five.
-    """
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.told_to_end = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        """Wait for the end."""
-        await self.on_tick(0)
-        await self.told_to_end.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let what is being answered end within a second, as uvicorn does."""
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                while self.server_state.connections or self.server_state.tasks:
-                    await asyncio.sleep(0.005)
-        for task in self.server_state.tasks:
-            task.cancel()
-        await self.lifespan.shutdown()
-
-
-@asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """Answer HTTP on a free port; yield the address."""
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        lifespan="on",
-    )
-    server = Server(config)
-    task = asyncio.create_task(server.serve())
-    await until(lambda: server.started or task.done())
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.told_to_end.set()
-        await task
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Wait until something is so; fails after a limit."""
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while True:
-            found = condition()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.02)
 
 
 class KilledError(BaseException):

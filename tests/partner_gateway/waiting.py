@@ -1,0 +1,16 @@
+"""Conditions that tests wait for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+LIMIT_SECONDS = 20.0
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Wait until something is so; fails after a limit."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.02)
