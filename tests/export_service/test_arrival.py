@@ -150,6 +150,21 @@ async def test_a_run_tells_how_much_of_it_has_arrived(context: ServiceContext) -
             assert await runs.find_run(connection, tenant_id, run.run_id, [studio_id]) is None
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_of_two_handovers_of_a_case_the_first_counts(
+    context: ServiceContext, together: bool
+) -> None:
+    run, (first,) = run_of(members=1)
+    debtor = first.debtor.model_copy(update={"name1": "Other"})
+    second = first.model_copy(update={"debtor": debtor})
+    batches = [[first, second]] if together else [[first], [second]]
+    for batch in batches:
+        await hear(context, *batch)
+    (cells,) = await rows(context, run.run_id)
+    assert first.debtor.name1 in cells
+    assert "Other" not in cells
+
+
 async def test_what_becomes_of_a_run_waits_for_the_run(context: ServiceContext) -> None:
     run, _ = run_of(members=3)
     refused, _ = run_of(members=1)

@@ -33,7 +33,8 @@ async def keep_handovers(
 
     A wrong IBAN, BIC or VAT number is counted, and kept.
     """
-    given = {(message.tenant_id, message.event.case_id): message.event for message in messages}
+    # The first of a case counts, as it does when they come one after the other.
+    given = {(each.tenant_id, each.event.case_id): each.event for each in reversed(messages)}
     known = await insert_handed_over(connection, map(_handed_over, given, given.values()))
     arrived = {key: handover for key, handover in given.items() if key not in known}
     if not arrived:
