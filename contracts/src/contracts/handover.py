@@ -35,6 +35,12 @@ class HandoverDebtor(PersonDetails):
     represented_member_name: Name | None = None
     """First name and surname of the minor for whom a legal guardian is liable."""
 
+    @property
+    def member_name(self) -> str:
+        """The name of the member itself, also when its legal guardian is who owes."""
+        names = self.first_name, self.name1
+        return self.represented_member_name or " ".join(filter(None, names))
+
 
 class HandoverClaim(ClaimDetails):
     """A claim as it was at the handover."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from case_service.cases.case import Case, Claim
-from contracts import HandoverClaim, HandoverDebtor, MemberHandedOverV1
+from contracts import HandoverClaim, MemberHandedOverV1
 from kit.search_text import search_text, text_keys
 from kit.trace import Cause
 
@@ -91,7 +91,7 @@ def member_rows(handovers: Iterable[tuple[MemberHandedOverV1, Cause]]) -> list[M
 
 
 def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> MemberRow:
-    name, membership_number = _member_name(event.debtor), event.debtor.membership_number
+    name, membership_number = event.debtor.member_name, event.debtor.membership_number
     text = search_text(name, membership_number)
     return MemberRow(
         tenant_id,
@@ -103,9 +103,3 @@ def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> MemberRow:
         text,
         f"{{{to_json(text_keys(tenant_id, text)).decode()[1:-1]}}}",
     )
-
-
-def _member_name(debtor: HandoverDebtor) -> str:
-    """Name the member itself, as runs do, also when its legal guardian is who owes."""
-    names = (debtor.first_name, debtor.name1)
-    return debtor.represented_member_name or " ".join(name for name in names if name)

@@ -7,7 +7,7 @@ from uuid import UUID
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import HandoverDebtor, MemberHandedOverV1
+from contracts import MemberHandedOverV1
 from export_service.members.case import NOTHING, Key
 from export_service.members.store import HandedOver, insert_handed_over
 from export_service.runs import store
@@ -49,7 +49,7 @@ async def keep_handovers(
 def _handed_over(key: Key, handover: MemberHandedOverV1) -> HandedOver:
     tenant_id, case_id = key
     debtor, studio, claims = handover.debtor, handover.studio, handover.claims
-    name = _member_name(debtor)
+    name = debtor.member_name
     return HandedOver(
         tenant_id=tenant_id,
         case_id=case_id,
@@ -67,12 +67,6 @@ def _handed_over(key: Key, handover: MemberHandedOverV1) -> HandedOver:
         currency=claims[0].to_collect.currency,
         handed_over=str(sum([claim.to_collect.amount for claim in claims], NOTHING)),
     )
-
-
-def _member_name(debtor: HandoverDebtor) -> str:
-    """Names the member itself, as case-service does, also when its legal guardian is who owes."""
-    names = debtor.first_name, debtor.name1
-    return debtor.represented_member_name or " ".join(filter(None, names))
 
 
 def _rows_of(arrived: Handovers) -> Iterator[tuple[UUID, UUID, UUID, int, int, str]]:
