@@ -1,6 +1,7 @@
 """Members handed over become cases (step 4 of a run)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Final
@@ -72,14 +73,14 @@ async def open_cases(
     await store.enter_members(connection, member_rows(new))
     journal = Journal()
     cases = []
-    for event, occasion in _occasions(new):
+    at = now()
+    for event, occasion in _occasions(new, at):
         case = _new_case(event, occasion.cause.tenant_id, holders, default_time_zone)
         cases.append(case)
         journal.handed_over(case, occasion)
         if event.partner_channel == "BY_HAND" and case.accept(occasion.at):
             journal.opened(case, occasion)
     opened = list(zip(cases, (event for event, _ in new), strict=True))
-    at = now()
     await store.insert_cases(
         connection,
         [case_row(case, event, at) for case, event in opened],
@@ -138,9 +139,11 @@ def _in_currency(
     return usable
 
 
-def _occasions(handovers: Iterable[Handover]) -> Iterator[tuple[MemberHandedOverV1, Occasion]]:
+def _occasions(
+    handovers: Iterable[Handover], at: datetime
+) -> Iterator[tuple[MemberHandedOverV1, Occasion]]:
     """Say for each handover who made it and when; those of one cause have the same occasion."""
-    at, occasion = now(), None
+    occasion = None
     for event, cause in handovers:
         if occasion is None or occasion.cause != cause:
             occasion = Occasion(ActorKind.SYSTEM, RUN_SERVICE, at, cause)

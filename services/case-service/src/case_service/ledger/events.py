@@ -216,7 +216,9 @@ def closed(case: Case, occasion: Occasion) -> WrittenEvent:
     """The case was closed, for the reason and with the result that it holds.
 
     Written as its model would write it, and without it: a run that is reversed closes a hundred
-    thousand cases at once, of ids and amounts that were checked when they came in.
+    thousand cases at once, of ids and amounts that were checked when they came in. It is put
+    together as text, which `opened` leaves to pydantic: ids of cases that were loaded are
+    asyncpg's own, and pydantic takes 7 µs for each of those.
     """
     assert case.close_reason is not None
     assert case.result is not None
