@@ -193,7 +193,7 @@ def announcement(handovers: Sequence[MemberHandedOverV1]) -> RunCreatedV1:
 
 
 async def receive(
-    context: Context[Any], handler: Handler, tenant_id: UUID, events: Sequence[Event]
+    context: Context[Any], handler: Handler[Any], tenant_id: UUID, events: Sequence[Event]
 ) -> None:
     """Lets a subscriber handle events of a tenant as one batch, in a transaction of its own."""
     async with context.database.begin() as connection:

@@ -1,14 +1,19 @@
 """What was handled acts once; what came too early acts later; what cannot work stands aside."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from contracts import Event, NoticeDueV1, NoticeSentV1
+from contracts import Event, NoticeDueV1, NoticeSentV1, PartnerSnapshotV1
 from kit import messages, metrics
+from kit.context import Context
 from kit.database import Database
 from kit.ids import new_id
+from kit.inbox import Inbox
 from kit.messages import Message, Record
+from kit.subscriptions import Batch, Subscriptions
 from tests.kit.deliveries import handled, make_inbox, notice, partner, record_of
 
 FAILS = """
@@ -138,15 +143,40 @@ async def test_a_fault_of_ours_while_reading_holds_up_no_other_record(
 ) -> None:
     inbox, good, faulty = make_inbox(deliveries), partner(), partner()
 
-    def read_message(record: Record) -> Message[Event]:
+    def read_message(record: Record, keeps: messages.Keeps) -> Message[Event]:
         if record.key == faulty.key().encode():
             raise ZeroDivisionError
-        return messages.read_message(record)
+        return messages.read_message(record, keeps)
 
     monkeypatch.setattr("kit.inbox.read_message", read_message)
     await inbox.handle([record_of(faulty, offset=1), record_of(good, "good", offset=2)])
     assert await handled(deliveries, good.key()) == ["good"]
     assert await dead_letters(deliveries) == [(f"{good.TOPIC}.dlq", "")]
+
+
+async def test_a_handler_gets_what_it_keeps_of_an_event(deliveries: Database) -> None:
+    """At once, and after it was parked; what cannot be made of an event holds up no other."""
+    subscriptions, got = Subscriptions(), list[str]()
+
+    def name_of(event: PartnerSnapshotV1) -> str:
+        if event.name == "BROKEN":
+            raise ValueError("no name")
+        return event.name
+
+    @subscriptions.handles(PartnerSnapshotV1, keeps=name_of)
+    async def take_names(batch: Batch[str]) -> None:
+        for message in batch.messages:
+            got.append(message.event)
+            if message.event == "Early" and "Late" not in got:
+                batch.park(message, "partner:Late")
+            batch.arrived([f"partner:{message.event}"])
+
+    inbox = Inbox("note-service", subscriptions, Context[Any](None, deliveries))
+    early, broken, late = partner("Early"), partner("BROKEN"), partner("Late")
+    await inbox.handle([record_of(early)])
+    await inbox.handle([record_of(broken), record_of(late)])
+    assert got == ["Early", "Late", "Early"]
+    assert await dead_letters(deliveries) == [(f"{broken.TOPIC}.dlq", "")]
 
 
 async def test_what_came_too_early_acts_when_its_thing_arrives(deliveries: Database) -> None:

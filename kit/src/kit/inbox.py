@@ -14,12 +14,12 @@ from zlib import crc32
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import TOPICS, Event
+from contracts import TOPICS
 from kit import inbox_ids, metrics, parking
 from kit.context import Context
 from kit.database import is_temporary
 from kit.dead_letters import DeadLetter, bury
-from kit.messages import Message, Record, UnusableError, message_type, read_message
+from kit.messages import Keeps, Message, Record, UnusableError, message_type, read_message
 from kit.parking import ParkedRecord
 from kit.subscriptions import Batch, Subscriptions, in_order
 
@@ -32,7 +32,7 @@ _READ_AT_ONCE: Final = 10
 _WORTH_PARTING: Final = 100
 """Records; fewer go into one transaction."""
 
-Read = Message[Event] | DeadLetter
+Read = Message[Any] | DeadLetter
 """What a record turned out to be."""
 
 log = structlog.stdlib.get_logger(__name__)
@@ -51,6 +51,7 @@ class Inbox:
         self._consumer = consumer
         self._transactions_at_once = transactions_at_once
         self._handlers = subscriptions.handlers
+        self._keeps = subscriptions.keeps
         self._context = context
         self._following: Sequence[Record] = ()
         self._reading: asyncio.Task[list[Read]] | None = None
@@ -85,7 +86,7 @@ class Inbox:
             if number % _READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
             if self._is_wanted(record):
-                read.append(_read(record))
+                read.append(_read(record, self._keeps))
         return read
 
     def _is_wanted(self, record: Record) -> bool:
@@ -175,9 +176,9 @@ class Inbox:
         What waits for a thing that arrives is handled right after it, before anything later:
         with `release` in this transaction, without it in one of its own, soon.
         """
-        work = _Work(list(before))
+        work = _Work(list(before), self._keeps)
         new = work.take_messages(batch)
-        held = work.take_messages(_read(parked.record) for parked in before)
+        held = work.take_messages(work.read(before))
         groups = deque(in_order([*held, *await _enter(connection, new)]))
         while groups:
             group = groups.popleft()
@@ -207,7 +208,7 @@ class Inbox:
         if not letters:
             return
         # A message that was buried can be replayed after a fix.
-        read = [_read(letter.record) for letter in letters]
+        read = [_read(letter.record, self._keeps) for letter in letters]
         messages = [each for each in read if not isinstance(each, DeadLetter)]
         await inbox_ids.leave(connection, _ids(messages))
         await bury(connection, self._consumer, letters)
@@ -218,17 +219,22 @@ class Inbox:
 class _Work:
     """What one transaction gathers besides its handlers' effects."""
 
-    def __init__(self, before: list[ParkedRecord]) -> None:
+    def __init__(self, before: list[ParkedRecord], keeps: Keeps) -> None:
         self.before = before
+        self._keeps = keeps
         self.letters: list[DeadLetter] = []
-        self.early: list[tuple[Message[Event], str]] = []
+        self.early: list[tuple[Message[Any], str]] = []
         self.arrivals: set[str] = set()
         self.wakes: set[str] = set()
         self.handled: Counter[str] = Counter()
 
-    def take_messages(self, batch: Iterable[Read]) -> list[Message[Event]]:
+    def read(self, parked: Iterable[ParkedRecord]) -> Iterable[Read]:
+        """Read what was parked, one after the other."""
+        return (_read(each.record, self._keeps) for each in parked)
+
+    def take_messages(self, batch: Iterable[Read]) -> list[Message[Any]]:
         """Return the messages of a batch; the others are dead letters."""
-        messages: list[Message[Event]] = []
+        messages: list[Message[Any]] = []
         for read in batch:
             if isinstance(read, DeadLetter):
                 self.letters.append(read)
@@ -248,20 +254,20 @@ class _Work:
 
     async def release(
         self, connection: AsyncConnection, things: Collection[str]
-    ) -> list[Message[Event]]:
+    ) -> list[Message[Any]]:
         """Return what waits for things that are there now, oldest first."""
         parked = await parking.take_waiting(connection, sorted(things))
         self.before += parked
-        released = self.take_messages(_read(each.record) for each in parked)
+        released = self.take_messages(self.read(parked))
         released += [message for message, waits_for in self.early if waits_for in things]
         self.early = [each for each in self.early if each[1] not in things]
         return released
 
 
-def _read(record: Record) -> Read:
+def _read(record: Record, keeps: Keeps) -> Read:
     """Parse a record; what is no message is a dead letter."""
     try:
-        return read_message(record)
+        return read_message(record, keeps)
     except UnusableError as error:
         return DeadLetter(record, error)
     except Exception as error:  # a fault of ours, which must hold up no other record
@@ -284,8 +290,8 @@ def _records(batch: Sequence[Read]) -> list[Record]:
 
 
 async def _enter(
-    connection: AsyncConnection, messages: Sequence[Message[Event]]
-) -> list[Message[Event]]:
+    connection: AsyncConnection, messages: Sequence[Message[Any]]
+) -> list[Message[Any]]:
     """Enter ids into the inbox; return the messages that were not there, the first of each id."""
     if not messages:
         return []
@@ -298,7 +304,7 @@ async def _enter(
     return fresh
 
 
-def _ids(messages: Sequence[Message[Event]]) -> list[inbox_ids.Id]:
+def _ids(messages: Sequence[Message[Any]]) -> list[inbox_ids.Id]:
     return [(message.source, message.id) for message in messages]
 
 

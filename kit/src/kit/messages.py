@@ -1,21 +1,26 @@
 """What comes in from Kafka: a raw record, and the message that it turns out to be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from contracts import EVENTS, TOPICS, Event
+from contracts import EVENTS, TOPICS
 from contracts.envelope import Envelope, EnvelopeError
 from kit.records import BAD_NAME_HEADER, unreadable_reason
 from kit.trace import Cause
 
-E = TypeVar("E", bound=Event)
+K = TypeVar("K")
+"""An event, or what its handler keeps of it."""
 _HEADROOM = 64 * 1024
 _NAME = itemgetter(0)
+
+Keeps = Mapping[str, Callable[[Any], Any]]
+"""By type, what makes of an event that which its handler keeps; nothing for most types."""
+KEEP_EVENTS: Final[Keeps] = {}
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -31,7 +36,7 @@ class Record(NamedTuple):
     headers: Headers
 
 
-class Message(NamedTuple, Generic[E]):
+class Message(NamedTuple, Generic[K]):
     """A record that follows its contract."""
 
     record: Record
@@ -42,7 +47,7 @@ class Message(NamedTuple, Generic[E]):
     tenant_id: UUID
     correlation_id: str
     traceparent: str | None
-    event: E
+    event: K
 
     @property
     def cause(self) -> Cause:
@@ -60,8 +65,8 @@ class UnusableError(Exception):
         self.keep_value = keep_value
 
 
-def read_message(record: Record) -> Message[Event]:
-    """Parse a record by its contract.
+def read_message(record: Record, keeps: Keeps = KEEP_EVENTS) -> Message[Any]:
+    """Parse a record by its contract; keep the event, or what `keeps` makes of it.
 
     Raises `UnusableError` for everything that is not a message of its topic: unreadable, too large,
     without a value, wrong headers, unknown type, not JSON, against the schema, under another key.
@@ -82,6 +87,7 @@ def read_message(record: Record) -> Message[Event]:
     if record.key is None or record.key != event.key().encode():
         # The key decides the partition: under another one the order for the key is not kept.
         raise UnusableError("wrong-key")
+    keep = keeps.get(envelope.type)
     return Message(
         record,
         envelope.id,
@@ -91,7 +97,7 @@ def read_message(record: Record) -> Message[Event]:
         envelope.tenant_id,
         envelope.correlation_id,
         envelope.traceparent,
-        event,
+        event if keep is None else keep(event),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from contracts import Event
 from kit import outbox
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     from kit.trace import Cause
 
 E = TypeVar("E", bound=Event)
+K = TypeVar("K")
+"""An event, or what its handler keeps of it."""
 
 
 @dataclass
-class Batch(Generic[E]):
+class Batch(Generic[K]):
     """Messages of one type that are handled together, in one transaction that the kit commits.
 
     Each message is here for the first time (the inbox has seen to that), in order for each key.
     """
 
     connection: AsyncConnection
-    messages: Sequence[Message[E]]
+    messages: Sequence[Message[K]]
     context: Context[Any]
-    parked: list[tuple[Message[E], str]] = field(default_factory=list)
-    rejected: list[tuple[Message[E], str]] = field(default_factory=list)
+    parked: list[tuple[Message[K], str]] = field(default_factory=list)
+    rejected: list[tuple[Message[K], str]] = field(default_factory=list)
     arrivals: set[str] = field(default_factory=set)
     wakes: set[str] = field(default_factory=set)
 
@@ -39,7 +41,7 @@ class Batch(Generic[E]):
         """Add events to the outbox, in the batch's transaction."""
         await outbox.publish(self.connection, outgoing)
 
-    def park(self, message: Message[E], waits_for: str) -> None:
+    def park(self, message: Message[K], waits_for: str) -> None:
         """Keep a message that came too early until some handler says that `waits_for` arrived."""
         self.parked.append((message, waits_for))
 
@@ -51,33 +53,47 @@ class Batch(Generic[E]):
         """Let a worker look for work as soon as the batch is committed."""
         self.wakes.add(worker)
 
-    def reject(self, message: Message[E], reason: str) -> None:
+    def reject(self, message: Message[K], reason: str) -> None:
         """Dead-letter a message that can never work; `reason` holds no personal data."""
         self.rejected.append((message, reason))
 
 
-Handler = Callable[[Batch[Any]], Awaitable[None]]
+Handler = Callable[[Batch[K]], Awaitable[None]]
+Register = Callable[[Handler[K]], Handler[K]]
 
 
 class Subscriptions:
     """The table of a service's handlers: one function for each contract."""
 
     def __init__(self) -> None:
-        self.handlers: dict[str, Handler] = {}
+        self.handlers: dict[str, Handler[Any]] = {}
+        self.keeps: dict[str, Callable[[Any], Any]] = {}
         self._topics: dict[str, str] = {}
 
-    def handles(
-        self, event_class: type[E]
-    ) -> Callable[[Callable[[Batch[E]], Awaitable[None]]], Callable[[Batch[E]], Awaitable[None]]]:
-        """Register the decorated function as the one handler of an event class."""
+    @overload
+    def handles(self, event_class: type[E]) -> Register[E]: ...
 
-        def register(
-            handler: Callable[[Batch[E]], Awaitable[None]],
-        ) -> Callable[[Batch[E]], Awaitable[None]]:
+    @overload
+    def handles(self, event_class: type[E], *, keeps: Callable[[E], K]) -> Register[K]: ...
+
+    def handles(
+        self, event_class: type[E], *, keeps: Callable[[E], Any] | None = None
+    ) -> Register[Any]:
+        """Register the decorated function as the one handler of an event class.
+
+        What `keeps` makes of an event stands in its message, and the event is let go as soon as it
+        is read: a large one takes many times the memory of what is in it, and a batch of them
+        would not stay in the processor's cache. `keeps` takes what is needed from the event, and
+        nothing else; what it raises makes the record a dead letter.
+        """
+
+        def register(handler: Handler[Any]) -> Handler[Any]:
             if event_class.TYPE in self.handlers:
                 raise ValueError(f"{event_class.TYPE} has a handler already")
             self.handlers[event_class.TYPE] = handler
             self._topics[event_class.TYPE] = event_class.TOPIC
+            if keeps is not None:
+                self.keeps[event_class.TYPE] = keeps
             return handler
 
         return register
@@ -88,7 +104,7 @@ class Subscriptions:
         return sorted(set(self._topics.values()))
 
 
-def in_order(messages: Sequence[Message[Event]]) -> list[list[Message[Event]]]:
+def in_order(messages: Sequence[Message[K]]) -> list[list[Message[K]]]:
     """Group messages into few groups of one type each that keep the order for each key.
 
     A message is `rank` groups behind the first of its key: the rank grows when the type changes.
@@ -96,7 +112,7 @@ def in_order(messages: Sequence[Message[Event]]) -> list[list[Message[Event]]]:
     longest change of types within one key, times the types.
     """
     ranks: dict[tuple[str, bytes | None], tuple[int, str]] = {}
-    groups: defaultdict[tuple[int, str], list[Message[Event]]] = defaultdict(list)
+    groups: defaultdict[tuple[int, str], list[Message[K]]] = defaultdict(list)
     for message in messages:
         lane = (message.record.topic, message.record.key)
         rank, previous = ranks.get(lane, (0, message.type))
