@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from case_service.cases.handover import handover_of
 from case_service.cases.open_cases import open_cases
 from case_service.receivables.change_claims import change_claims
 from contracts import (
@@ -158,7 +159,7 @@ async def test_a_case_keeps_its_amount_against_a_stale_change_by_staff(world: Wo
 
 async def _opens(world: World, connection: Any, case: MemberHandedOverV1) -> None:
     cause = Cause(world.tenant_id, "request-2", None)
-    await open_cases(connection, [(case, cause)], world.context.settings.time_zone)
+    await open_cases(connection, [(handover_of(case), cause)], world.context.settings.time_zone)
 
 
 async def _changes(world: World, connection: Any, case: MemberHandedOverV1) -> None:

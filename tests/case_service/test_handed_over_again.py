@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from case_service import store
+from case_service.cases.handover import handover_of
 from case_service.cases.open_cases import open_cases
 from contracts import CaseClaimChangedV1, Event, HandoverClaim, MemberHandedOverV1, Money
 from kit.ids import new_id
@@ -169,7 +170,9 @@ async def test_unallocated_money_goes_to_a_claim_only_where_it_is_collected_now(
 
     async with world.context.database.begin() as connection:
         cause = Cause(world.tenant_id, "request-2", None)
-        await open_cases(connection, [(second, cause)], world.context.settings.time_zone)
+        await open_cases(
+            connection, [(handover_of(second), cause)], world.context.settings.time_zone
+        )
         settling = asyncio.create_task(
             world.settle(first, payment.payment_id, "ALLOCATED", shares=[share])
         )

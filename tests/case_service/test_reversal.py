@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
+from case_service.cases.handover import handover_of
 from case_service.cases.open_cases import open_cases
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_runs
@@ -154,7 +155,7 @@ async def test_what_is_said_of_a_run_waits_for_the_cases_that_are_just_being_ope
         saying = asyncio.create_task(world.deliver(said(early)))
         await _until_somebody_waits_for_a_lock(world)
         cause = Cause(world.tenant_id, "request-2", None)
-        await open_cases(connection, [(late, cause)], world.context.settings.time_zone)
+        await open_cases(connection, [(handover_of(late), cause)], world.context.settings.time_zone)
     await saying
     await world.work()
 

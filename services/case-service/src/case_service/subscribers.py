@@ -6,6 +6,7 @@ from typing import TypeVar
 from case_service.cases.answer import Answer
 from case_service.cases.answer_cases import answer_cases
 from case_service.cases.close_case import close_reported_cases
+from case_service.cases.handover import Handover, handover_of
 from case_service.cases.open_cases import open_cases
 from case_service.cases.reports import (
     TooEarly,
@@ -54,8 +55,8 @@ N = TypeVar("N", NoticeDueV1, NoticeSentV1, NoticeAcknowledgedV1, NoticeFailedV1
 A = TypeVar("A", ReportAcceptedV1, ReportRejectedV1)
 
 
-@subscriptions.handles(MemberHandedOverV1)
-async def handed_over(batch: Batch[MemberHandedOverV1]) -> None:
+@subscriptions.handles(MemberHandedOverV1, keeps=handover_of)
+async def handed_over(batch: Batch[Handover]) -> None:
     """A member and its claims become a case; what was reported on it before can follow."""
     unusable = await open_cases(
         batch.connection,

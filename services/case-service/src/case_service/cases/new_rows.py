@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from case_service.cases.case import Case, Claim
-from contracts import HandoverClaim, MemberHandedOverV1
+from case_service.cases.handover import HandedOverClaim, Handover
 from kit.search_text import search_text, text_keys
 from kit.trace import Cause
 
@@ -24,19 +24,19 @@ NEW_CLAIM_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def case_row(case: Case, event: MemberHandedOverV1, at: datetime) -> tuple[Any, ...]:
+def case_row(case: Case, handover: Handover, at: datetime) -> tuple[Any, ...]:
     """Return the row of a new case, of which all that was handed over is open."""
     open_ = case.open
     return (
         case.tenant_id,
         case.case_id,
         case.run_id,
-        event.run_booking_number,
-        event.booking_number,
+        handover.run_booking_number,
+        handover.booking_number,
         case.member_id,
         case.studio_id,
         case.partner_id,
-        event.partner_channel,
+        handover.partner_channel,
         case.collection_date,
         case.currency,
         case.time_zone,
@@ -49,7 +49,7 @@ def case_row(case: Case, event: MemberHandedOverV1, at: datetime) -> tuple[Any, 
     )
 
 
-def claim_row(case: Case, claim: Claim, handed_over: HandoverClaim) -> tuple[Any, ...]:
+def claim_row(case: Case, claim: Claim, handed_over: HandedOverClaim) -> tuple[Any, ...]:
     """Return the row of a claim in a new case; of what happens to it later it has 0.00."""
     return (
         case.tenant_id,
@@ -61,8 +61,8 @@ def claim_row(case: Case, claim: Claim, handed_over: HandoverClaim) -> tuple[Any
         handed_over.designation,
         claim.voucher_date,
         claim.due_date,
-        handed_over.amount.amount,
-        handed_over.paid_directly.amount,
+        handed_over.amount,
+        handed_over.paid_directly,
         claim.handed_over,
         claim.open,
     )
@@ -81,25 +81,25 @@ class MemberRow(NamedTuple):
     search_keys: str
 
 
-def member_rows(handovers: Iterable[tuple[MemberHandedOverV1, Cause]]) -> list[MemberRow]:
+def member_rows(handovers: Iterable[tuple[Handover, Cause]]) -> list[MemberRow]:
     """Say who was handed over; of several handovers of one member the latest counts."""
     latest = {
-        (cause.tenant_id, event.member_id): event
-        for event, cause in sorted(handovers, key=lambda handover: handover[0].collection_date)
+        (cause.tenant_id, handover.member_id): handover
+        for handover, cause in sorted(handovers, key=lambda handed: handed[0].collection_date)
     }
-    return [_member_row(tenant_id, event) for (tenant_id, _), event in latest.items()]
+    return [_member_row(tenant_id, handover) for (tenant_id, _), handover in latest.items()]
 
 
-def _member_row(tenant_id: UUID, event: MemberHandedOverV1) -> MemberRow:
-    name, membership_number = event.debtor.member_name, event.debtor.membership_number
+def _member_row(tenant_id: UUID, handover: Handover) -> MemberRow:
+    name, membership_number = handover.member_name, handover.membership_number
     text = search_text(name, membership_number)
     return MemberRow(
         tenant_id,
-        event.member_id,
-        event.studio.studio_id,
+        handover.member_id,
+        handover.studio_id,
         name,
         membership_number,
-        event.collection_date,
+        handover.collection_date,
         text,
         f"{{{to_json(text_keys(tenant_id, text)).decode()[1:-1]}}}",
     )

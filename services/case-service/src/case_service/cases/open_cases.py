@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from case_service import store
 from case_service.cases.answer import Answer, apply_answer
 from case_service.cases.case import Case, Claim, Key, Status
+from case_service.cases.handover import HandedOverClaim, Handover
 from case_service.cases.new_rows import case_row, claim_row, member_rows
 from case_service.cases.reports import partners_occasion
 from case_service.ledger.entry import ActorKind, Occasion
@@ -33,11 +34,11 @@ from case_service.receivables.claim_change import (
 from case_service.receivables.store import currencies_of
 from case_service.runs import store as run_store
 from case_service.runs.reverse_runs import reverse_case
-from contracts import HandoverClaim, MemberHandedOverV1
 from kit.clock import now
 from kit.trace import Cause
 
-Handover = tuple[MemberHandedOverV1, Cause]
+Handed = tuple[Handover, Cause]
+"""A handover and what it stems from."""
 Holders = Mapping[ClaimKey, list[Case]]
 Answers = Mapping[tuple[UUID, UUID, UUID], tuple[Answer, Cause]]
 Reversals = Mapping[run_store.RunKey, run_store.Reversal]
@@ -52,7 +53,7 @@ _time_zones = cache(available_timezones)  # which looks through hundreds of file
 
 
 async def open_cases(
-    connection: AsyncConnection, handovers: Sequence[Handover], default_time_zone: str
+    connection: AsyncConnection, handovers: Sequence[Handed], default_time_zone: str
 ) -> dict[Key, str]:
     """Make a case of each handover that has none yet.
 
@@ -68,26 +69,26 @@ async def open_cases(
         return unusable
     new = sorted(usable, key=_key_as_numbers)
     await take_in_brought(connection, held)
-    members = {(cause.tenant_id, event.member_id) for event, cause in new}
+    members = {(cause.tenant_id, handover.member_id) for handover, cause in new}
     holders = await _release_open_again(connection, members, held.in_cases, new)
     await store.enter_members(connection, member_rows(new))
     journal = Journal()
     cases = []
     at = now()
-    for event, occasion in _occasions(new, at):
-        case = _new_case(event, occasion.cause.tenant_id, holders, default_time_zone)
+    for handover, occasion in _occasions(new, at):
+        case = _new_case(handover, occasion.cause.tenant_id, holders, default_time_zone)
         cases.append(case)
         journal.handed_over(case, occasion)
-        if event.partner_channel == "BY_HAND" and case.accept(occasion.at):
+        if handover.partner_channel == "BY_HAND" and case.accept(occasion.at):
             journal.opened(case, occasion)
-    opened = list(zip(cases, (event for event, _ in new), strict=True))
+    opened = list(zip(cases, (handover for handover, _ in new), strict=True))
     await store.insert_cases(
         connection,
-        [case_row(case, event, at) for case, event in opened],
+        [case_row(case, handover, at) for case, handover in opened],
         [
             claim_row(case, claim, handed_over)
-            for case, event in opened
-            for claim, handed_over in zip(case.claims, event.claims, strict=True)
+            for case, handover in opened
+            for claim, handed_over in zip(case.claims, handover.claims, strict=True)
         ],
     )
     await store.record(connection, journal)
@@ -97,8 +98,8 @@ async def open_cases(
 
 
 async def _hold(
-    connection: AsyncConnection, handovers: Sequence[Handover], unusable: dict[Key, str]
-) -> tuple[Sequence[Handover], HeldClaims, tuple[Answers, Reversals]]:
+    connection: AsyncConnection, handovers: Sequence[Handed], unusable: dict[Key, str]
+) -> tuple[Sequence[Handed], HeldClaims, tuple[Answers, Reversals]]:
     """Lock the runs and claims of handovers; return what else was said of them.
 
     And return the handovers without those of which no case can be made: `unusable` gets them, and
@@ -106,10 +107,10 @@ async def _hold(
     """
     while handovers:
         async with connection.begin_nested() as attempt:
-            run_keys = {(cause.tenant_id, event.run_id) for event, cause in handovers}
+            run_keys = {(cause.tenant_id, handover.run_id) for handover, cause in handovers}
             reversals = await run_store.share_runs(connection, run_keys)
             answers = await run_store.answers_of_runs(connection, run_keys)
-            handed_over = [(claim, cause) for event, cause in handovers for claim in event.claims]
+            handed_over = [(claim, cause) for each, cause in handovers for claim in each.claims]
             held = await hold_handed_over(connection, handed_over)
             if not held.other_currency:
                 return handovers, held, (answers, reversals)
@@ -120,34 +121,32 @@ async def _hold(
 
 
 def _in_currency(
-    handovers: Iterable[Handover], currencies: dict[ClaimKey, str], unusable: dict[Key, str]
-) -> list[Handover]:
+    handovers: Iterable[Handed], currencies: dict[ClaimKey, str], unusable: dict[Key, str]
+) -> list[Handed]:
     """Return the handovers in the currencies of their claims; `unusable` gets the others.
 
     A claim that is not in `currencies` has that of its first handover that is usable: it is as if
     they came one by one. All claims of a handover have the same currency.
     """
-    usable: list[Handover] = []
-    for event, cause in handovers:
-        currency = event.claims[0].amount.currency
-        keys = [(cause.tenant_id, claim.claim_id) for claim in event.claims]
+    usable: list[Handed] = []
+    for handover, cause in handovers:
+        currency = handover.currency
+        keys = [(cause.tenant_id, claim.claim_id) for claim in handover.claims]
         if all(currencies.get(key, currency) == currency for key in keys):
             currencies.update(dict.fromkeys(keys, currency))
-            usable.append((event, cause))
+            usable.append((handover, cause))
         else:
-            unusable[cause.tenant_id, event.case_id] = OTHER_CURRENCY
+            unusable[cause.tenant_id, handover.case_id] = OTHER_CURRENCY
     return usable
 
 
-def _occasions(
-    handovers: Iterable[Handover], at: datetime
-) -> Iterator[tuple[MemberHandedOverV1, Occasion]]:
+def _occasions(handovers: Iterable[Handed], at: datetime) -> Iterator[tuple[Handover, Occasion]]:
     """Say for each handover who made it and when; those of one cause have the same occasion."""
     occasion = None
-    for event, cause in handovers:
+    for handover, cause in handovers:
         if occasion is None or occasion.cause != cause:
             occasion = Occasion(ActorKind.SYSTEM, RUN_SERVICE, at, cause)
-        yield event, occasion
+        yield handover, occasion
 
 
 async def _hear_of_runs(
@@ -179,7 +178,7 @@ async def _release_open_again(
     connection: AsyncConnection,
     members: Set[tuple[UUID, UUID]],
     in_cases: Set[ClaimKey],
-    handovers: Sequence[Handover],
+    handovers: Sequence[Handed],
 ) -> Holders:
     """Return the earlier cases of claims, locked, without what was open again on them.
 
@@ -193,8 +192,8 @@ async def _release_open_again(
         return {}
     causes = {
         (cause.tenant_id, claim.claim_id): cause
-        for event, cause in handovers
-        for claim in event.claims
+        for handover, cause in handovers
+        for claim in handover.claims
     }
     journal = Journal()
     for case in cases.values():
@@ -214,24 +213,22 @@ async def _release_open_again(
 
 
 def _small_enough(
-    handovers: Sequence[Handover],
-) -> tuple[list[Handover], dict[Key, str]]:
+    handovers: Sequence[Handed],
+) -> tuple[list[Handed], dict[Key, str]]:
     """Tell handovers that come to more than an event can say, with the reason, from the others."""
-    usable: list[Handover] = []
+    usable: list[Handed] = []
     unusable: dict[Key, str] = {}
-    for event, cause in handovers:
-        if sum([claim.amount.amount for claim in event.claims]) > MOST_IN_A_CASE:
-            unusable[cause.tenant_id, event.case_id] = (
+    for handover, cause in handovers:
+        if sum([claim.amount for claim in handover.claims]) > MOST_IN_A_CASE:
+            unusable[cause.tenant_id, handover.case_id] = (
                 "the claims come to more than an amount can be"
             )
         else:
-            usable.append((event, cause))
+            usable.append((handover, cause))
     return usable, unusable
 
 
-async def _without_case(
-    connection: AsyncConnection, handovers: Sequence[Handover]
-) -> list[Handover]:
+async def _without_case(connection: AsyncConnection, handovers: Sequence[Handed]) -> list[Handed]:
     """Leave out repeats of handovers, those within this batch and those of long ago.
 
     The others stay in the order in which they came.
@@ -239,51 +236,51 @@ async def _without_case(
     Two transactions that make the same case at once are stopped by its primary key; the second
     one then starts again, and finds it.
     """
-    first: dict[Key, Handover] = {}
-    for event, cause in handovers:
-        first.setdefault((cause.tenant_id, event.case_id), (event, cause))
+    first: dict[Key, Handed] = {}
+    for handover, cause in handovers:
+        first.setdefault((cause.tenant_id, handover.case_id), (handover, cause))
     known = await store.known_cases(connection, first)
-    return [handover for key, handover in first.items() if key not in known]
+    return [handed for key, handed in first.items() if key not in known]
 
 
-def _key_as_numbers(handover: Handover) -> tuple[int, int]:
+def _key_as_numbers(handed: Handed) -> tuple[int, int]:
     """Return the key of the case, which is compared as PostgreSQL compares ids, and quicker."""
-    event, cause = handover
-    return cause.tenant_id.int, event.case_id.int
+    handover, cause = handed
+    return cause.tenant_id.int, handover.case_id.int
 
 
 def _new_case(
-    event: MemberHandedOverV1, tenant_id: UUID, holders: Holders, default_time_zone: str
+    handover: Handover, tenant_id: UUID, holders: Holders, default_time_zone: str
 ) -> Case:
-    time_zone = event.studio.time_zone
+    time_zone = handover.time_zone
     return Case(
         tenant_id=tenant_id,
-        case_id=event.case_id,
-        run_id=event.run_id,
-        member_id=event.member_id,
-        studio_id=event.studio.studio_id,
-        partner_id=event.partner_id,
-        collection_date=event.collection_date,
-        currency=event.claims[0].amount.currency,
+        case_id=handover.case_id,
+        run_id=handover.run_id,
+        member_id=handover.member_id,
+        studio_id=handover.studio_id,
+        partner_id=handover.partner_id,
+        collection_date=handover.collection_date,
+        currency=handover.currency,
         time_zone=time_zone if time_zone in _time_zones() else default_time_zone,
         status=Status.PENDING,
         claims=[
             _new_claim(
-                event.case_id,
+                handover.case_id,
                 claim,
                 holders.get((tenant_id, claim.claim_id), ()) if holders else (),
             )
-            for claim in event.claims
+            for claim in handover.claims
         ],
     )
 
 
-def _new_claim(case_id: UUID, claim: HandoverClaim, holders: Sequence[Case]) -> Claim:
+def _new_claim(case_id: UUID, claim: HandedOverClaim, holders: Sequence[Case]) -> Claim:
     """Say what is open: amount less what was paid directly and what this ledger collected.
 
     The message's own figure is not believed, for it may not know of the latest payments.
     """
-    owed = claim.amount.amount - claim.paid_directly.amount
+    owed = claim.amount - claim.paid_directly
     left = due_in_new_case(owed, holders, claim.claim_id) if holders else max(owed, NOTHING)
     return Claim(
         case_id=case_id,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store as case_store
+from case_service.cases.handover import HandedOverClaim
 from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
@@ -17,7 +18,7 @@ from case_service.receivables.claim_change import (
     change_claim,
     holders_of,
 )
-from contracts import ClaimSnapshotV1, HandoverClaim
+from contracts import ClaimSnapshotV1
 from kit.clock import now
 from kit.trace import Cause
 
@@ -88,7 +89,7 @@ async def let_cases_follow(connection: AsyncConnection, changes: Sequence[ClaimC
 
 
 async def hold_handed_over(
-    connection: AsyncConnection, handed_over: Sequence[tuple[HandoverClaim, Cause]]
+    connection: AsyncConnection, handed_over: Sequence[tuple[HandedOverClaim, Cause]]
 ) -> HeldClaims:
     """Lock claims that go into cases, and say what is known of them besides what handovers say."""
     known = await store.hold_claims(
@@ -98,9 +99,9 @@ async def hold_handed_over(
                 cause.tenant_id,
                 claim.claim_id,
                 claim.snapshot_sequence,
-                claim.amount.amount,
-                claim.paid_directly.amount,
-                claim.amount.currency,
+                claim.amount,
+                claim.paid_directly,
+                claim.currency,
             )
             for claim, cause in handed_over
         ],
@@ -112,7 +113,7 @@ async def hold_handed_over(
     for place, before, currency, is_in_case in known:
         claim, cause = handed_over[place]
         key = (cause.tenant_id, claim.claim_id)
-        if currency != claim.amount.currency:
+        if currency != claim.currency:
             held.other_currency.add(key)
         if is_in_case:
             held.in_cases.add(key)
@@ -148,10 +149,8 @@ def _facts(snapshot: ClaimSnapshotV1) -> ClaimFacts:
     )
 
 
-def _handed_over_facts(claim: HandoverClaim) -> ClaimFacts:
-    return ClaimFacts(
-        claim.snapshot_sequence, claim.amount.amount, claim.paid_directly.amount, cancelled=False
-    )
+def _handed_over_facts(claim: HandedOverClaim) -> ClaimFacts:
+    return ClaimFacts(claim.snapshot_sequence, claim.amount, claim.paid_directly, cancelled=False)
 
 
 def _occasion(cause: Cause) -> Occasion:
