@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from contracts import (
@@ -22,12 +22,11 @@ from contracts import (
     RunStudio,
     ServicePeriod,
 )
+from export_service.subscribers import subscriptions
 from kit.context import Context
 from kit.ids import new_id
 from kit.messages import Message, Record
 from kit.subscriptions import Batch, Handler
-
-E = TypeVar("E", bound=Event)
 
 COLLECTION_DATE = date(2026, 3, 2)
 
@@ -216,8 +215,9 @@ def record(tenant_id: UUID, event: Event) -> Record:
     return Record(event.TOPIC, 0, 0, event.key().encode(), value, tuple(envelope.to_headers()))
 
 
-def _message(tenant_id: UUID, event: E) -> Message[E]:
+def _message(tenant_id: UUID, event: Event) -> Message[Any]:
     record = Record(event.TOPIC, 0, 0, event.key().encode(), b"", ())
+    keep = subscriptions.keeps.get(event.TYPE)
     return Message(
         record=record,
         id=str(new_id()),
@@ -227,5 +227,5 @@ def _message(tenant_id: UUID, event: E) -> Message[E]:
         tenant_id=tenant_id,
         correlation_id="correlation-1",
         traceparent=None,
-        event=event,
+        event=keep(event) if keep else event,
     )

@@ -13,7 +13,7 @@ from contracts import BankAccount, MemberHandedOverV1
 from contracts.examples import Example, load_examples
 from export_service.rendering.columns import Kind
 from export_service.runs.columns import COLUMNS, FORMAT_VERSION
-from export_service.runs.rows import Value, cells_of, text_of, wrong_columns
+from export_service.runs.rows import Value, cells_of, checked_texts, text_of, wrong_columns
 from tests.export_service.handed_over import claim, debtor, handover, studio
 
 READ: dict[Kind, Callable[[str], Value]] = {
@@ -133,7 +133,7 @@ def test_what_is_not_known_is_empty() -> None:
     row = cells(handed_over)
     unknown = ("IBAN", "ContactNumbers", "DebtorCity", "MandateSignedOn", "ServicePeriodStartDate")
     assert [row[name] for name in unknown] == [""] * 5
-    assert not wrong_columns([handed_over])
+    assert not wrong_columns([checked_texts(handed_over)])
 
 
 @given(st.text(), st.dates())
@@ -177,8 +177,9 @@ def test_wrong_bank_details_and_vat_numbers_are_found_and_kept() -> None:
         debtor=debtor(bank_account=BankAccount(iban="=cmd", bic="BYLADEM100")),
     )
     wrong = dict.fromkeys(["VATSerialNo", "IBAN", "BIC", "DebtorIBAN", "DebtorBIC"], 1)
-    assert wrong_columns([handed_over]) == wrong
-    assert wrong_columns([handed_over, handover(), handed_over]) == dict.fromkeys(wrong, 2)
+    assert wrong_columns([checked_texts(handed_over)]) == wrong
+    checked = map(checked_texts, (handed_over, handover(), handed_over))
+    assert wrong_columns(checked) == dict.fromkeys(wrong, 2)
     row = cells(handed_over)
     assert row["IBAN"] == "DE88370400440532013000"
     assert row["DebtorIBAN"] == "=cmd"

@@ -21,6 +21,7 @@ from contracts import (
 )
 from export_service.members.follow_cases import follow_cases
 from export_service.runs.follow_runs import RunEvent, follow_runs
+from export_service.runs.handover import Handover, handover_of
 from export_service.runs.keep_handovers import keep_handovers
 from export_service.runs.keep_runs import keep_runs
 from kit.subscriptions import Batch, Subscriptions
@@ -37,8 +38,8 @@ async def run_created(batch: Batch[RunCreatedV1]) -> None:
     batch.arrived(f"run:{message.event.run_id}" for message in batch.messages)
 
 
-@subscriptions.handles(MemberHandedOverV1)
-async def member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
+@subscriptions.handles(MemberHandedOverV1, keeps=handover_of)
+async def member_handed_over(batch: Batch[Handover]) -> None:
     """Members of runs have arrived, perhaps before their run was announced."""
     await keep_handovers(batch.connection, batch.messages)
 

@@ -52,7 +52,6 @@ cases: Final = Table(
 class HandedOver(NamedTuple):
     """What was handed over of a case: a part of its row."""
 
-    tenant_id: UUID
     case_id: UUID
     run_id: UUID
     run_booking_number: str
@@ -116,14 +115,15 @@ _INSERT_HANDED_OVER = text(
 
 
 async def insert_handed_over(
-    connection: AsyncConnection, handed_over: Iterable[HandedOver]
+    connection: AsyncConnection, handed_over: Mapping[Key, HandedOver]
 ) -> set[Key]:
     """Keeps what was handed over of cases, in the order of their keys; returns who was known.
 
     Of a case that was handed over already nothing changes.
     """
-    columns = zip(HandedOver._fields, zip(*handed_over, strict=True), strict=True)
-    known = await connection.execute(_INSERT_HANDED_OVER, dict(columns))
+    columns = dict(zip(HandedOver._fields, zip(*handed_over.values(), strict=True), strict=True))
+    tenant_ids = [tenant_id for tenant_id, _ in handed_over]
+    known = await connection.execute(_INSERT_HANDED_OVER, columns | {"tenant_id": tenant_ids})
     return {(tenant_id, case_id) for tenant_id, case_id in known}
 
 

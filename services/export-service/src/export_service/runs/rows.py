@@ -19,6 +19,9 @@ Value = str | date | Decimal | bool | None
 Row = tuple[str | date | UUID | None, ...]
 """Values of `COLUMNS` that follow one another; JSON's writer gives days their texts, and ids."""
 
+Checked = tuple[str | None, str | None, str | None, str | None, str | None]
+"""The texts of a handover that are checked, in the order of `_CHECKS`; None where there is none."""
+
 _NO_ACCOUNT = BankAccount()
 
 _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
@@ -57,21 +60,8 @@ def text_of(value: Value) -> str:
             return "true" if value else "false"
 
 
-def wrong_columns(handovers: Iterable[MemberHandedOverV1]) -> Counter[str]:
-    """How many texts of each checked column are wrong; empty ones are not.
-
-    Texts that handovers have in common, as a studio's, are checked once.
-    """
-    wrong: Counter[str] = Counter()
-    columns = zip(*map(_checked, handovers), strict=True)
-    for (column, is_right), texts in zip(_CHECKS.items(), columns, strict=True):
-        for text, times in Counter(texts).items():
-            if text is not None and not is_right(text):
-                wrong[column] += times
-    return wrong
-
-
-def _checked(handover: MemberHandedOverV1) -> tuple[str | None, ...]:
+def checked_texts(handover: MemberHandedOverV1) -> Checked:
+    """The bank details and the VAT number, for `wrong_columns`."""
     studio, debtor = handover.studio, handover.debtor
     studio_account = studio.bank_account or _NO_ACCOUNT
     debtor_account = debtor.bank_account or _NO_ACCOUNT
@@ -82,6 +72,20 @@ def _checked(handover: MemberHandedOverV1) -> tuple[str | None, ...]:
         debtor_account.iban,
         debtor_account.bic,
     )
+
+
+def wrong_columns(checked: Iterable[Checked]) -> Counter[str]:
+    """How many texts of each checked column are wrong; empty ones are not.
+
+    Texts that handovers have in common, as a studio's, are checked once.
+    """
+    wrong: Counter[str] = Counter()
+    columns = zip(*checked, strict=True)
+    for (column, is_right), texts in zip(_CHECKS.items(), columns, strict=True):
+        for text, times in Counter(texts).items():
+            if text is not None and not is_right(text):
+                wrong[column] += times
+    return wrong
 
 
 def _texts(row: Row) -> str:

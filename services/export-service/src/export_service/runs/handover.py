@@ -1,0 +1,46 @@
+"""A handover as it is kept from when it is read until its batch is written. No I/O."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from contracts import MemberHandedOverV1
+from export_service.members.case import NOTHING
+from export_service.members.store import HandedOver
+from export_service.runs.rows import Checked, cells_of, checked_texts
+from kit.search_text import search_text
+
+
+class Handover(NamedTuple):
+    """What is written of a handover. The event is many times as large, and let go at once."""
+
+    case: HandedOver
+    trigger: str
+    rows: Sequence[str]
+    """The cells of the export's rows: one for each claim."""
+    checked: Checked
+
+
+def handover_of(event: MemberHandedOverV1) -> Handover:
+    """What is to be kept of a handover."""
+    return Handover(_case(event), event.trigger, cells_of(event), checked_texts(event))
+
+
+def _case(event: MemberHandedOverV1) -> HandedOver:
+    debtor, studio, claims = event.debtor, event.studio, event.claims
+    name = debtor.member_name
+    return HandedOver(
+        case_id=event.case_id,
+        run_id=event.run_id,
+        run_booking_number=event.run_booking_number,
+        booking_number=event.booking_number,
+        member_id=event.member_id,
+        studio_id=studio.studio_id,
+        studio_name=studio.name1,
+        partner_id=event.partner_id,
+        name=name,
+        membership_number=debtor.membership_number,
+        search_text=search_text(name, debtor.membership_number),
+        collection_date=event.collection_date,
+        currency=claims[0].to_collect.currency,
+        handed_over=str(sum([claim.to_collect.amount for claim in claims], NOTHING)),
+    )
