@@ -52,6 +52,18 @@ async def test_of_cases_at_partners_by_hand_only_numbers_are_kept(gateway: Gatew
     assert await gateway.rows("SELECT 1 FROM deliveries") == []
 
 
+@pytest.mark.parametrize("said", ["BY_HAND", "API"])
+async def test_what_goes_to_an_api_is_kept_whatever_channel_the_handover_names(
+    gateway: Gateway, said: str
+) -> None:
+    """The channel that counts is the partner's own."""
+    (case,) = handed_over(await gateway.set_up(NOWHERE), 1)
+    case = case.model_copy(update={"partner_channel": said})
+    await gateway.receive([case])
+    (row,) = await gateway.rows("SELECT item FROM cases")
+    assert row.item == case.model_dump_json().encode()
+
+
 @pytest.mark.parametrize("channel", ["BY_HAND", "API"])
 @pytest.mark.parametrize("handover_first", [True, False])
 async def test_file_number_and_handover_come_in_any_order(

@@ -15,6 +15,7 @@ from kit.clock import today
 from kit.context import Context
 from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
+from partner_gateway.cases.handed_over import HandedOver
 from partner_gateway.cases.keep_cases import keep_cases
 from partner_gateway.cases.keep_file_numbers import keep_file_numbers
 from partner_gateway.deliveries import deliver
@@ -31,7 +32,7 @@ _UNKNOWN_PARTNER: Final = "unknown-partner"
 _Ended = TypeVar("_Ended", CaseClosedV1, CaseCancelledV1)
 _AtPartner = TypeVar(
     "_AtPartner",
-    MemberHandedOverV1,
+    HandedOver,
     CaseFileNumberSetV1,
     CaseClaimChangedV1,
     CaseClosedV1,
@@ -39,8 +40,8 @@ _AtPartner = TypeVar(
 )
 
 
-@subscriptions.handles(MemberHandedOverV1)
-async def on_member_handed_over(batch: Batch[MemberHandedOverV1]) -> None:
+@subscriptions.handles(MemberHandedOverV1, keeps=HandedOver.of)
+async def on_member_handed_over(batch: Batch[HandedOver]) -> None:
     """Keep what goes to partners; what goes to an API is sent."""
     handovers = await _at_partners(batch)
     await keep_cases(batch.connection, handovers)

@@ -5,22 +5,22 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import MemberHandedOverV1
 from kit.messages import Message
 from partner_gateway.cases import store
+from partner_gateway.cases.handed_over import HandedOver
 from partner_gateway.partners.partner import Channel
 
 
 async def keep_cases(
     connection: AsyncConnection,
-    handovers: Sequence[tuple[Message[MemberHandedOverV1], Channel]],
+    handovers: Sequence[tuple[Message[HandedOver], Channel]],
 ) -> None:
     """Store the handovers, each with the channel of its partner; the first of each case counts.
 
     What goes to a partner with an API waits here until it is sent. A case that has ended before its
     handover came (other topic, other order) left its mark: it is not sent any more.
     """
-    first: dict[tuple[UUID, UUID], tuple[Message[MemberHandedOverV1], Channel]] = {}
+    first: dict[tuple[UUID, UUID], tuple[Message[HandedOver], Channel]] = {}
     for handover in handovers:
         message, _ = handover
         first.setdefault((message.tenant_id, message.event.case_id), handover)

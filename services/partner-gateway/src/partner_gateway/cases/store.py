@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from pydantic_core import to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import CaseCancelledV1, CaseClosedV1, CaseFileNumberSetV1, MemberHandedOverV1
+from contracts import CaseCancelledV1, CaseClosedV1, CaseFileNumberSetV1
 from kit.messages import Message
+from partner_gateway.cases.handed_over import HandedOver, item_of
 from partner_gateway.partners.partner import Channel
 
 Ended = Message[CaseClosedV1] | Message[CaseCancelledV1]
@@ -97,34 +97,31 @@ _END_CASES = text(
 
 async def add_cases(
     connection: AsyncConnection,
-    handovers: Sequence[tuple[Message[MemberHandedOverV1], Channel]],
+    handovers: Sequence[tuple[Message[HandedOver], Channel]],
 ) -> None:
     """Store cases that are handed over, each once; one that is known already stays as it is.
 
     What goes to a partner with an API is kept as it is to be sent; of the others the numbers.
     """
     messages = [message for message, _ in handovers]
-    events = [message.event for message in messages]
+    cases = [message.event for message in messages]
     await connection.execute(
         _ADD_CASES,
         {
             "tenant_ids": [message.tenant_id for message in messages],
-            "case_ids": [event.case_id for event in events],
-            "partner_ids": [event.partner_id for event in events],
-            "run_ids": [event.run_id for event in events],
-            "member_ids": [event.member_id for event in events],
-            "run_booking_numbers": [event.run_booking_number for event in events],
-            "collection_dates": [event.collection_date for event in events],
-            "booking_numbers": [event.booking_number for event in events],
-            "currencies": [event.claims[0].to_collect.currency for event in events],
+            "case_ids": [case.case_id for case in cases],
+            "partner_ids": [case.partner_id for case in cases],
+            "run_ids": [case.run_id for case in cases],
+            "member_ids": [case.member_id for case in cases],
+            "run_booking_numbers": [case.run_booking_number for case in cases],
+            "collection_dates": [case.collection_date for case in cases],
+            "booking_numbers": [case.booking_number for case in cases],
+            "currencies": [case.currency for case in cases],
             "items": [
-                message.event.model_dump_json().encode() if channel is Channel.API else None
+                item_of(message) if channel is Channel.API else None
                 for message, channel in handovers
             ],
-            "voucher_ids": [
-                to_json({claim.claim_id: claim.voucher_id for claim in event.claims}).decode()
-                for event in events
-            ],
+            "voucher_ids": [case.voucher_ids for case in cases],
             "correlation_ids": [message.correlation_id for message in messages],
             "traceparents": [message.traceparent for message in messages],
         },
