@@ -116,6 +116,40 @@ async def test_order_for_each_key_is_kept_in_transactions_at_the_same_time(
         assert await handled(deliveries, str(case_id)) == expected
 
 
+async def test_what_is_parted_by_another_key_goes_into_the_transaction_of_that_key(
+    deliveries: Database,
+) -> None:
+    """But what has one key stays together: its order counts more."""
+    subscriptions, places = Subscriptions(), dict[str, str]()
+
+    @subscriptions.handles(PartnerSnapshotV1)
+    async def take_partners(batch: Batch[PartnerSnapshotV1]) -> None:
+        await write_down(batch)
+
+    @subscriptions.handles(NoticeDueV1, parted_by=lambda notice: str(notice.partner_id))
+    async def take_notices(batch: Batch[NoticeDueV1]) -> None:
+        await write_down(batch)
+
+    async def write_down(batch: Batch[Any]) -> None:
+        transaction = await batch.connection.scalar(text("SELECT pg_current_xact_id()::text"))
+        places.update({message.id: transaction for message in batch.messages})
+
+    context = Context[Any](None, deliveries)
+    inbox = Inbox("note-service", subscriptions, context, transactions_at_once=2)
+    partners, cases = [partner() for _ in range(20)], [new_id() for _ in range(40)]
+    records = [record_of(each, each.key()) for each in partners]
+    for number in range(100):
+        case_id, with_whom = cases[number % 40], partners[number % 20].partner_id
+        records.append(record_of(notice(NoticeDueV1, with_whom, case_id), f"due {number}"))
+    moved = [notice(NoticeDueV1, each.partner_id, cases[0]) for each in partners]
+    records += [record_of(each, f"moved {number}") for number, each in enumerate(moved)]
+    await inbox.handle(records)
+    assert len(set(places.values())) == 2
+    for number in range(100):
+        assert places[f"due {number}"] == places[partners[number % 20].key()]
+    assert {places[f"moved {number}"] for number in range(20)} == {places["due 0"]}
+
+
 async def test_a_batch_that_failed_in_one_transaction_is_handled_as_a_whole_again(
     deliveries: Database,
 ) -> None:

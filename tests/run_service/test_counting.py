@@ -5,10 +5,9 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from contracts import Envelope, Event, RunHandedOverV1, RunRejectedV1
+from contracts import RunHandedOverV1, RunRejectedV1
 from kit.ids import new_id
 from kit.inbox import Inbox
-from kit.messages import Record
 from run_service.main import service
 from run_service.runs.settle_runs import settle_runs
 from tests.run_service.case_events import (
@@ -156,29 +155,12 @@ async def test_what_changes_nothing_here_is_passed_over(world: World) -> None:
     await world.run(await world.partner())
     (handover,) = await world.handed_over()
     inbox = Inbox("run-service", service.subscriptions, world.context)
-    await inbox.handle([record_of(each, world) for each in (settled(handover), changed(handover))])
+    await inbox.handle([world.record(each) for each in (settled(handover), changed(handover))])
     async with world.context.database.connect() as connection:
         letters = await connection.scalar(
             text("SELECT count(*) FROM outbox WHERE type = 'dead-letter'")
         )
     assert letters == 0
-
-
-def record_of(event: Event, world: World) -> Record:
-    """Return an event as it lies in Kafka."""
-    message = world.message(event)
-    envelope = Envelope(
-        id=message.id,
-        source=message.source,
-        type=message.type,
-        time=message.time,
-        subject=event.key(),
-        tenant_id=message.tenant_id,
-        correlation_id=message.correlation_id,
-        traceparent=None,
-    )
-    value = event.model_dump_json().encode()
-    return Record(event.TOPIC, 0, 0, event.key().encode(), value, tuple(envelope.to_headers()))
 
 
 async def test_nothing_is_settled_without_answers(world: World) -> None:

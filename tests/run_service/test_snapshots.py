@@ -1,6 +1,8 @@
 """Snapshots in any order, more than once, and late: R12."""
 
 import asyncio
+from random import Random
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,6 +10,8 @@ from sqlalchemy import text
 
 from contracts import ClaimSnapshotV1
 from kit.ids import new_id
+from kit.inbox import Inbox
+from run_service.main import service
 from tests.run_service.world import World, claim, euros, member
 
 STUDIO_ID = new_id()
@@ -96,3 +100,32 @@ async def test_claims_of_one_member_in_batches_at_once_all_count_r12(world: Worl
     await world.feed(member(member_id, studio_id))
     await asyncio.gather(*(world.feed(claim(new_id(), member_id, studio_id)) for _ in range(10)))
     assert (await world.get("/candidates/summary"))["claims"] == 10
+
+
+async def test_claims_that_change_members_in_transactions_at_once_count_once_r12(
+    world: World,
+) -> None:
+    """Each where its newest snapshot says, and of each claim one version is the newest."""
+    inbox = Inbox("run-service", service.subscriptions, world.context, transactions_at_once=2)
+    chance = Random(12)
+    studio_id, claim_ids = await world.studio(), [new_id() for _ in range(60)]
+    members = [member(new_id(), studio_id) for _ in range(20)]
+    await world.feed(*members)
+    owes: dict[UUID, tuple[int, UUID]] = {}
+    for _ in range(4):
+        snapshots = []
+        for _ in range(150):
+            claim_id, sequence = chance.choice(claim_ids), chance.randrange(1_000_000)
+            member_id = chance.choice(members).member_id
+            snapshots.append(claim(claim_id, member_id, studio_id, sequence))
+            owes[claim_id] = max(owes.get(claim_id, (0, member_id)), (sequence, member_id))
+        await inbox.handle([world.record(snapshot) for snapshot in snapshots])
+    async with world.context.database.connect() as connection:
+        counted = await connection.execute(text("SELECT member_id, claim_ids FROM members"))
+        found = {claim_id: member_id for member_id, ids in counted for claim_id in ids}
+        newest = await connection.execute(
+            text("SELECT claim_id, sequence FROM claim_snapshots WHERE superseded_at IS NULL")
+        )
+        versions = sorted((claim_id, sequence) for claim_id, sequence in newest)
+    assert found == {claim_id: member_id for claim_id, (_, member_id) in owes.items()}
+    assert versions == sorted((claim_id, sequence) for claim_id, (sequence, _) in owes.items())

@@ -19,6 +19,7 @@ from contracts import (
     ClaimSnapshotV1,
     CollectionBlock,
     Dunning,
+    Envelope,
     Event,
     LegalGuardian,
     MemberHandedOverV1,
@@ -164,8 +165,9 @@ class World:
                 parked += [waits_for for _, waits_for in batch.parked]
         return parked
 
-    def message(self, event: Event, tenant_id: UUID | None = None) -> Message[Event]:
-        """Return an event as it comes from Kafka."""
+    def message(self, event: Event, tenant_id: UUID | None = None) -> Message[Any]:
+        """Return an event, or what its handler keeps of it, as it comes from Kafka."""
+        keep = service.subscriptions.keeps.get(event.TYPE)
         record = Record(event.TOPIC, 0, 0, event.key().encode(), b"", ())
         return Message(
             record=record,
@@ -176,8 +178,24 @@ class World:
             tenant_id=tenant_id or self.tenant_id,
             correlation_id="tests",
             traceparent=None,
-            event=event,
+            event=event if keep is None else keep(event),
         )
+
+    def record(self, event: Event) -> Record:
+        """Return an event as it lies in Kafka."""
+        envelope = Envelope(
+            id=str(new_id()),
+            source="/tests",
+            type=event.TYPE,
+            time=clock.now(),
+            subject=event.key(),
+            tenant_id=self.tenant_id,
+            correlation_id="tests",
+            traceparent=None,
+        )
+        value = event.model_dump_json().encode()
+        headers = tuple(envelope.to_headers())
+        return Record(event.TOPIC, 0, 0, event.key().encode(), value, headers)
 
     async def partner(self, channel: Any = "BY_HAND", status: Any = "ACTIVE") -> UUID:
         """Set up a partner."""

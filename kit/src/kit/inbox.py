@@ -7,7 +7,7 @@ what it left done is recognised by the inbox. So nothing is lost and nothing act
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 from zlib import crc32
 
@@ -52,6 +52,7 @@ class Inbox:
         self._transactions_at_once = transactions_at_once
         self._handlers = subscriptions.handlers
         self._keeps = subscriptions.keeps
+        self._parted_by = subscriptions.parted_by
         self._context = context
         self._following: Sequence[Record] = ()
         self._reading: asyncio.Task[list[Read]] | None = None
@@ -95,7 +96,7 @@ class Inbox:
         return type_ in self._handlers or type_ not in TOPICS[record.topic].types
 
     async def _handle_batch(self, batch: Sequence[Read]) -> None:
-        parts = _part(batch, self._transactions_at_once)
+        parts = _part(batch, self._transactions_at_once, self._parted_by)
         # None is left running when another one failed: all are handled again.
         ended = await asyncio.gather(
             *(self._handle_or_split(part) for part in parts), return_exceptions=True
@@ -275,13 +276,27 @@ def _read(record: Record, keeps: Keeps) -> Read:
         return DeadLetter(record, UnusableError("reading-failed", type(error).__name__))
 
 
-def _part(batch: Sequence[Read], most: int) -> list[Sequence[Read]]:
-    """Part a large batch by keys, so that the order for each key is kept."""
+def _part(
+    batch: Sequence[Read], most: int, parted_by: Mapping[str, Callable[[Any], str]]
+) -> list[Sequence[Read]]:
+    """Part a large batch by keys, so that the order for each key is kept.
+
+    What is parted by something else goes where the first message of its key went: another
+    transaction would not see in time what the earlier one did.
+    """
     if most == 1 or len(batch) < _WORTH_PARTING:
         return [batch]
     parts: list[list[Read]] = [[] for _ in range(most)]
+    places: dict[tuple[str, bytes | None], int] = {}
     for read in batch:
-        parts[crc32(read.record.key or b"") % most].append(read)
+        record = read.record
+        place = places.get((record.topic, record.key))
+        if place is None:
+            key = record.key or b""
+            if isinstance(read, Message) and read.type in parted_by:
+                key = parted_by[read.type](read.event).encode()
+            place = places[record.topic, record.key] = crc32(key) % most
+        parts[place].append(read)
     return [part for part in parts if part]
 
 

@@ -68,16 +68,29 @@ class Subscriptions:
     def __init__(self) -> None:
         self.handlers: dict[str, Handler[Any]] = {}
         self.keeps: dict[str, Callable[[Any], Any]] = {}
+        self.parted_by: dict[str, Callable[[Any], str]] = {}
         self._topics: dict[str, str] = {}
 
     @overload
-    def handles(self, event_class: type[E]) -> Register[E]: ...
+    def handles(
+        self, event_class: type[E], *, parted_by: Callable[[E], str] | None = None
+    ) -> Register[E]: ...
 
     @overload
-    def handles(self, event_class: type[E], *, keeps: Callable[[E], K]) -> Register[K]: ...
+    def handles(
+        self,
+        event_class: type[E],
+        *,
+        keeps: Callable[[E], K],
+        parted_by: Callable[[K], str] | None = None,
+    ) -> Register[K]: ...
 
     def handles(
-        self, event_class: type[E], *, keeps: Callable[[E], Any] | None = None
+        self,
+        event_class: type[E],
+        *,
+        keeps: Callable[[E], Any] | None = None,
+        parted_by: Callable[[Any], str] | None = None,
     ) -> Register[Any]:
         """Register the decorated function as the one handler of an event class.
 
@@ -85,6 +98,10 @@ class Subscriptions:
         is read: a large one takes many times the memory of what is in it, and a batch of them
         would not stay in the processor's cache. `keeps` takes what is needed from the event, and
         nothing else; what it raises makes the record a dead letter.
+
+        `parted_by` names, of an event or what is kept of it, the key of another topic under which
+        rows are locked: where a batch goes into several transactions at once, this joins in the
+        one of that key.
         """
 
         def register(handler: Handler[Any]) -> Handler[Any]:
@@ -94,6 +111,8 @@ class Subscriptions:
             self._topics[event_class.TYPE] = event_class.TOPIC
             if keeps is not None:
                 self.keeps[event_class.TYPE] = keeps
+            if parted_by is not None:
+                self.parted_by[event_class.TYPE] = parted_by
             return handler
 
         return register

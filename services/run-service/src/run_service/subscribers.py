@@ -23,8 +23,8 @@ from contracts.case import CaseEvent
 from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
 from run_service import tables
-from run_service.candidates import snapshot_rows
 from run_service.candidates.recount import recount, share_settings
+from run_service.candidates.snapshot_rows import ClaimRow, MemberRow, claim_row, member_row
 from run_service.candidates.store import (
     Share,
     add_shares,
@@ -61,28 +61,30 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
     )
 
 
-@subscriptions.handles(MemberSnapshotV1)
-async def keep_members(batch: Batch[MemberSnapshotV1]) -> None:
+@subscriptions.handles(MemberSnapshotV1, keeps=member_row)
+async def keep_members(batch: Batch[MemberRow]) -> None:
     """Keep the newest snapshot of each member (R12)."""
     await share_settings(batch.connection, {message.tenant_id for message in batch.messages})
     await save_versions(
         batch.connection,
         tables.members,
         tables.member_snapshots,
-        snapshot_rows.MemberRow._fields,
-        (snapshot_rows.member_row(message) for message in batch.messages),
+        ("tenant_id", *MemberRow._fields),
+        ((message.tenant_id, *message.event) for message in batch.messages),
     )
 
 
-@subscriptions.handles(ClaimSnapshotV1)
-async def keep_claims(batch: Batch[ClaimSnapshotV1]) -> None:
+@subscriptions.handles(
+    ClaimSnapshotV1, keeps=claim_row, parted_by=lambda claim: str(claim.member_id)
+)
+async def keep_claims(batch: Batch[ClaimRow]) -> None:
     """Keep the newest snapshot of each claim (R12)."""
     saved = await save_versions(
         batch.connection,
         tables.claims,
         tables.claim_snapshots,
-        snapshot_rows.ClaimRow._fields,
-        (snapshot_rows.claim_row(message) for message in batch.messages),
+        ("tenant_id", *ClaimRow._fields),
+        ((message.tenant_id, *message.event) for message in batch.messages),
     )
     members = set()
     for tenant_id, member_id, member_before in saved:

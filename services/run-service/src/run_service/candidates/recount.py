@@ -24,17 +24,18 @@ _SHARE_SETTINGS = text(
     """
 )
 _OWN_SETTINGS = text("SELECT pg_advisory_xact_lock(:locks, hashtext(:tenant_id))")
-_KNOW = text(
+# Both lock in one order, so that batches that meet never wait for each other. What is in the way
+# of an INSERT is locked, though nothing of it is changed.
+_KNOW_AND_LOCK = text(
     """
-    INSERT INTO members (tenant_id, member_id)
+    INSERT INTO members AS known (tenant_id, member_id)
     SELECT tenant_id, member_id
     FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))
          AS given (tenant_id, member_id)
     ORDER BY tenant_id, member_id
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (tenant_id, member_id) DO UPDATE SET currency = known.currency WHERE false
     """
 )
-# In one order, so that batches that meet never wait for each other.
 _LOCK = text(
     """
     SELECT FROM (
@@ -128,9 +129,7 @@ async def recount(
     await share_settings(connection, {tenant_id for tenant_id, _ in wanted})
     tenant_ids, member_ids = map(list, zip(*wanted, strict=True))
     parameters = {"tenant_ids": tenant_ids, "member_ids": member_ids}
-    if may_be_new:
-        await connection.execute(_KNOW, parameters)
-    await connection.execute(_LOCK, parameters)
+    await connection.execute(_KNOW_AND_LOCK if may_be_new else _LOCK, parameters)
     await connection.execute(_RECOUNT_SOME, parameters)
 
 

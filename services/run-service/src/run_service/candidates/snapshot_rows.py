@@ -5,7 +5,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from contracts import ClaimSnapshotV1, MemberSnapshotV1
-from kit.messages import Message
 from run_service.candidates import versions
 from run_service.candidates.member import (
     blocked_until,
@@ -18,9 +17,8 @@ from run_service.candidates.search_text import search_text, spell_out
 
 
 class MemberRow(NamedTuple):
-    """What is saved of a member: columns of `members` and `member_snapshots`."""
+    """What is saved of a member: columns of `members` and `member_snapshots`, but the tenant."""
 
-    tenant_id: UUID
     member_id: UUID
     sequence: int
     studio_id: UUID
@@ -39,9 +37,8 @@ class MemberRow(NamedTuple):
 
 
 class ClaimRow(NamedTuple):
-    """What is saved of a claim: columns of `claims` and `claim_snapshots`."""
+    """What is saved of a claim: columns of `claims` and `claim_snapshots`, but the tenant."""
 
-    tenant_id: UUID
     claim_id: UUID
     sequence: int
     member_id: UUID
@@ -58,12 +55,10 @@ class ClaimRow(NamedTuple):
     details: str
 
 
-def member_row(message: Message[MemberSnapshotV1]) -> MemberRow:
+def member_row(member: MemberSnapshotV1) -> MemberRow:
     """Return what is saved of a member."""
-    member = message.event
     name = display_name(member.first_name, member.name1)
     return MemberRow(
-        tenant_id=message.tenant_id,
         member_id=member.member_id,
         sequence=member.sequence,
         studio_id=member.studio_id,
@@ -82,11 +77,9 @@ def member_row(message: Message[MemberSnapshotV1]) -> MemberRow:
     )
 
 
-def claim_row(message: Message[ClaimSnapshotV1]) -> ClaimRow:
+def claim_row(claim: ClaimSnapshotV1) -> ClaimRow:
     """Return what is saved of a claim."""
-    claim = message.event
     return ClaimRow(
-        tenant_id=message.tenant_id,
         claim_id=claim.claim_id,
         sequence=claim.sequence,
         member_id=claim.member_id,
