@@ -79,6 +79,8 @@ class Looking:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
         self._admin = AIOKafkaAdminClient(bootstrap_servers=servers)
         self._databases: dict[str, asyncpg.Connection] = {}
+        self._coordinators: dict[str, int] = {}
+        """Which broker keeps the places of each service."""
         self._places = [
             TopicPartition(topic, number)
             for topic in sorted({topic for topics in READS.values() for topic in topics})
@@ -93,6 +95,7 @@ class Looking:
             connection = await asyncpg.connect(self._stack.database_url(service))
             self._ends.push_async_callback(connection.close)
             self._databases[service] = connection
+            self._coordinators[service] = await self._admin.find_coordinator(service)
         return self
 
     async def __aexit__(
@@ -128,7 +131,8 @@ class Looking:
         )
 
     async def _committed(self, service: str) -> Places:
-        committed = await self._admin.list_consumer_group_offsets(service)
+        coordinator = self._coordinators[service]
+        committed = await self._admin.list_consumer_group_offsets(service, coordinator)
         return {place: max(0, found.offset) for place, found in committed.items()}
 
     async def count(self, service: str, query: str, *arguments: object) -> int:

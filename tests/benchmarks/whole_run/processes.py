@@ -1,6 +1,7 @@
 """What processes take while something is measured: time of the processors, and memory."""
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -25,11 +26,14 @@ class Processes:
     """Looks at programs and all that they started, twice a second, from a thread.
 
     Of a process that ends, the last look counts. Memory that several processes of a program share
-    counts once: the connections of PostgreSQL share its buffers.
+    counts once: the connections of PostgreSQL share its buffers. Whose a process is is asked once:
+    to ask each program for all that it started is to read all processes of the machine each time.
     """
 
     def __init__(self, roots: Mapping[str, int]) -> None:
-        self._roots = {name: psutil.Process(id_) for name, id_ in roots.items()}
+        self._roots = {psutil.Process(id_): name for name, id_ in roots.items()}
+        self._programs: dict[psutil.Process, str | None] = {}
+        """Of each process, which of the programs it is or was started by."""
         self._before: dict[str, float] = {}
         self._cpu: dict[str, dict[int, float]] = {name: {} for name in roots}
         self._peaks = dict.fromkeys(roots, 0)
@@ -65,18 +69,28 @@ class Processes:
             self._look()
 
     def _look(self) -> None:
-        for name, root in self._roots.items():
-            alone, shared = 0, [0]
-            for process in [root, *root.children(recursive=True)]:
-                try:
-                    times, memory = process.cpu_times(), process.memory_info()
-                except psutil.NoSuchProcess:
+        alone, shared = Counter[str](), Counter[str]()
+        for process in psutil.process_iter():
+            try:
+                name = self._program(process)
+                if name is None:
                     continue
-                self._cpu[name][process.pid] = times.user + times.system
-                in_common = getattr(memory, "shared", 0)  # not every system tells
-                alone += memory.rss - in_common
-                shared.append(in_common)
-            self._peaks[name] = max(self._peaks[name], alone + max(shared))
+                times, memory = process.cpu_times(), process.memory_info()
+            except psutil.NoSuchProcess:
+                continue
+            self._cpu[name][process.pid] = times.user + times.system
+            in_common = getattr(memory, "shared", 0)  # not every system tells
+            alone[name] += memory.rss - in_common
+            shared[name] = max(shared[name], in_common)
+        for name in alone:
+            self._peaks[name] = max(self._peaks[name], alone[name] + shared[name])
+
+    def _program(self, process: psutil.Process) -> str | None:
+        if process not in self._programs:
+            line = [process, *process.parents()]
+            names = (self._roots[each] for each in line if each in self._roots)
+            self._programs[process] = next(names, None)
+        return self._programs[process]
 
 
 def engines() -> dict[str, int]:
