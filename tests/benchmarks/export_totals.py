@@ -109,12 +109,15 @@ def rows_of_one_studio(archive: zipfile.ZipFile, name: str) -> Iterator[list[str
 
 def claims_in_database(service: ServiceProcess, run_id: UUID) -> Totals:
     """Add up the rows of a run where they are kept."""
-    amount, currency = _CLAIMS.index("Amount"), _CLAIMS.index("Currency")
+    first = _CLAIMS.index("VoucherId")
+    amount, currency = (_CLAIMS.index(name) - first for name in ("Amount", "Currency"))
     found = service.rows(
         f"""
-        SELECT cells->>{currency} AS currency, count(*) AS rows,
-               sum(CAST(cells->>{amount} AS numeric)) AS amount
-        FROM handover_rows WHERE run_id = $1 GROUP BY 1
+        SELECT claim->>{currency} AS currency, count(*) AS rows,
+               sum(CAST(claim->>{amount} AS numeric)) AS amount
+        FROM handover_rows
+        CROSS JOIN json_array_elements(claims) AS claim
+        WHERE run_id = $1 GROUP BY 1
         """,
         run_id,
     )

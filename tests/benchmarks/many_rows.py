@@ -15,7 +15,7 @@ from tests.benchmarks.handovers import handovers
 
 from contracts import MemberHandedOverV1
 from export_service.runs.columns import COLUMNS
-from export_service.runs.rows import cells_of
+from export_service.runs.rows import rows_of
 from kit.ids import new_id
 from kit.search_text import search_text
 from local_stack.data import Population
@@ -23,7 +23,8 @@ from local_stack.data import Population
 STUDIOS: Final = 20
 CLAIMS_OF_A_MEMBER: Final = 3
 _DIFFERENT_MEMBERS: Final = 2_000
-_OF_EACH_ROW: Final = ("DebtorId", "MembershipNr", "CaseId", "VoucherId", "Amount")
+_OF_EACH_MEMBER: Final = ("DebtorId", "MembershipNr", "CaseId")
+_OF_EACH_CLAIM: Final = ("VoucherId", "Amount")
 
 # The same number gives the same id, and the same row the same amount.
 _FUNCTIONS: Final = """
@@ -33,15 +34,17 @@ _FUNCTIONS: Final = """
     IMMUTABLE LANGUAGE sql AS $$ SELECT CAST(0.99 + number * 7919 % 20000 / 100.0 AS numeric(14, 2)) $$;
     CREATE TEMPORARY TABLE templates (
         place integer, claim_index integer, studio_id uuid, studio_name text, currency text,
-        name text, search_text text, cells text, PRIMARY KEY (place, claim_index)
+        name text, search_text text, cells text, claim text, PRIMARY KEY (place, claim_index)
     )
 """  # noqa: E501
 _ROWS: Final = f"""
-    INSERT INTO handover_rows (tenant_id, run_id, studio_id, booking_number, claim_index, cells)
-    SELECT $1, $2, studio_id, number, claim_index,
+    INSERT INTO handover_rows
+        (tenant_id, run_id, studio_id, booking_number, claim_index, cells, claims)
+    SELECT $1, $2, studio_id, number, 0,
            CAST(format(cells, pg_temp.id($2, 'member', number), lpad(CAST(number AS text), 7, '0'),
-                       pg_temp.id($2, 'case', number), pg_temp.id($2, 'claim', place_of_row),
-                       pg_temp.amount(place_of_row)) AS json)
+                       pg_temp.id($2, 'case', number)) AS json),
+           json_agg(CAST(format(claim, pg_temp.id($2, 'claim', place_of_row),
+                                pg_temp.amount(place_of_row)) AS json) ORDER BY claim_index)
     FROM generate_series(0, CAST($3 AS bigint) - 1) AS place_of_row
     CROSS JOIN LATERAL (
         SELECT place_of_row / {CLAIMS_OF_A_MEMBER} + 1 AS number,
@@ -49,6 +52,7 @@ _ROWS: Final = f"""
     ) AS split
     JOIN templates USING (claim_index)
     WHERE place = number % {_DIFFERENT_MEMBERS}
+    GROUP BY studio_id, number, cells
 """
 # Of ten cases six are open, and one each is closed, was cancelled, was rejected, and waits.
 _CASES: Final = f"""
@@ -99,7 +103,7 @@ _STUDIOS: Final = """
         GROUP BY studio_id
     ) AS handed_over
     JOIN (
-        SELECT studio_id, count(*) AS claims
+        SELECT studio_id, sum(json_array_length(claims)) AS claims
         FROM handover_rows WHERE tenant_id = $1 AND run_id = $2
         GROUP BY studio_id
     ) AS owed USING (studio_id)
@@ -125,7 +129,7 @@ async def fill(owner_url: str, tenant_id: UUID, booking_number: str, rows: int) 
     return run_id
 
 
-def _templates(today: date) -> Iterator[tuple[int, int, UUID, str, str, str, str, str]]:
+def _templates(today: date) -> Iterator[tuple[int, int, UUID, str, str, str, str, str, str]]:
     """Rows of some members, with places for what is another one's in each row."""
     population = Population(members=_DIFFERENT_MEMBERS, today=today)
     assert len(population.studios) == STUDIOS
@@ -134,16 +138,27 @@ def _templates(today: date) -> Iterator[tuple[int, int, UUID, str, str, str, str
         name = " ".join(filter(None, (debtor.first_name, debtor.name1)))
         currency = handover.claims[0].to_collect.currency
         known = (studio.studio_id, studio.name1, currency, name, search_text(name, ""))
-        for index, cells in enumerate(_formats(handover)):
-            yield (place, index, *known, cells)
+        for index, formats in enumerate(_formats(handover)):
+            yield (place, index, *known, *formats)
 
 
-def _formats(handover: MemberHandedOverV1) -> Iterator[str]:
-    """The cells of three claims, as PostgreSQL's `format` takes them."""
+def _formats(handover: MemberHandedOverV1) -> Iterator[tuple[str, str]]:
+    """The cells of a member and those of each of three claims, as PostgreSQL's `format` takes them.
+
+    The former are the same for all three.
+    """
     claims = (handover.claims * CLAIMS_OF_A_MEMBER)[:CLAIMS_OF_A_MEMBER]
-    places = [[column.name for column in COLUMNS].index(name) for name in _OF_EACH_ROW]
-    for text in cells_of(handover.model_copy(update={"claims": claims})):
-        cells = json.loads(text.replace("%", "%%"))
-        for number, place in enumerate(places, start=1):
-            cells[place] = f"%{number}$s"
-        yield json.dumps(cells, ensure_ascii=False)
+    (stored,) = rows_of(handover.model_copy(update={"claims": claims}))
+    names = [column.name for column in COLUMNS]
+    member = json.loads(stored.cells)
+    cells = _format(member, names[: len(member)], _OF_EACH_MEMBER)
+    for claim in json.loads(stored.claims):
+        yield cells, _format(claim, names[len(member) :], _OF_EACH_CLAIM)
+
+
+def _format(texts: list[str], names: list[str], filled_in: tuple[str, ...]) -> str:
+    """Texts as JSON, with places for some of them."""
+    cells = [text.replace("%", "%%") for text in texts]
+    for number, name in enumerate(filled_in, start=1):
+        cells[names.index(name)] = f"%{number}$s"
+    return json.dumps(cells, ensure_ascii=False)

@@ -16,11 +16,12 @@ COLUMNS: Final = {
         "collection_date", "currency", "handed_over", "status",
     ),
     "handover_rows": (
-        "tenant_id", "run_id", "studio_id", "booking_number", "claim_index", "cells",
+        "tenant_id", "run_id", "studio_id", "booking_number", "claim_index", "cells", "claims",
     ),
 }  # fmt: skip
 
 _VERSION = "1.0"
+_CLAIMS_OF_A_ROW = 10
 _STUDIO = (
     "studio_id", "match_code", "person_type", "name1", "name2", "name3", "tenant_name",
     "legal_form", "deducts_input_vat", "vat_number",
@@ -44,10 +45,11 @@ def add_rows(rows: Rows, headers: Mapping[str, str], event: Mapping[str, Any]) -
         *_debtor(event["debtor"]),
         event["case_id"],
     ]
-    for index, claim in enumerate(claims):
-        cells = [_text(value) for value in (*member, *_claim(claim))]
-        text = json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
-        rows["handover_rows"].append((*place, index, text))
+    cells = _json([_text(value) for value in member])
+    for first in range(0, len(claims), _CLAIMS_OF_A_ROW):
+        some = claims[first : first + _CLAIMS_OF_A_ROW]
+        of_each = _json([[_text(value) for value in _claim(claim)] for claim in some])
+        rows["handover_rows"].append((*place, first, cells, of_each))
 
 
 def _case(tenant: str, event: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -62,6 +64,10 @@ def _case(tenant: str, event: Mapping[str, Any]) -> tuple[Any, ...]:
         date.fromisoformat(event["collection_date"]), claims[0]["to_collect"]["currency"],
         sum(Decimal(claim["to_collect"]["amount"]) for claim in claims), "OPEN",
     )  # fmt: skip
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ import pytest
 from tests.benchmarks.file_writers import WRITERS, Measured
 from tests.benchmarks.handovers import handovers
 
-from export_service.runs.rows import cells_of
+from export_service.runs.rows import rows_of, texts_of
 from kit.ids import new_id
 from local_stack.data import Population
 
@@ -40,7 +40,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows of a run of believable members, as the service keeps them: texts, as JSON."""
     today = date(2026, 3, 2)
     members = handovers(Population(members=ROWS, today=today), new_id(), today)
-    rows = (json.loads(cells) for member in members for cells in cells_of(member))
+    rows = (
+        row for member in members for _, *stored in rows_of(member) for row in texts_of(*stored)
+    )
     path = tmp_path_factory.mktemp("rows") / "rows.json"
     path.write_text(json.dumps(list(islice(rows, ROWS))))
     return path

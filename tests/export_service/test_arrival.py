@@ -1,6 +1,5 @@
 """Runs, members and cases arrive in any order, more than once, in batches of any cut (R12, R40)."""
 
-import json
 import random
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,7 +56,7 @@ async def rows(context: ServiceContext, run_id: UUID, *studio_ids: UUID) -> list
         while batch := await runs.next_rows(
             connection, TENANT, run_id, studio_ids or None, after=position, limit=3
         ):
-            cells += [json.loads(row.cells) for row in batch]
+            cells += [texts for row in batch for texts in row.texts()]
             position = batch[-1].position
     return cells
 

@@ -91,7 +91,7 @@ async def test_nobody_who_cancels_waits_for_rows_that_are_read(
     export_id = await staff.ordered(run_id=RUN.run_id)
     read = queries.next_rows
 
-    async def read_when_cancelled(*arguments: Any, **more: Any) -> list[queries.RowOfRun]:
+    async def read_when_cancelled(*arguments: Any, **more: Any) -> list[queries.RowsOfRun]:
         async with asyncio.timeout(5):
             await staff.cancel(export_id)
         return await read(*arguments, **more)

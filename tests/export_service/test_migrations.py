@@ -17,7 +17,7 @@ from export_service.members import queries as members
 from export_service.members.store import tables as cases
 from export_service.members.wanted import WantedMembers
 from export_service.runs import queries as runs
-from export_service.runs.rows import cells_of
+from export_service.runs.rows import rows_of, texts_of
 from export_service.runs.store import tables as of_runs
 from kit.database import _configuration
 from kit.ids import new_id
@@ -96,14 +96,19 @@ async def hand_over(engine: AsyncEngine, members: list[MemberHandedOverV1]) -> N
                 ),
                 place | {"name": each.studio.name1, "claims": len(each.claims)},
             )
-            for index, cells in enumerate(cells_of(each)):
+            for index, texts in enumerate(rows_of_exports(each)):
                 await connection.execute(
                     text(
                         "INSERT INTO handover_rows VALUES (:tenant_id, :run_id, :number, :index,"
                         " :studio_id, CAST(:cells AS json))"
                     ),
-                    place | {"index": index, "cells": cells},
+                    place | {"index": index, "cells": json.dumps(texts)},
                 )
+
+
+def rows_of_exports(handed_over: MemberHandedOverV1) -> list[list[str]]:
+    """One for each claim."""
+    return [row for _, *stored in rows_of(handed_over) for row in texts_of(*stored)]
 
 
 async def test_members_of_the_first_release_are_in_the_overview(old: AsyncEngine) -> None:
@@ -128,8 +133,8 @@ async def test_members_of_the_first_release_are_in_the_overview(old: AsyncEngine
             rows = await runs.next_rows(
                 connection, TENANT, run.run_id, None, after=runs.START, limit=100
             )
-            assert sorted(row.cells for row in rows) == sorted(
-                cells for each in handed_over[:4] for cells in cells_of(each)
+            assert sorted(texts for row in rows for texts in row.texts()) == sorted(
+                texts for each in handed_over[:4] for texts in rows_of_exports(each)
             )
             found = await members.next_rows(
                 connection,
@@ -149,6 +154,42 @@ async def test_members_of_the_first_release_are_in_the_overview(old: AsyncEngine
             *("3.20", "", "", "B", "2026-000001", "1"),
             *(str(handed_over[0].member_id), str(handed_over[0].case_id), str(run.partner_id)),
         ]
+
+
+async def test_claims_that_were_kept_together_come_apart_again(old: AsyncEngine) -> None:
+    """R40: in the release before each row was whole; what each kept, the other reads."""
+    run, members = run_of(members=3, claims=12)
+    await migrate(old, "head")
+    place = {"tenant_id": TENANT, "run_id": run.run_id}
+    async with old.begin() as connection:
+        for each in members:
+            for index, cells, claims in rows_of(each):
+                await connection.execute(
+                    text(
+                        "INSERT INTO handover_rows VALUES (:tenant_id, :run_id, :number, :index,"
+                        " :studio_id, CAST(:cells AS json), CAST(:claims AS json))"
+                    ),
+                    place
+                    | {"number": each.booking_number, "studio_id": each.studio.studio_id}
+                    | {"index": index, "cells": cells, "claims": claims},
+                )
+    expected = [texts for each in members for texts in rows_of_exports(each)]
+    await migrate(old, "0004", down=True)
+    async with old.connect() as connection:
+        found = await connection.execute(
+            text(
+                "SELECT claim_index, cells FROM handover_rows ORDER BY booking_number, claim_index"
+            )
+        )
+        assert [tuple(row) for row in found] == [
+            (number % 12, texts) for number, texts in enumerate(expected)
+        ]
+    await migrate(old, "head")
+    async with old.connect() as connection:
+        rows = await runs.next_rows(
+            connection, TENANT, run.run_id, None, after=runs.START, limit=100
+        )
+    assert [texts for row in rows for texts in row.texts()] == expected
 
 
 async def test_a_run_that_is_not_announced_stops_the_upgrade(old: AsyncEngine) -> None:

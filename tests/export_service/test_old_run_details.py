@@ -83,7 +83,7 @@ async def test_a_row_that_comes_while_its_run_is_emptied_is_not_forgotten(
         await store.enter_runs(connection, [run])
         await delete_old_details(context)
         cells = json.dumps(["personal data"])
-        row = (TENANT, old.run_id, old.studio.studio_id, 1, 0, cells)
+        row = (TENANT, old.run_id, old.studio.studio_id, 1, 0, cells, "[[]]")
         await store.copy_handover_rows(connection, [row])
     await delete_old_details(context)
     assert await rows_of(context, old) == 0

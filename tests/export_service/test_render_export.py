@@ -54,6 +54,24 @@ async def test_a_whole_run_becomes_a_csv_file_with_a_row_for_each_claim(
     assert done.size_bytes == len(content)
 
 
+async def test_many_claims_of_one_member_come_out_in_their_order(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R40: however few of them are read at a time."""
+    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 1)
+    run, members = run_of(members=2, claims=23)
+    await announce(context, run)
+    await hand_over(context, members)
+    export_id = await order(context, run.run_id)
+    await render_all(context)
+    done = await export(context, export_id)
+    assert (done.status, done.rows_done, done.rows_total) == ("COMPLETED", 46, 46)
+    rows = records(file_of(context, export_id))
+    assert [row[position("VoucherId")] for row in rows] == [
+        str(claim.voucher_id) for member in members for claim in member.claims
+    ]
+
+
 async def test_a_completed_export_is_published_once(context: ServiceContext) -> None:
     """R60: what the event says of the file is so."""
     run, members = run_of(members=2)

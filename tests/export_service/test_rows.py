@@ -1,6 +1,5 @@
 """A handover becomes one row for each claim, and loses nothing (R40)."""
 
-import json
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -13,7 +12,14 @@ from contracts import BankAccount, MemberHandedOverV1
 from contracts.examples import Example, load_examples
 from export_service.rendering.columns import Kind
 from export_service.runs.columns import COLUMNS, FORMAT_VERSION
-from export_service.runs.rows import Value, cells_of, checked_texts, text_of, wrong_columns
+from export_service.runs.rows import (
+    Value,
+    checked_texts,
+    rows_of,
+    text_of,
+    texts_of,
+    wrong_columns,
+)
 from tests.export_service.handed_over import claim, debtor, handover, studio
 
 READ: dict[Kind, Callable[[str], Value]] = {
@@ -29,8 +35,8 @@ READ: dict[Kind, Callable[[str], Value]] = {
 
 def cells(handed_over: MemberHandedOverV1, claim_index: int = 0) -> dict[str, str]:
     """A row's texts by the names of their columns."""
-    row = json.loads(cells_of(handed_over)[claim_index])
-    return {column.name: text for column, text in zip(COLUMNS, row, strict=True)}
+    rows = [row for _, *stored in rows_of(handed_over) for row in texts_of(*stored)]
+    return {column.name: text for column, text in zip(COLUMNS, rows[claim_index], strict=True)}
 
 
 @pytest.mark.parametrize("example", load_examples("member.handed-over.v1"), ids=lambda e: e.name)
@@ -51,6 +57,16 @@ def test_member_data_is_repeated_for_each_claim() -> None:
     member = [list(row.values())[:51] for row in rows]
     assert member == [member[0]] * 3
     assert [row["Amount"] for row in rows] == ["1.00", "2.50", "999999999999.99"]
+
+
+def test_many_claims_of_a_member_are_stored_a_few_at_a_time() -> None:
+    """So that no batch of an export is ever large; none is lost, and each is in its place."""
+    amounts = [f"{number}.00" for number in range(1, 24)]
+    stored = rows_of(handover(claims=tuple(map(claim, amounts))))
+    assert [row.claim_index for row in stored] == [0, 10, 20]
+    rows = [row for _, cells, claims in stored for row in texts_of(cells, claims)]
+    amount = [column.name for column in COLUMNS].index("Amount")
+    assert [row[amount] for row in rows] == amounts
 
 
 def test_each_fact_stands_in_its_column() -> None:

@@ -19,7 +19,7 @@ _PAUSE = 0.5
 """Seconds between looks: they take processor time from what they look at."""
 _OPEN = "SELECT count(*) FROM cases WHERE run_id = $1 AND status = 'OPEN'"
 _CLOSED = "SELECT count(*) FROM cases WHERE run_id = $1 AND status = 'CLOSED'"
-_ROWS = "SELECT count(*) FROM handover_rows WHERE run_id = $1"
+_ROWS = "SELECT sum(json_array_length(claims)) FROM handover_rows WHERE run_id = $1"
 
 Stages = Callable[[Look, Look], Mapping[str, int]]
 """How many members are through each stage, at a look; the other one was before the order."""

@@ -28,16 +28,15 @@ _MEMBERS_STEM: Final = {Language.DE: "mitglieder-im-inkasso", Language.EN: "memb
 _PART: Final = {Language.DE: "teil", Language.EN: "part"}
 
 
-class Row(Protocol):
-    """A row as it is kept."""
+class Rows(Protocol):
+    """One row, or some that are kept together."""
 
     @property
     def studio_id(self) -> UUID:
-        """The studio that it belongs to."""
+        """The studio that they belong to."""
 
-    @property
-    def cells(self) -> str:
-        """A JSON list with one text for each column."""
+    def texts(self) -> list[list[str]]:
+        """One text for each column, of each row."""
 
 
 class Contents(Protocol):
@@ -50,7 +49,7 @@ class Contents(Protocol):
     members_missing: int | None
     """Members who were announced and have not arrived; None if that is not known."""
 
-    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
+    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Rows]:
         """The rows behind those of the last time; none at the end."""
 
     def count(self, rows: Sequence[Sequence[str]]) -> None:
@@ -108,7 +107,7 @@ class _RunContents:
         self.rows_total = run.claim_count
         self.members_missing: int | None = 0
 
-    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
+    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Rows]:
         rows = await runs.next_rows(
             connection,
             self._job.tenant_id,
@@ -168,7 +167,7 @@ class _MembersContents:
         self.rows_total = rows_total
         self.members_missing = missing
 
-    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Row]:
+    async def next_rows(self, connection: AsyncConnection, limit: int) -> Sequence[Rows]:
         rows = await members.next_rows(
             connection,
             self._job.tenant_id,

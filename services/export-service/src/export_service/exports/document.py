@@ -6,9 +6,7 @@ from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
 
-from pydantic_core import from_json
-
-from export_service.exports.contents import Contents, Row
+from export_service.exports.contents import Contents, Rows
 from export_service.exports.export import Format, Layout
 from export_service.rendering.csv_writer import CsvWriter
 from export_service.rendering.files_in_zip import FilesInZip
@@ -19,8 +17,8 @@ from export_service.rendering.zip_stream import Output
 class Document(Protocol):
     """Takes rows, batch by batch; the methods keep a processor busy: call them in a thread."""
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Writes a batch of rows."""
+    def add(self, rows: Sequence[Rows]) -> int:
+        """Writes a batch of rows; returns how many they are."""
 
     def finish(self) -> None:
         """Writes what comes after the last row."""
@@ -43,10 +41,11 @@ class _OneFile:
         self._studio_id = studio_id
         self._writer = _writer(output, layout, contents)
 
-    def add(self, rows: Sequence[Row]) -> None:
-        texts: list[list[str]] = [from_json(row.cells) for row in rows]
+    def add(self, rows: Sequence[Rows]) -> int:
+        texts = [row for some in rows for row in some.texts()]
         self._contents.count(texts)
         self._writer.add(texts)
+        return len(texts)
 
     def finish(self) -> None:
         if isinstance(self._writer, XlsxWriter):
@@ -70,9 +69,9 @@ class _FileForEachStudio:
         self._contents = contents
         self._open: tuple[UUID, _OneFile] | None = None
 
-    def add(self, rows: Sequence[Row]) -> None:
-        for studio_id, rows_of_studio in groupby(rows, attrgetter("studio_id")):
-            self._file_of(studio_id).add(list(rows_of_studio))
+    def add(self, rows: Sequence[Rows]) -> int:
+        of_studios = groupby(rows, attrgetter("studio_id"))
+        return sum(self._file_of(studio_id).add(list(some)) for studio_id, some in of_studios)
 
     def finish(self) -> None:
         self._end_file()

@@ -19,7 +19,7 @@ import structlog
 
 from contracts import Event, ExportCompletedV1, ExportMembersCompletedV1
 from export_service.exports import store
-from export_service.exports.contents import Contents, Row, contents_of
+from export_service.exports.contents import Contents, Rows, contents_of
 from export_service.exports.document import begin_document
 from export_service.exports.export import SMALL, ExportFailedError, FailureReason, Job
 from export_service.exports.export_file import ExportFile, ExportFiles
@@ -35,7 +35,7 @@ from kit.trace import carried
 log = structlog.stdlib.get_logger(__name__)
 
 ROWS_PER_BATCH = 500
-"""Rows in memory at a time, and between two signs of life."""
+"""Rows as they are stored: so many are in memory at a time, and between two signs of life."""
 
 AT_ONCE: Final = 3
 """Exports that take turns. The last place is kept for a small one, which so never waits until a
@@ -170,8 +170,7 @@ async def _render(context: Context[Settings], job: Job, thread: _Thread) -> Asyn
         document = await thread.do(begin_document, file, job.layout, contents)
         row_count = 0
         while rows := await _next_rows(context, job, contents, row_count):
-            await thread.do(document.add, rows)
-            row_count += len(rows)
+            row_count += await thread.do(document.add, rows)
             yield
         async with context.database.connect() as connection:
             await contents.check(connection, row_count)
@@ -188,7 +187,7 @@ async def _render(context: Context[Settings], job: Job, thread: _Thread) -> Asyn
 
 async def _next_rows(
     context: Context[Settings], job: Job, contents: Contents, row_count: int
-) -> Sequence[Row]:
+) -> Sequence[Rows]:
     async with context.database.begin() as connection:
         if not await store.report_progress(connection, job, row_count):
             raise LeaseLostError

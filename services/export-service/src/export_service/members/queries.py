@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
+from pydantic_core import from_json
 from sqlalchemy import (
     ColumnElement,
     Date,
@@ -40,6 +41,10 @@ class RowOfOverview:
     studio_id: UUID
     cells: str
     position: Position
+
+    def texts(self) -> list[list[str]]:
+        """It alone."""
+        return [from_json(self.cells)]
 
 
 async def next_rows(

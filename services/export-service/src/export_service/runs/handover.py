@@ -6,7 +6,7 @@ from typing import NamedTuple
 from contracts import MemberHandedOverV1
 from export_service.members.case import NOTHING
 from export_service.members.store import HandedOver
-from export_service.runs.rows import Checked, cells_of, checked_texts
+from export_service.runs.rows import Checked, StoredRow, checked_texts, rows_of
 from kit.search_text import search_text
 
 
@@ -15,14 +15,20 @@ class Handover(NamedTuple):
 
     case: HandedOver
     trigger: str
-    rows: Sequence[str]
-    """The cells of the export's rows: one for each claim."""
+    claim_count: int
+    rows: Sequence[StoredRow]
     checked: Checked
 
 
 def handover_of(event: MemberHandedOverV1) -> Handover:
     """What is to be kept of a handover."""
-    return Handover(_case(event), event.trigger, cells_of(event), checked_texts(event))
+    return Handover(
+        case=_case(event),
+        trigger=event.trigger,
+        claim_count=len(event.claims),
+        rows=rows_of(event),
+        checked=checked_texts(event),
+    )
 
 
 def _case(event: MemberHandedOverV1) -> HandedOver:

@@ -28,7 +28,7 @@ wrong_details_total: Final = Counter(
 async def keep_handovers(
     connection: AsyncConnection, messages: Sequence[Message[Handover]]
 ) -> None:
-    """Keeps one case for each member and one row for each claim; who is known stays as he is.
+    """Keeps one case for each member, and rows of all its claims; who is known stays as he is.
 
     A wrong IBAN, BIC or VAT number is counted, and kept.
     """
@@ -46,11 +46,11 @@ async def keep_handovers(
         wrong_details_total.labels(column).inc(times)
 
 
-def _rows_of(arrived: Handovers) -> Iterator[tuple[UUID, UUID, UUID, int, int, str]]:
+def _rows_of(arrived: Handovers) -> Iterator[store.HandoverRow]:
     for (tenant_id, _), handover in arrived.items():
         case = handover.case
-        for index, cells in enumerate(handover.rows):
-            yield tenant_id, case.run_id, case.studio_id, case.booking_number, index, cells
+        for row in handover.rows:
+            yield tenant_id, case.run_id, case.studio_id, case.booking_number, *row
 
 
 def _runs_of(arrived: Handovers) -> list[store.Values]:
@@ -87,5 +87,5 @@ def _studios_of(arrived: Handovers) -> list[store.Values]:
             }
         counted["studio_name"] = min(counted["studio_name"], case.studio_name)
         counted["members_arrived"] += 1
-        counted["claims_arrived"] += len(handover.rows)
+        counted["claims_arrived"] += handover.claim_count
     return list(found.values())

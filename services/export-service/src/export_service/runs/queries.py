@@ -10,25 +10,31 @@ from sqlalchemy import Text, cast, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.read_in_order import read_in_order
+from export_service.runs.rows import texts_of
 from export_service.runs.run import Run, RunStudio
 from export_service.runs.store import handover_rows
 
 StudioIds = Sequence[UUID] | None
 
 Position = tuple[UUID, int, int]
-"""Studio, booking number of the member and index of the claim: where in a run a row stands."""
+"""Studio, booking number of the member and index of its first claim: where in a run they stand."""
 
 START: Final[Position] = (UUID(int=0), 0, 0)
 """Before the first row: booking numbers begin at 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowOfRun:
-    """A claim; `cells` is a JSON list with a text for each of `COLUMNS`."""
+class RowsOfRun:
+    """Some claims of a member, as they are stored: see `rows.StoredRow`."""
 
     studio_id: UUID
     cells: str
+    claims: str
     position: Position
+
+    def texts(self) -> list[list[str]]:
+        """One row for each claim."""
+        return texts_of(self.cells, self.claims)
 
 
 _RUN = text(
@@ -98,15 +104,15 @@ async def next_rows(
     *,
     after: Position,
     limit: int,
-) -> list[RowOfRun]:
-    """The run's next rows behind a position, studio by studio.
+) -> list[RowsOfRun]:
+    """So many of the stored rows of the run behind a position, studio by studio.
 
     Rows of a run that is whole never change, so batches may be read in transactions of their own.
     """
     of = handover_rows.c
     place = of.studio_id, of.booking_number, of.claim_index
     statement = (
-        select(*place, cast(of.cells, Text).label("cells"))
+        select(*place, cast(of.cells, Text).label("cells"), cast(of.claims, Text).label("claims"))
         .where(of.tenant_id == tenant_id, of.run_id == run_id, tuple_(*place) > tuple_(*after))
         .order_by(*place)
         .limit(limit)
@@ -114,7 +120,8 @@ async def next_rows(
     if studio_ids is not None:
         statement = statement.where(of.studio_id.in_(studio_ids))
     await read_in_order(connection)
+    found = await connection.execute(statement)
     return [
-        RowOfRun(row.studio_id, row.cells, (row.studio_id, row.booking_number, row.claim_index))
-        for row in await connection.execute(statement)
+        RowsOfRun(studio_id, cells, claims, (studio_id, booking_number, claim_index))
+        for studio_id, booking_number, claim_index, cells, claims in found
     ]

@@ -1,23 +1,48 @@
-"""A handover as rows of the export: one for each claim, the member's data repeated (R40)."""
+"""A handover as rows of the export: one for each claim, the member's data repeated (R40).
+
+They are stored without the repetition: the member's part is five sixths of each row.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
-from contracts import BankAccount, HandoverClaim, HandoverDebtor, HandoverStudio, MemberHandedOverV1
+from contracts import (
+    BankAccount,
+    HandoverClaim,
+    HandoverDebtor,
+    HandoverStudio,
+    Mandate,
+    MemberHandedOverV1,
+)
 from export_service.runs.checks import is_bic, is_iban, is_vat_number
 from export_service.runs.columns import FORMAT_VERSION
 
 Value = str | date | Decimal | bool | None
 """What a cell may hold, by its column's kind; None where nothing is known."""
 
-Row = tuple[str | date | UUID | None, ...]
+Cells = tuple[str | date | UUID, ...]
 """Values of `COLUMNS` that follow one another; JSON's writer gives days their texts, and ids."""
+
+_CLAIMS_OF_A_ROW: Final = 10
+"""A row that is stored holds no more: who has hundreds must not make an export's batch large."""
+
+
+class StoredRow(NamedTuple):
+    """A member with some of its claims; `cells` followed by one of `claims` is an export's row."""
+
+    claim_index: int
+    """Of the first of the claims."""
+    cells: str
+    """A JSON list of texts: what all rows of the member begin with."""
+    claims: str
+    """A JSON list with a list of texts for each claim."""
+
 
 Checked = tuple[str | None, str | None, str | None, str | None, str | None]
 """The texts of a handover that are checked, in the order of `_CHECKS`; None where there is none."""
@@ -33,13 +58,20 @@ _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
 }
 
 
-def cells_of(handover: MemberHandedOverV1) -> list[str]:
-    """One row for each claim, in their order, as it is stored: a JSON list of texts.
+def rows_of(handover: MemberHandedOverV1) -> list[StoredRow]:
+    """All claims in their order."""
+    cells = _json(_member(handover))
+    claims = [_claim(claim) for claim in handover.claims]
+    return [
+        StoredRow(first, cells, _json(claims[first : first + _CLAIMS_OF_A_ROW]))
+        for first in range(0, len(claims), _CLAIMS_OF_A_ROW)
+    ]
 
-    The member's part, which is five sixths of each row, is made once.
-    """
-    member = _texts(_member(handover)).removesuffix("]")
-    return [f"{member},{_texts(_claim(claim)).removeprefix('[')}" for claim in handover.claims]
+
+def texts_of(cells: str, claims: str) -> list[list[str]]:
+    """The export's rows that a stored one stands for: a text for each of `COLUMNS`."""
+    member = from_json(cells)
+    return [member + claim for claim in from_json(claims)]
 
 
 def text_of(value: Value) -> str:
@@ -88,11 +120,11 @@ def wrong_columns(checked: Iterable[Checked]) -> Counter[str]:
     return wrong
 
 
-def _texts(row: Row) -> str:
-    return to_json(["" if value is None else value for value in row]).decode()
+def _json(cells: Cells | list[Cells]) -> str:
+    return to_json(cells).decode()
 
 
-def _member(handover: MemberHandedOverV1) -> Row:
+def _member(handover: MemberHandedOverV1) -> Cells:
     return (
         handover.transfer_id,
         handover.collection_date,
@@ -104,75 +136,83 @@ def _member(handover: MemberHandedOverV1) -> Row:
     )
 
 
-def _studio(studio: HandoverStudio) -> Row:
+def _studio(studio: HandoverStudio) -> Cells:
     account = studio.bank_account or _NO_ACCOUNT
     return (
         studio.studio_id,
-        studio.match_code,
+        studio.match_code or "",
         studio.person_type,
         studio.name1,
-        studio.name2,
-        studio.name3,
+        studio.name2 or "",
+        studio.name3 or "",
         studio.tenant_name,
-        studio.legal_form,
+        studio.legal_form or "",
         text_of(studio.deducts_input_vat),
-        studio.vat_number,
+        studio.vat_number or "",
         studio.address.street,
         studio.address.postal_code,
         studio.address.city,
         studio.address.country_code,
         studio.address.country,
-        account.iban,
-        account.bic,
-        account.bank_name,
-        account.country_code,
-        studio.email,
+        account.iban or "",
+        account.bic or "",
+        account.bank_name or "",
+        account.country_code or "",
+        studio.email or "",
         ",".join(studio.phone_numbers),
     )
 
 
-def _debtor(debtor: HandoverDebtor) -> Row:
-    address, account, mandate = debtor.address, debtor.bank_account or _NO_ACCOUNT, debtor.mandate
+def _debtor(debtor: HandoverDebtor) -> Cells:
+    address, account = debtor.address, debtor.bank_account or _NO_ACCOUNT
     return (
         debtor.debtor_id,
         debtor.membership_number,
-        address.country_code if address else None,
-        address.country if address else None,
-        account.country_code,
-        account.account_holder,
-        debtor.identification_number,
-        account.iban,
-        account.bic,
-        mandate.reference if mandate else None,
-        mandate.signed_on if mandate else None,
-        mandate.owner if mandate else None,
-        mandate.creditor_id if mandate else None,
-        mandate.creditor_name if mandate else None,
-        debtor.birth_date,
-        debtor.maiden_name,
-        debtor.first_name,
+        address.country_code if address else "",
+        address.country if address else "",
+        account.country_code or "",
+        account.account_holder or "",
+        debtor.identification_number or "",
+        account.iban or "",
+        account.bic or "",
+        *_mandate(debtor.mandate),
+        debtor.birth_date or "",
+        debtor.maiden_name or "",
+        debtor.first_name or "",
         debtor.name1,
-        debtor.name2,
+        debtor.name2 or "",
         debtor.sex,
-        address.street if address else None,
-        address.postal_code if address else None,
-        address.city if address else None,
-        debtor.email,
+        address.street if address else "",
+        address.postal_code if address else "",
+        address.city if address else "",
+        debtor.email or "",
         ",".join(debtor.phone_numbers),
     )
 
 
-def _claim(claim: HandoverClaim) -> Row:
+def _mandate(mandate: Mandate | None) -> Cells:
+    if mandate is None:
+        return ("",) * 5
+    return (
+        mandate.reference,
+        mandate.signed_on or "",
+        mandate.owner or "",
+        mandate.creditor_id or "",
+        mandate.creditor_name or "",
+    )
+
+
+def _claim(claim: HandoverClaim) -> Cells:
     period = claim.service_period
     return (
         claim.voucher_id,
         claim.voucher_date,
-        claim.contract_started_on,
+        claim.contract_started_on or "",
         text_of(claim.to_collect.amount),
         claim.to_collect.currency,
         claim.kind,
         claim.designation,
-        period.starts_on if period else None,
-        period.ends_on if period else None,
-        claim.latest_rejection_reason,
+        period.starts_on if period else "",
+        period.ends_on if period else "",
+        claim.latest_rejection_reason or "",
     )

@@ -69,7 +69,8 @@ handover_rows: Final = Table(
     Column("booking_number", Integer, primary_key=True),
     Column("claim_index", Integer, primary_key=True),
     Column("cells", JSON, nullable=False),
-    comment="the rows of exports, read in the order of the key; cells are texts, one a column",
+    Column("claims", JSON, nullable=False),
+    comment="rows of exports, read in the order of the key: cells, then those of one of the claims",
 )
 
 _ANNOUNCE_RUNS = text(
@@ -209,10 +210,12 @@ async def count_arrived(connection: AsyncConnection, arrived: Sequence[Values]) 
     await connection.execute(_COUNT_ARRIVED, _columns(arrived))
 
 
-async def copy_handover_rows(
-    connection: AsyncConnection, rows: Iterable[tuple[UUID, UUID, UUID, int, int, str]]
-) -> None:
-    """Adds new rows, their values in the order of the table's columns; cells are JSON."""
+HandoverRow = tuple[UUID, UUID, UUID, int, int, str, str]
+"""Values in the order of the table's columns; the last two are JSON."""
+
+
+async def copy_handover_rows(connection: AsyncConnection, rows: Iterable[HandoverRow]) -> None:
+    """Adds new rows."""
     await copy_rows(connection, handover_rows.name, list(handover_rows.c.keys()), rows)
 
 
