@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
+from sqlalchemy import Row, insert, text
+from sqlalchemy.exc import IntegrityError
 
 from contracts import (
     Address,
@@ -30,14 +32,15 @@ from contracts import (
     StudioSnapshotV1,
 )
 from contracts.parts import ClaimDetails, PersonDetails, StudioDetails
-from kit.trace import Cause
-from run_service.candidates import versions
+from kit import outbox
+from kit.clock import now
+from kit.ids import new_id
+from run_service import tables
 from run_service.candidates.member import display_name, is_minor
-from run_service.runs.handover import FrozenMember, members_handed_over
-from run_service.runs.run import RunStatus
-from run_service.runs.store import LockedRun
-from tests.run_service.world import euros, member, studio
+from run_service.runs.publish_handovers import publish_handovers
+from tests.run_service.world import World, member, studio
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 # Also what JSON has to escape, and what ends a line for some readers.
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\x00") | st.sampled_from(
     '"\\/\n\t\u2028<&'
@@ -120,65 +123,74 @@ CLAIMS = st.builds(
     disputed=st.booleans(),
     latest_rejection_reason=maybe(texts(200)),
 )
-GOING = st.lists(st.tuples(CLAIMS, AMOUNTS, st.uuids()), min_size=1, max_size=4)
+GOING = st.lists(
+    st.tuples(CLAIMS, AMOUNTS), min_size=1, max_size=4, unique_by=lambda one: one[0].claim_id
+)
+Going = Sequence[tuple[ClaimSnapshotV1, Decimal]]
 
 
-def a_run(
-    collection_date: date = date(2026, 3, 1), booking_number: str = "2026-000001"
-) -> LockedRun:
-    """Return a run of which nothing is published yet."""
-    run_id, preview_id, partner_id, tenant_id = (UUID(int=number) for number in range(4))
-    return LockedRun(
-        tenant_id=tenant_id,
-        run_id=run_id,
-        booking_number=booking_number,
-        preview_id=preview_id,
-        partner_id=partner_id,
-        partner_channel="API",
-        trigger="RUN",
-        status=RunStatus.IN_PROGRESS,
-        collection_date=collection_date,
-        member_count=1,
-        published=0,
-        last_place=0,
-        reversal_requested_at=None,
-        creation=Cause(tenant_id, "tests", None),
-        reversal=None,
+async def order_run(
+    world: World, snapshot: MemberSnapshotV1, owner: StudioSnapshotV1, going: Going, today: date
+) -> UUID:
+    """Let a run of one member wait to be published, whether it is a candidate or not."""
+    run_id, preview_id = new_id(), new_id()
+    claims = [claim.model_copy(update={"member_id": snapshot.member_id}) for claim, _ in going]
+    await world.feed(owner, snapshot, *claims)
+    of_run = {"tenant_id": world.tenant_id, "run_id": run_id}
+    of_preview = {"tenant_id": world.tenant_id, "preview_id": preview_id}
+    of_studio = {"studio_id": owner.studio_id, "name": owner.name1}
+    whose = {"created_at": now(), "created_by": "tests"}
+    rows = (
+        (
+            tables.runs,
+            {**of_run, **whose, "preview_id": preview_id, "booking_number": "2026-000001"}
+            | {"partner_id": new_id(), "partner_channel": "API", "trigger": "RUN"}
+            | {"status": "IN_PROGRESS", "collection_date": today, "correlation_id": "tests"}
+            | {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+            | {"member_count": 1, "published": 0, "last_place": 0},
+        ),
+        (
+            tables.run_studios,
+            {**of_run, **of_studio, "transfer_id": new_id(), "first_booking_number": 1}
+            | {"member_count": 1, "claim_count": len(going)},
+        ),
+        (
+            tables.preview_studios,
+            {**of_preview, **of_studio, "snapshot": owner.model_dump(mode="json")},
+        ),
+        (
+            tables.preview_members,
+            {**of_preview, **of_studio, "member_id": snapshot.member_id, "place": 9}
+            | {"sequence": snapshot.sequence, "surname": "", "membership_number": ""}
+            | {"search_text": "", "minor": False, "left_out": False, "currency": "CHF"}
+            | {"claim_ids": [claim.claim_id for claim in claims]}
+            | {"claim_sequences": [claim.sequence for claim in claims]}
+            | {"claim_amounts": [amount for _, amount in going]}
+            | {"total": sum(amount for _, amount in going)},
+        ),
     )
+    async with world.context.database.begin() as connection:
+        for table, values in rows:
+            await connection.execute(insert(table).values(**values))
+    return run_id
 
 
-def kept(
-    snapshot: MemberSnapshotV1,
-    case_id: UUID,
-    going: Sequence[tuple[ClaimSnapshotV1, Decimal, UUID]],
-) -> FrozenMember:
-    """Return a member with its claims as the database keeps them."""
-    return FrozenMember(
-        member_id=str(snapshot.member_id),
-        case_id=str(case_id),
-        booking_number=7,
-        place=9,
-        studio_id=str(snapshot.studio_id),
-        transfer_id=str(case_id),
-        person=versions.person(snapshot),
-        legal_guardian=versions.legal_guardian(snapshot),
-        currency="CHF",
-        claims=[versions.claim_details(claim) for claim, _, _ in going],
-        claim_sequences=[claim.sequence for claim, _, _ in going],
-        claim_amounts=[str(amount) for _, amount, _ in going],
-        voucher_ids=[str(voucher_id) for _, _, voucher_id in going],
-    )
+async def row_of_run(world: World, run_id: UUID, what: str) -> Row[Any]:
+    """Return what there is of a run of one member."""
+    async with world.context.database.connect() as connection:
+        found = await connection.execute(text(what), {"run_id": run_id})
+        return found.one()
 
 
 def by_the_model(
-    run: LockedRun,
+    run: Row[Any],
     snapshot: MemberSnapshotV1,
     owner: StudioSnapshotV1,
-    case_id: UUID,
-    going: Sequence[tuple[ClaimSnapshotV1, Decimal, UUID]],
+    going: Going,
+    voucher_ids: dict[str, str],
 ) -> MemberHandedOverV1:
     """Return the event that the contract's models make of the snapshots."""
-    arose_on = min(claim.voucher_date for claim, _, _ in going)
+    arose_on = min(claim.voucher_date for claim, _ in going)
     person = values_of(snapshot, PersonDetails)
     guardian = snapshot.legal_guardian
     is_liable = guardian is not None and is_minor(
@@ -195,10 +207,10 @@ def by_the_model(
         }
     return MemberHandedOverV1(
         run_id=run.run_id,
-        case_id=case_id,
-        transfer_id=case_id,
+        case_id=run.case_id,
+        transfer_id=run.transfer_id,
         run_booking_number=run.booking_number,
-        booking_number=7,
+        booking_number=1,
         partner_id=run.partner_id,
         partner_channel=run.partner_channel,
         trigger=run.trigger,
@@ -214,10 +226,10 @@ def by_the_model(
             HandoverClaim(
                 **values_of(claim, ClaimDetails),
                 snapshot_sequence=claim.sequence,
-                voucher_id=voucher_id,
+                voucher_id=UUID(voucher_ids[str(claim.claim_id)]),
                 to_collect=Money(amount=amount, currency="CHF"),
             )
-            for claim, amount, voucher_id in going
+            for claim, amount in going
         ),
     )
 
@@ -227,47 +239,113 @@ def values_of(source: BaseModel, part: type[BaseModel]) -> dict[str, Any]:
     return {name: getattr(source, name) for name in part.model_fields}
 
 
-def frozen_studio(owner: StudioSnapshotV1) -> str:
-    """Return a studio as handovers repeat it."""
-    return HandoverStudio.model_validate_json(owner.model_dump_json()).model_dump_json()
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
-@given(MEMBERS, st.uuids(), GOING, DAYS)
-def test_a_written_handover_is_what_the_model_writes_r3_r4(
-    snapshot: MemberSnapshotV1,
-    case_id: UUID,
-    going: list[tuple[ClaimSnapshotV1, Decimal, UUID]],
-    today: date,
+@settings(
+    deadline=None,  # of a busy machine
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(MEMBERS, GOING, DAYS)
+async def test_a_written_handover_is_what_the_model_writes_r3_r4(
+    world: World, snapshot: MemberSnapshotV1, going: Going, today: date
 ) -> None:
-    run, owner = a_run(today), studio(snapshot.studio_id)
-    studios = {str(owner.studio_id): frozen_studio(owner)}
-    (payload,) = members_handed_over(run, [kept(snapshot, case_id, going)], studios)
-    expected = by_the_model(run, snapshot, owner, case_id, going)
-    assert payload.decode() == expected.model_dump_json()
-    assert MemberHandedOverV1.model_validate_json(payload) == expected
-
-
-def test_what_a_contract_refuses_in_all_events_of_a_run_stops_them() -> None:
-    owner = studio(UUID(int=5))
-    snapshot = member(UUID(int=6), owner.studio_id)
-    claim = ClaimSnapshotV1(
-        claim_id=UUID(int=7),
-        sequence=1,
-        member_id=snapshot.member_id,
-        studio_id=owner.studio_id,
-        voucher_date=date(2026, 1, 1),
-        due_date=date(2026, 1, 1),
-        kind="CLAIM",
-        designation="Fee",
-        amount=euros("1.00"),
-        paid_directly=euros("0.00"),
-        cancelled=False,
-        disputed=False,
+    world.tenant_id = new_id()  # each example stands for itself
+    owner = studio(snapshot.studio_id)
+    run_id = await order_run(world, snapshot, owner, going, today)
+    assert await publish_handovers(world.context)
+    run = await row_of_run(
+        world,
+        run_id,
+        """
+        SELECT runs.*, case_id, transfer_id, payload,
+               (SELECT json_object_agg(claim_id, voucher_id) FROM reservations
+                WHERE run_id = runs.run_id) AS vouchers
+        FROM runs JOIN run_members USING (tenant_id, run_id)
+        JOIN run_studios USING (tenant_id, run_id)
+        JOIN (SELECT tenantid, payload FROM outbox) AS event ON tenantid = runs.tenant_id
+        WHERE run_id = :run_id
+        """,
     )
-    going = [(claim, Decimal("1.00"), UUID(int=8))]
-    frozen = kept(snapshot, UUID(int=9), going)._replace(currency="EUR")
-    studios = {str(owner.studio_id): frozen_studio(owner)}
-    assert members_handed_over(a_run(), [frozen], studios)
+    expected = by_the_model(run, snapshot, owner, going, run.vouchers)
+    assert run.payload.decode() == expected.model_dump_json()
+    assert MemberHandedOverV1.model_validate_json(run.payload) == expected
+
+
+A_CLAIM = ClaimSnapshotV1(
+    claim_id=UUID(int=7),
+    sequence=1,
+    member_id=UUID(int=6),
+    studio_id=UUID(int=5),
+    voucher_date=date(2026, 1, 1),
+    due_date=date(2026, 1, 1),
+    kind="CLAIM",
+    designation="Fee",
+    amount=Money(amount=Decimal("1.00"), currency="CHF"),
+    paid_directly=Money(amount=Decimal("0.00"), currency="CHF"),
+    cancelled=False,
+    disputed=False,
+)
+
+
+async def order_plain_run(world: World) -> UUID:
+    """Let a run of a plain member wait to be published."""
+    snapshot, owner = member(UUID(int=6), UUID(int=5)), studio(UUID(int=5))
+    return await order_run(world, snapshot, owner, [(A_CLAIM, Decimal("1.00"))], date(2026, 3, 1))
+
+
+async def test_a_written_event_goes_out_as_any_other(world: World) -> None:
+    run_id = await order_plain_run(world)
+    assert await publish_handovers(world.context)
+    row = await row_of_run(
+        world,
+        run_id,
+        "SELECT outbox.*, run_id FROM outbox JOIN runs ON tenantid = tenant_id"
+        " WHERE run_id = :run_id",
+    )
+    assert (row.aggregatetype, row.type) == ("collection.handover.v1", "member.handed-over.v1")
+    assert (row.aggregateid, row.tenantid) == (str(UUID(int=6)), world.tenant_id)
+    assert (row.correlationid, row.headers) == ("tests", None)
+    version, trace_id, span_id, flags = row.traceparent.split("-")
+    assert (version, trace_id, flags) == ("00", TRACE, "01")
+    assert len(span_id) == 16
+    assert int(span_id, 16) not in (0, 0xB7AD6B7169203331)
+    assert row.id.version == 7
+    assert abs((now() - row.time).total_seconds()) < 60
+
+
+async def test_what_a_contract_refuses_in_all_events_of_a_run_stops_them(world: World) -> None:
+    run_id = await order_plain_run(world)
+    async with world.context.database.begin() as connection:
+        await connection.execute(text("UPDATE runs SET booking_number = 'x'"))
     with pytest.raises(ValidationError):
-        members_handed_over(a_run(booking_number="x"), [frozen], studios)
+        await publish_handovers(world.context)
+    await nothing_went_out(world, run_id)
+
+
+@pytest.mark.parametrize("part", ["member_snapshots", "claim_snapshots", "preview_studios"])
+async def test_no_handover_goes_out_without_a_part_of_it(world: World, part: str) -> None:
+    run_id = await order_plain_run(world)
+    async with world.context.database.begin() as connection:
+        await connection.execute(text(f"DELETE FROM {part}"))
+    with pytest.raises(IntegrityError):
+        await publish_handovers(world.context)
+    await nothing_went_out(world, run_id)
+
+
+async def test_no_event_goes_out_that_is_larger_than_its_topic_takes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "largest_value", lambda _topic: 1_000)
+    run_id = await order_plain_run(world)
+    with pytest.raises(IntegrityError):
+        await publish_handovers(world.context)
+    await nothing_went_out(world, run_id)
+
+
+async def nothing_went_out(world: World, run_id: UUID) -> None:
+    """Check that a run is as it was, but for its next try."""
+    row = await row_of_run(
+        world,
+        run_id,
+        "SELECT published, (SELECT count(*) FROM outbox) AS events,"
+        " (SELECT count(*) FROM reservations) AS reserved FROM runs WHERE run_id = :run_id",
+    )
+    assert tuple(row) == (0, 0, 0)

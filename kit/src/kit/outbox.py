@@ -7,7 +7,7 @@ rows of one key get their `seq` in the order in which their transactions commit.
 import base64
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,7 +17,7 @@ from contracts import Event
 from kit.clock import now
 from kit.ids import new_id
 from kit.messages import largest_value
-from kit.trace import Cause, new_traceparents
+from kit.trace import Cause, new_traceparent, new_traceparents
 
 _INSERT = text(
     """
@@ -34,6 +34,26 @@ _INSERT = text(
     ORDER BY place
     """
 )
+
+# Of an id's digits the last sixteen are random and never all zeros, as those of a span must be.
+INSERT_WRITTEN: Final = """
+    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenantid,
+                        correlationid, traceparent, time)
+    SELECT id, CAST(:event_topic AS text), key, CAST(:event_type AS text),
+           CASE WHEN octet_length(payload) <= CAST(:event_largest AS integer) THEN payload END,
+           CAST(:event_tenant_id AS uuid), CAST(:event_correlation_id AS text),
+           format(CAST(:event_traceparent AS text),
+                  encode(substring(uuid_send(id) FROM 9), 'hex')),
+           CAST(:event_time AS timestamptz)
+    FROM (SELECT *, uuidv7() AS id FROM written ORDER BY place OFFSET 0) AS event
+    ORDER BY place
+    """
+"""Publishes what a statement writes itself: events of one type and cause, whose contract holds.
+
+It stands in a statement that names them `written`, with `key`, `payload` (its bytes) and `place`,
+in the order of which they go out. `insert_parameters` has its parameters. An event that has no
+payload, or is larger than its topic takes, violates a constraint of the table.
+"""
 
 
 class WrittenEvent(NamedTuple):
@@ -86,6 +106,20 @@ async def publish_written(
         headers=[None] * len(events),
     )
     return ids
+
+
+def insert_parameters(event_class: type[Event], cause: Cause) -> dict[str, object]:
+    """Return the parameters of `INSERT_WRITTEN`."""
+    version, trace_id, _, flags = new_traceparent(cause.traceparent).split("-")
+    return {
+        "event_topic": event_class.TOPIC,
+        "event_type": event_class.TYPE,
+        "event_largest": largest_value(event_class.TOPIC),
+        "event_tenant_id": cause.tenant_id,
+        "event_correlation_id": cause.correlation_id,
+        "event_traceparent": f"{version}-{trace_id}-%s-{flags}",
+        "event_time": now(),
+    }
 
 
 async def publish_dead_letters(
