@@ -67,7 +67,9 @@ async def pay(context: ServiceContext, handed_over: MemberHandedOverV1, amount: 
     await receive(context, case_payment_booked, TENANT, [event])
 
 
-async def close(context: ServiceContext, handed_over: MemberHandedOverV1) -> None:
+async def close(
+    context: ServiceContext, handed_over: MemberHandedOverV1, at: datetime = ENDED_AT
+) -> None:
     """It ends, with nothing collected."""
     claims = tuple(
         ClaimResult(
@@ -79,7 +81,7 @@ async def close(context: ServiceContext, handed_over: MemberHandedOverV1) -> Non
         for claim in handed_over.claims
     )
     event = CaseClosedV1(
-        **_of(handed_over),
+        **_of(handed_over) | {"occurred_at": at},
         reason="COMPLETED",
         result="UNPAID",
         closed_by="STAFF",

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
@@ -11,6 +12,7 @@ from export_service.members.case import Case, CaseEvent
 from export_service.members.store import cases
 from export_service.subscribers import subscriptions
 from kit.inbox import Inbox
+from tests.export_service.case_events import close, set_file_number
 from tests.export_service.handed_over import record, run_of
 from tests.export_service.ordering import TENANT, ServiceContext, hand_over
 from tests.export_service.test_case import CLAIMS, WHAT, Model
@@ -54,6 +56,23 @@ async def test_cases_stand_where_their_events_lead(context: ServiceContext, seed
             case.result,
             case.ended_at,
         )
+
+
+@pytest.mark.parametrize(
+    "first_or_last", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+)
+async def test_what_comes_after_the_end_is_taken_in_whenever_that_was(
+    context: ServiceContext, first_or_last: datetime
+) -> None:
+    """Also at the first and the last instant of all, which for a database may be no instants."""
+    _, (member,) = run_of(members=1)
+    await hand_over(context, [member])
+    await close(context, member, at=first_or_last)
+    await set_file_number(context, member, "AZ-1")
+    await close(context, member)
+    async with context.database.connect() as connection:
+        case = (await connection.execute(select(cases))).one()
+    assert (case.status, case.file_number) == ("CLOSED", "AZ-1")
 
 
 def events_of_a_case(chance: random.Random) -> list[CaseEvent]:

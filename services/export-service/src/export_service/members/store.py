@@ -6,7 +6,7 @@ keys.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -192,7 +192,8 @@ async def find_told(connection: AsyncConnection, keys: Iterable[Key]) -> dict[Ke
             collected=row.collected,
             open=row.open,
             result=row.result,
-            ended_at=row.ended_at,
+            # asyncpg writes the first and the last instant as infinities, and reads those naive.
+            ended_at=row.ended_at and row.ended_at.replace(tzinfo=UTC),
         )
         for row in found
     }
