@@ -15,6 +15,7 @@ from kit.clock import today
 from kit.context import Context
 from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
+from partner_gateway.cases.ended_case import EndedCase
 from partner_gateway.cases.handed_over import HandedOver
 from partner_gateway.cases.keep_cases import keep_cases
 from partner_gateway.cases.keep_file_numbers import keep_file_numbers
@@ -29,14 +30,12 @@ subscriptions = Subscriptions()
 
 _UNKNOWN_PARTNER: Final = "unknown-partner"
 
-_Ended = TypeVar("_Ended", CaseClosedV1, CaseCancelledV1)
 _AtPartner = TypeVar(
     "_AtPartner",
     HandedOver,
     CaseFileNumberSetV1,
     CaseClaimChangedV1,
-    CaseClosedV1,
-    CaseCancelledV1,
+    EndedCase,
 )
 
 
@@ -63,19 +62,19 @@ async def on_claim_changed(batch: Batch[CaseClaimChangedV1]) -> None:
     _let_deliver(batch, changes)
 
 
-@subscriptions.handles(CaseClosedV1)
-async def on_case_closed(batch: Batch[CaseClosedV1]) -> None:
+@subscriptions.handles(CaseClosedV1, keeps=EndedCase.closed)
+async def on_case_closed(batch: Batch[EndedCase]) -> None:
     """Tell partners to stop the cases of reversed runs."""
     await _stop(batch)
 
 
-@subscriptions.handles(CaseCancelledV1)
-async def on_case_cancelled(batch: Batch[CaseCancelledV1]) -> None:
+@subscriptions.handles(CaseCancelledV1, keeps=EndedCase.cancelled)
+async def on_case_cancelled(batch: Batch[EndedCase]) -> None:
     """Tell partners to stop cancelled cases."""
     await _stop(batch)
 
 
-async def _stop(batch: Batch[_Ended]) -> None:
+async def _stop(batch: Batch[EndedCase]) -> None:
     ends = await _at_partners(batch)
     await stop_cases(batch.connection, ends, _due_on(batch.context))
     _let_deliver(batch, ends)

@@ -6,12 +6,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import CaseCancelledV1, CaseClosedV1, CaseFileNumberSetV1
+from contracts import CaseFileNumberSetV1
 from kit.messages import Message
+from partner_gateway.cases.ended_case import EndedCase
 from partner_gateway.cases.handed_over import HandedOver, item_of
 from partner_gateway.partners.partner import Channel
-
-Ended = Message[CaseClosedV1] | Message[CaseCancelledV1]
 
 # One row per case is where all that is heard of it meets, in whatever order it comes: what is told
 # of a case before its handover leaves a row without numbers, which the handover then fills. But of
@@ -149,7 +148,7 @@ async def set_file_numbers(
 
 
 async def end_cases(
-    connection: AsyncConnection, messages: Sequence[Ended]
+    connection: AsyncConnection, messages: Sequence[Message[EndedCase]]
 ) -> set[tuple[UUID, UUID]]:
     """Mark cases as ended, known or not; return tenant and case of those that were sent before.
 
@@ -165,7 +164,7 @@ async def end_cases(
             "partner_ids": [message.event.partner_id for message in messages],
             "run_ids": [message.event.run_id for message in messages],
             "member_ids": [message.event.member_id for message in messages],
-            "ended_at": [message.event.occurred_at for message in messages],
+            "ended_at": [message.event.ended_at for message in messages],
             "correlation_ids": [message.correlation_id for message in messages],
             "traceparents": [message.traceparent for message in messages],
         },

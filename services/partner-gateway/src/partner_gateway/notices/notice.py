@@ -27,11 +27,10 @@ from contracts import (
 )
 from kit.outbox import WrittenEvent
 from kit.trace import Cause
+from partner_gateway.cases.ended_case import StopReason
 from partner_gateway.notices.claim_change import ClaimChange
 
 Kind = Literal["STOP", "STUDIO_PAYMENT", "CLAIM_CHANGED"]
-StopReason = Literal["CASE_CANCELLED", "RUN_REVERSED"]
-"""Why a partner must stop: the case alone was taken back, or the whole run that it came with."""
 
 
 class Status(StrEnum):

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal
+from partner_gateway.cases.ended_case import StopReason
 from partner_gateway.notices.claim_change import ClaimChange
-from partner_gateway.notices.notice import Kind, Status, StopReason
+from partner_gateway.notices.notice import Kind, Status
 
 
 class NoticeView(BaseModel):

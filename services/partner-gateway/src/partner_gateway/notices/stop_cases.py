@@ -2,27 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import CaseCancelledV1, CaseClosedV1
 from kit.clock import now
 from kit.ids import new_id
 from kit.messages import Message
-from partner_gateway.cases.store import Ended, end_cases
+from partner_gateway.cases.ended_case import EndedCase, StopReason
+from partner_gateway.cases.store import end_cases
 from partner_gateway.deliveries.pages import forget_items_of_stopped_pages
 from partner_gateway.notices import store
 from partner_gateway.notices.notice import CaseNotice, Status
 from partner_gateway.notices.tell import tell
 from partner_gateway.partners.partner import Channel
 
-E = TypeVar("E", CaseClosedV1, CaseCancelledV1)
-
 
 async def stop_cases(
-    connection: AsyncConnection, ends: Sequence[tuple[Message[E], Channel]], due_on: date
+    connection: AsyncConnection, ends: Sequence[tuple[Message[EndedCase], Channel]], due_on: date
 ) -> None:
     """Make one STOP notice for each case that was taken from its partner.
 
@@ -43,32 +40,31 @@ async def stop_cases(
     notices = await store.take_changes(connection, sent)
     for message, channel in ends:
         is_api = channel is Channel.API
-        if _is_taken(message) and (not is_api or _case(message) in sent):
-            notices.append(_stop(message, due_on, is_api=is_api))
+        reason = message.event.stop_reason
+        if reason is not None and (not is_api or _case(message) in sent):
+            notices.append(_stop(message, reason, due_on, is_api=is_api))
     await tell(connection, notices, now())
 
 
-def _case(message: Ended) -> tuple[UUID, UUID]:
+def _case(message: Message[EndedCase]) -> tuple[UUID, UUID]:
     return message.tenant_id, message.event.case_id
 
 
-def _is_taken(message: Ended) -> bool:
-    return not isinstance(message.event, CaseClosedV1) or message.event.reason == "RUN_REVERSED"
-
-
-def _stop(message: Ended, due_on: date, *, is_api: bool) -> CaseNotice:
-    event = message.event
+def _stop(
+    message: Message[EndedCase], reason: StopReason, due_on: date, *, is_api: bool
+) -> CaseNotice:
+    case = message.event
     return CaseNotice(
         notice_id=new_id(),
-        partner_id=event.partner_id,
-        case_id=event.case_id,
-        run_id=event.run_id,
-        member_id=event.member_id,
-        studio_id=event.studio_id,
+        partner_id=case.partner_id,
+        case_id=case.case_id,
+        run_id=case.run_id,
+        member_id=case.member_id,
+        studio_id=case.studio_id,
         kind="STOP",
         status=Status.DUE,
         due_on=due_on,
         request_id=new_id() if is_api else None,
         cause=message.cause,
-        reason="RUN_REVERSED" if isinstance(event, CaseClosedV1) else "CASE_CANCELLED",
+        reason=reason,
     )

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from partner_gateway.cases.ended_case import StopReason
 from partner_gateway.notices.claim_change import ClaimChange
 from partner_gateway.notices.language import Language
-from partner_gateway.notices.notice import StopReason
 from partner_gateway.notices.queries import NoticeView
 
 
