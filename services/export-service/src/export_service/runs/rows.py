@@ -26,8 +26,11 @@ from export_service.runs.columns import FORMAT_VERSION
 Value = str | date | Decimal | bool | None
 """What a cell may hold, by its column's kind; None where nothing is known."""
 
-Cells = tuple[str | date | UUID, ...]
-"""Values of `COLUMNS` that follow one another; JSON's writer gives days their texts, and ids."""
+Cells = tuple[str | date | Decimal | UUID, ...]
+"""Values of `COLUMNS` that follow one another; JSON's writer gives all of them their texts.
+
+A contract's amount has two decimals.
+"""
 
 _CLAIMS_OF_A_ROW: Final = 10
 """A row that is stored holds no more: who has hundreds must not make an export's batch large."""
@@ -208,7 +211,7 @@ def _claim(claim: HandoverClaim) -> Cells:
         claim.voucher_id,
         claim.voucher_date,
         claim.contract_started_on or "",
-        text_of(claim.to_collect.amount),
+        claim.to_collect.amount,
         claim.to_collect.currency,
         claim.kind,
         claim.designation,
