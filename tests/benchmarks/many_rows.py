@@ -43,16 +43,19 @@ _ROWS: Final = f"""
     SELECT $1, $2, studio_id, number, 0,
            CAST(format(cells, pg_temp.id($2, 'member', number), lpad(CAST(number AS text), 7, '0'),
                        pg_temp.id($2, 'case', number)) AS json),
-           json_agg(CAST(format(claim, pg_temp.id($2, 'claim', place_of_row),
-                                pg_temp.amount(place_of_row)) AS json) ORDER BY claim_index)
-    FROM generate_series(0, CAST($3 AS bigint) - 1) AS place_of_row
+           claims
+    FROM generate_series(1, (CAST($3 AS bigint) - 1) / {CLAIMS_OF_A_MEMBER} + 1) AS number
+    JOIN templates ON place = number % {_DIFFERENT_MEMBERS} AND claim_index = 0
     CROSS JOIN LATERAL (
-        SELECT place_of_row / {CLAIMS_OF_A_MEMBER} + 1 AS number,
-               place_of_row % {CLAIMS_OF_A_MEMBER} AS claim_index
-    ) AS split
-    JOIN templates USING (claim_index)
-    WHERE place = number % {_DIFFERENT_MEMBERS}
-    GROUP BY studio_id, number, cells
+        SELECT json_agg(CAST(format(owed.claim, pg_temp.id($2, 'claim', place_of_row),
+                                    pg_temp.amount(place_of_row)) AS json)
+                        ORDER BY owed.claim_index) AS claims
+        FROM templates AS owed
+        CROSS JOIN LATERAL (
+            SELECT (number - 1) * {CLAIMS_OF_A_MEMBER} + owed.claim_index AS place_of_row
+        ) AS counted
+        WHERE owed.place = templates.place AND place_of_row < $3
+    ) AS owed_by_member
 """
 # Of ten cases six are open, and one each is closed, was cancelled, was rejected, and waits.
 _CASES: Final = f"""
