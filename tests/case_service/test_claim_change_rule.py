@@ -203,7 +203,7 @@ def test_entries_history_and_events_tell_the_same(
     journal = life.change(amount, paid, cancelled)
 
     entered = dict(open_)
-    for entry in journal.entries:
+    for entry in (line for posting in journal.postings for line in posting.lines):
         if entry.claim_id:
             entered[entry.case_id] += entry.amount
             assert entered[entry.case_id] >= 0
@@ -220,5 +220,5 @@ def test_entries_history_and_events_tell_the_same(
                 assert event.case_open.amount == event.open.amount
     assert open_ == entered
     assert {item.posting_id for item in journal.history} == {
-        entry.posting_id for entry in journal.entries
+        posting.posting_id for posting in journal.postings
     }

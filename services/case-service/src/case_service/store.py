@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from case_service.cases import new_rows
 from case_service.cases.case import Case, Key
 from case_service.cases.store import CASE_COLUMNS, update_cases, with_claims
-from case_service.ledger.entry import Entry, HistoryItem, Occasion, Payment
+from case_service.ledger.entry import HistoryItem, Line, Occasion, Payment, Posting
 from case_service.ledger.journal import Journal
 from case_service.rows import Values, given, insert_rows, same
 from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
@@ -29,12 +29,37 @@ from kit.outbox import WrittenEvent
 _OCCASION_COLUMNS: Final = (
     "tenant_id", "recorded_at", "actor_kind", "actor", "why", "correlation_id",
 )  # fmt: skip
-_ENTRY_COLUMNS: Final = (*Entry._fields[:-1], *_OCCASION_COLUMNS)
-"""Each entry's own fields are columns, and its occasion, the last of them, is several."""
+_ENTRY_COLUMNS: Final = (
+    *_OCCASION_COLUMNS, "posting_id", "kind", "currency", "booking_date", *Line._fields,
+)  # fmt: skip
+"""What a posting says of all its entries, and then what each has for itself."""
 _HISTORY_COLUMNS: Final = (
     "case_id", "kind", "details", "posting_id", "event_ids", *_OCCASION_COLUMNS,
 )  # fmt: skip
 
+# Cases are looked up one by one in their indexes, however large the table was when PostgreSQL made
+# its plan: `OFFSET 0` and `ANY (ARRAY[…])` rule out hash and merge joins.
+_KNOWN_CASES: Final = text(
+    """
+    SELECT wanted.tenant_id, wanted.case_id
+    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, case_id),
+         LATERAL (
+             SELECT FROM cases
+             WHERE cases.tenant_id = wanted.tenant_id AND cases.case_id = wanted.case_id
+             OFFSET 0
+         ) AS known
+    """
+)
+_LOCK_CASES_OF_MEMBERS: Final = text(
+    f"""
+    SELECT {", ".join(map(str, CASE_COLUMNS))}
+    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, member_id)
+    JOIN cases ON cases.tenant_id = ANY (ARRAY[wanted.tenant_id])
+              AND cases.member_id = ANY (ARRAY[wanted.member_id])
+    ORDER BY cases.tenant_id, cases.case_id
+    FOR NO KEY UPDATE OF cases
+    """  # noqa: S608 - names of columns
+)
 _ENTER_MEMBERS: Final = text(
     """
     INSERT INTO members (tenant_id, member_id, studio_id, name, membership_number,
@@ -71,8 +96,8 @@ async def record(connection: AsyncConnection, journal: Journal) -> None:
     """Write what a journal holds besides the cases themselves."""
     await insert_rows(connection, payments, [_payment_row(each) for each in journal.new_payments])
     await _update_payments(connection, list(journal.changed_payments.values()))
-    if journal.entries:
-        await copy_rows(connection, entries.name, _ENTRY_COLUMNS, _with_occasions(journal.entries))
+    if journal.postings:
+        await copy_rows(connection, entries.name, _ENTRY_COLUMNS, _entry_rows(journal.postings))
     _read_first_of_each_type(event for event, _ in journal.outgoing)
     event_ids = await outbox.publish_written(
         connection,
@@ -131,12 +156,7 @@ async def enter_members(connection: AsyncConnection, rows: Sequence[new_rows.Mem
 
 async def known_cases(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
     """Return those of the cases that are there."""
-    chosen = given(cases, _case_keys(keys))
-    result = await connection.execute(
-        select(cases.c.tenant_id, cases.c.case_id).join(
-            chosen, same(cases, chosen, ("tenant_id", "case_id"))
-        )
-    )
+    result = await connection.execute(_KNOWN_CASES, _as_arrays(keys))
     return {(row.tenant_id, row.case_id) for row in result}
 
 
@@ -179,15 +199,7 @@ async def lock_cases_of_members(
     connection: AsyncConnection, members_: Iterable[tuple[UUID, UUID]]
 ) -> dict[Key, Case]:
     """Load and lock all cases that these members (tenant and member) ever had."""
-    wanted = given(
-        cases, [{"tenant_id": tenant, "member_id": member} for tenant, member in set(members_)]
-    )
-    result = await connection.execute(
-        select(*CASE_COLUMNS)
-        .join(wanted, same(cases, wanted, ("tenant_id", "member_id")))
-        .order_by(cases.c.tenant_id, cases.c.case_id)
-        .with_for_update(of=cases, key_share=True)
-    )
+    result = await connection.execute(_LOCK_CASES_OF_MEMBERS, _as_arrays(set(members_)))
     return await with_claims(connection, result.all())
 
 
@@ -243,6 +255,12 @@ async def members_with_live_cases(
     return {(row.tenant_id, row.member_id) for row in result}
 
 
+def _as_arrays(keys: Iterable[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:
+    """Return pairs of a tenant and another id as the parameters of a statement."""
+    tenant_ids, ids = zip(*keys, strict=True)
+    return {"tenant_ids": list(tenant_ids), "ids": list(ids)}
+
+
 def _case_keys(keys: Iterable[Key]) -> list[Values]:
     return [{"tenant_id": tenant, "case_id": case} for tenant, case in set(keys)]
 
@@ -280,15 +298,17 @@ def _history_row(item: HistoryItem, event_ids: Sequence[UUID]) -> tuple[Any, ...
     )
 
 
-def _with_occasions(entries_: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
-    """Return entries as rows; those that follow one another mostly have the same occasion."""
+def _entry_rows(postings: Iterable[Posting]) -> Iterator[tuple[Any, ...]]:
+    """Return the entries of postings; those that follow one another mostly have one occasion."""
     occasion: Occasion | None = None
-    values: tuple[Any, ...] = ()
-    for entry in entries_:
-        if entry.occasion is not occasion:
-            occasion = entry.occasion
-            values = _occasion_values(occasion)
-        yield entry[:-1] + values
+    said: tuple[Any, ...] = ()
+    for posting_id, kind, currency, booking_date, of_posting, lines in postings:
+        if of_posting is not occasion:
+            occasion = of_posting
+            said = _occasion_values(occasion)
+        of_all = (*said, posting_id, kind, currency, booking_date)
+        for line in lines:
+            yield of_all + line
 
 
 def _occasion_values(occasion: Occasion) -> tuple[Any, ...]:

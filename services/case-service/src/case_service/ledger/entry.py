@@ -6,6 +6,7 @@ takes off it. Every amount of money in a case follows from its entries (R30); `d
 the postings.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -97,20 +98,27 @@ class Occasion:
     why: str | None = None
 
 
-class Entry(NamedTuple):
-    """One line of the ledger; all entries of one posting add up to 0.00."""
+class Line(NamedTuple):
+    """An amount that is put into an account of a case, or taken out of it."""
 
-    posting_id: UUID
     case_id: UUID
     account: Account
-    claim_id: UUID | None
-    """The claim, for account CLAIM only."""
-    payment_id: UUID | None
-    kind: EntryKind
     amount: Decimal
+    claim_id: UUID | None = None
+    """The claim, for account CLAIM only."""
+    payment_id: UUID | None = None
+
+
+class Posting(NamedTuple):
+    """Entries that belong together: their lines add up to 0.00."""
+
+    posting_id: UUID
+    kind: EntryKind
     currency: str
     booking_date: date
     occasion: Occasion
+    lines: Sequence[Line]
+    """What each entry has for itself."""
 
 
 class HistoryItem(NamedTuple):

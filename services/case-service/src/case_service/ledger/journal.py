@@ -16,15 +16,15 @@ from case_service.cases.case import Case, Claim, CloseReason, Key
 from case_service.ledger import events, posting
 from case_service.ledger.entry import (
     Account,
-    Entry,
     EntryKind,
     HistoryItem,
     HistoryKind,
+    Line,
     Occasion,
     Payment,
+    Posting,
 )
 from case_service.ledger.events import ClaimFacts
-from case_service.ledger.posting import Line
 from case_service.payments.allocation import NOTHING
 from contracts import Event
 from kit.ids import new_id
@@ -36,7 +36,7 @@ from kit.trace import Cause
 class Journal:
     """Collects what happens, in the order in which it happens."""
 
-    entries: list[Entry] = field(default_factory=list)
+    postings: list[Posting] = field(default_factory=list)
     history: list[HistoryItem] = field(default_factory=list)
     new_payments: list[Payment] = field(default_factory=list)
     changed_payments: dict[UUID, Payment] = field(default_factory=dict)
@@ -229,22 +229,7 @@ class Journal:
         if not kept:
             return None
         posting_id = posting_id or new_id()
-        currency = case.currency
-        self.entries += [
-            Entry(
-                posting_id,
-                case_id,
-                account,
-                claim_id,
-                payment_id,
-                kind,
-                amount,
-                currency,
-                booking_date,
-                occasion,
-            )
-            for case_id, account, amount, claim_id, payment_id in kept
-        ]
+        self.postings.append(Posting(posting_id, kind, case.currency, booking_date, occasion, kept))
         return posting_id
 
     def tell(

@@ -5,22 +5,11 @@ Each function returns lines that add up to 0.00.
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
 from uuid import UUID
 
 from case_service.cases.case import Case
-from case_service.ledger.entry import Account, Payment
+from case_service.ledger.entry import Account, Line, Payment
 from case_service.payments.allocation import NOTHING, Allocation, Share
-
-
-class Line(NamedTuple):
-    """An amount that is put into an account of a case, or taken out of it."""
-
-    case_id: UUID
-    account: Account
-    amount: Decimal
-    claim_id: UUID | None = None
-    payment_id: UUID | None = None
 
 
 def handed_over(case: Case) -> list[Line]:
