@@ -20,7 +20,10 @@ async def test_only_cases_that_are_not_there_are_unknown_r12(world: World) -> No
         unknown = await tallies.record(
             connection,
             CaseStatus.CLOSED,
-            [Answer(world.tenant_id, case_id) for case_id in (handover.case_id, stranger)],
+            [
+                (world.tenant_id, Answer(case_id, handover.run_id))
+                for case_id in (handover.case_id, stranger)
+            ],
         )
     assert unknown == {(world.tenant_id, stranger)}
     async with world.context.database.connect() as connection:

@@ -1,9 +1,9 @@
 """Events in: one function for each contract."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from contracts import (
@@ -20,7 +20,6 @@ from contracts import (
     StudioSnapshotV1,
 )
 from contracts.case import CaseEvent
-from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
 from run_service import tables
 from run_service.candidates.recount import recount, share_settings
@@ -38,7 +37,7 @@ from run_service.runs.tallies import Answer
 
 subscriptions = Subscriptions()
 
-C = TypeVar("C", bound=CaseEvent)
+K = TypeVar("K")
 
 
 @subscriptions.handles(StudioSnapshotV1)
@@ -182,72 +181,73 @@ def _moved(event: CasePaymentReallocatedV1) -> dict[UUID, Decimal]:
     return moved
 
 
-async def _add(batch: Batch[C], shares: Sequence[Share]) -> None:
+async def _add(batch: Batch[K], shares: Sequence[Share]) -> None:
     if shares:
         await recount(batch.connection, await add_shares(batch.connection, shares))
 
 
-@subscriptions.handles(CaseOpenedV1)
-async def count_accepted(batch: Batch[CaseOpenedV1]) -> None:
+def _answer(event: CaseEvent) -> Answer:
+    return Answer(event.case_id, event.run_id)
+
+
+def _rejected(event: CaseRejectedV1) -> Answer:
+    return Answer(event.case_id, event.run_id, reason_code=event.reason_code)
+
+
+@subscriptions.handles(CaseOpenedV1, keeps=_answer)
+async def count_accepted(batch: Batch[Answer]) -> None:
     """Count the members that the partner took (R8)."""
-    await _record(batch, CaseStatus.OPEN, _answer)
+    await _record(batch, CaseStatus.OPEN, [message.event for message in batch.messages])
 
 
-@subscriptions.handles(CaseRejectedV1)
-async def count_rejected(batch: Batch[CaseRejectedV1]) -> None:
+@subscriptions.handles(CaseRejectedV1, keeps=_rejected)
+async def count_rejected(batch: Batch[Answer]) -> None:
     """Count the members that the partner refused, and free their claims (R8)."""
-    await _record(
-        batch,
-        CaseStatus.REJECTED,
-        lambda message: Answer(
-            message.tenant_id, message.event.case_id, reason_code=message.event.reason_code
-        ),
+    await _record(batch, CaseStatus.REJECTED, [message.event for message in batch.messages])
+
+
+class _Closed(NamedTuple):
+    answer: Answer
+    written_off: Sequence[tuple[UUID, Decimal]]
+
+
+def _closed(event: CaseClosedV1) -> _Closed:
+    return _Closed(
+        Answer(event.case_id, event.run_id, reversed=event.reason == "RUN_REVERSED"),
+        [
+            (claim.claim_id, claim.written_off.amount)
+            for claim in event.claims
+            if claim.written_off.amount > 0
+        ],
     )
 
 
-@subscriptions.handles(CaseClosedV1)
-async def count_closed(batch: Batch[CaseClosedV1]) -> None:
+@subscriptions.handles(CaseClosedV1, keeps=_closed)
+async def count_closed(batch: Batch[_Closed]) -> None:
     """Count the members whose case was closed, and free what is still owed (R10, R11, R25)."""
     await _add(
         batch,
         [
-            written_off(
-                message.tenant_id, message.event.case_id, claim.claim_id, claim.written_off.amount
-            )
+            written_off(message.tenant_id, message.event.answer.case_id, claim_id, amount)
             for message in batch.messages
-            for claim in message.event.claims
-            if claim.written_off.amount > 0
+            for claim_id, amount in message.event.written_off
         ],
     )
-    await _record(
-        batch,
-        CaseStatus.CLOSED,
-        lambda message: Answer(
-            message.tenant_id,
-            message.event.case_id,
-            reversed=message.event.reason == "RUN_REVERSED",
-        ),
-    )
+    await _record(batch, CaseStatus.CLOSED, [message.event.answer for message in batch.messages])
 
 
-@subscriptions.handles(CaseCancelledV1)
-async def count_cancelled(batch: Batch[CaseCancelledV1]) -> None:
+@subscriptions.handles(CaseCancelledV1, keeps=_answer)
+async def count_cancelled(batch: Batch[Answer]) -> None:
     """Count the members whose case was cancelled, and free their claims (R11)."""
-    await _record(batch, CaseStatus.CANCELLED, _answer)
+    await _record(batch, CaseStatus.CANCELLED, [message.event for message in batch.messages])
 
 
-def _answer(message: Message[C]) -> Answer:
-    return Answer(message.tenant_id, message.event.case_id)
-
-
-async def _record(
-    batch: Batch[C], status: CaseStatus, answer_of: Callable[[Message[C]], Answer]
-) -> None:
+async def _record(batch: Batch[K], status: CaseStatus, answers: Sequence[Answer]) -> None:
     """Save the answers; those on a case of a run that is not known wait for it."""
-    answers = [answer_of(message) for message in batch.messages]
-    unknown = await tallies.record(batch.connection, status, answers)
+    whose = [message.tenant_id for message in batch.messages]
+    unknown = await tallies.record(batch.connection, status, list(zip(whose, answers, strict=True)))
     if not unknown:
         return
-    for message in batch.messages:
-        if (message.tenant_id, message.event.case_id) in unknown:
-            batch.park(message, f"run:{message.event.run_id}")
+    for message, answer in zip(batch.messages, answers, strict=True):
+        if (message.tenant_id, answer.case_id) in unknown:
+            batch.park(message, f"run:{answer.run_id}")

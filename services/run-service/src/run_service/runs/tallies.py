@@ -20,8 +20,8 @@ from run_service.runs.store import LockedRun
 class Answer(NamedTuple):
     """What became of one member of a run, beside the status that its case has now."""
 
-    tenant_id: UUID
     case_id: UUID
+    run_id: UUID
     reason_code: str | None = None
     reversed: bool = False
 
@@ -121,22 +121,21 @@ _PROGRESS = text(
 
 
 async def record(
-    connection: AsyncConnection, status: CaseStatus, answers: Sequence[Answer]
+    connection: AsyncConnection, status: CaseStatus, answers: Sequence[tuple[UUID, Answer]]
 ) -> set[tuple[UUID, UUID]]:
     """Save that cases have a status now, free the claims of those that ended, and tally it.
 
-    Returns tenant and case of each answer whose case is not known; a repeated answer changes
-    nothing.
+    Each answer comes with its tenant. Returns tenant and case of each answer whose case is not
+    known; a repeated answer changes nothing.
     """
-    tenant_ids, case_ids, reason_codes, reversed_ = map(list, zip(*answers, strict=True))
     found = await connection.execute(
         _ANSWER,
         {
             "status": status.value,
-            "tenant_ids": tenant_ids,
-            "case_ids": case_ids,
-            "reason_codes": reason_codes,
-            "reversed": reversed_,
+            "tenant_ids": [tenant_id for tenant_id, _ in answers],
+            "case_ids": [answer.case_id for _, answer in answers],
+            "reason_codes": [answer.reason_code for _, answer in answers],
+            "reversed": [answer.reversed for _, answer in answers],
         },
     )
     unknown: set[tuple[UUID, UUID]] = set()
