@@ -148,6 +148,9 @@ async def test_what_is_parted_by_another_key_goes_into_the_transaction_of_that_k
     for number in range(100):
         assert places[f"due {number}"] == places[partners[number % 20].key()]
     assert {places[f"moved {number}"] for number in range(20)} == {places["due 0"]}
+    places.clear()
+    await inbox.handle([record_of(partner()) for _ in range(200)])
+    assert len(set(places.values())) == 1
 
 
 async def test_a_batch_that_failed_in_one_transaction_is_handled_as_a_whole_again(

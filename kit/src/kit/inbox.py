@@ -284,7 +284,7 @@ def _part(
     What is parted by something else goes where the first message of its key went: another
     transaction would not see in time what the earlier one did.
     """
-    if most == 1 or len(batch) < _WORTH_PARTING:
+    if most == 1 or not _is_worth_parting(batch, parted_by):
         return [batch]
     parts: list[list[Read]] = [[] for _ in range(most)]
     places: dict[tuple[str, bytes | None], int] = {}
@@ -298,6 +298,12 @@ def _part(
             place = places[record.topic, record.key] = crc32(key) % most
         parts[place].append(read)
     return [part for part in parts if part]
+
+
+def _is_worth_parting(batch: Sequence[Read], parted_by: Mapping[str, Callable[[Any], str]]) -> bool:
+    """Say whether a batch is large; if types say by what they are parted, only those count."""
+    types = [read.type for read in batch if isinstance(read, Message)]
+    return sum(not parted_by or type_ in parted_by for type_ in types) >= _WORTH_PARTING
 
 
 def _records(batch: Sequence[Read]) -> list[Record]:

@@ -101,7 +101,8 @@ class Subscriptions:
 
         `parted_by` names, of an event or what is kept of it, the key of another topic under which
         rows are locked: where a batch goes into several transactions at once, this joins in the
-        one of that key.
+        one of that key. Batches of a service that says so for some types are parted only if they
+        have many of these: for others more transactions would cost more than they bring.
         """
 
         def register(handler: Handler[Any]) -> Handler[Any]:

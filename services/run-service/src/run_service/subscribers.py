@@ -60,7 +60,11 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
     )
 
 
-@subscriptions.handles(MemberSnapshotV1, keeps=member_row)
+def _member_id(row: MemberRow | ClaimRow) -> str:
+    return str(row.member_id)
+
+
+@subscriptions.handles(MemberSnapshotV1, keeps=member_row, parted_by=_member_id)
 async def keep_members(batch: Batch[MemberRow]) -> None:
     """Keep the newest snapshot of each member (R12)."""
     await share_settings(batch.connection, {message.tenant_id for message in batch.messages})
@@ -73,9 +77,7 @@ async def keep_members(batch: Batch[MemberRow]) -> None:
     )
 
 
-@subscriptions.handles(
-    ClaimSnapshotV1, keeps=claim_row, parted_by=lambda claim: str(claim.member_id)
-)
+@subscriptions.handles(ClaimSnapshotV1, keeps=claim_row, parted_by=_member_id)
 async def keep_claims(batch: Batch[ClaimRow]) -> None:
     """Keep the newest snapshot of each claim (R12)."""
     saved = await save_versions(
