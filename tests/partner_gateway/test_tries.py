@@ -73,6 +73,7 @@ async def test_every_try_is_shown_with_what_came_of_it(gateway: Gateway) -> None
         partner = await gateway.set_up(listener.url)
         (case,) = handed_over(partner, 1)
         await gateway.receive([case])
+        change_settings(gateway, retry_delays_seconds=(60.0,))  # no try comes by itself
         for answer, seconds in ((always(503), 10), (never, 0.5), (always(202), 10)):
             listener.answer = answer
             change_settings(gateway, partner_timeout_seconds=seconds)
