@@ -22,6 +22,8 @@ from tests.kit.conftest import PLUMBING_MIGRATION, Migrations
 INSERT = text("INSERT INTO inbox (source, id) VALUES ('/tests', :id)")
 COUNT = text("SELECT count(*) FROM inbox")
 
+MY_PID = text("SELECT pg_backend_pid()")
+
 COLUMNS = ("source", "id")
 
 SLOW_MIGRATION = """
@@ -132,12 +134,33 @@ async def test_a_database_that_is_away_is_temporary() -> None:
 async def test_a_connection_that_the_server_ends_is_temporary(database: Database) -> None:
     with pytest.raises(DBAPIError) as caught:
         async with database.begin() as connection:
-            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+            pid = await connection.scalar(MY_PID)
             async with database.begin() as other:
                 await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
             await connection.execute(text("SELECT 1"))
     assert is_temporary(caught.value)
     await database.ping()
+
+
+@pytest.mark.parametrize("silently", [False, True])
+async def test_a_connection_that_ends_while_nobody_uses_it_is_replaced(
+    database: Database, monkeypatch: pytest.MonkeyPatch, silently: bool
+) -> None:
+    """Of most ends one hears at once; a proxy tells nobody when it forgets an idle connection."""
+    async with database.connect() as other:
+        async with database.connect() as connection:
+            pid = await connection.scalar(MY_PID)
+            raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        async with asyncio.timeout(30):
+            while not raw.is_closed():
+                await asyncio.sleep(0.01)
+        if silently:
+            monkeypatch.setattr(type(raw), "is_closed", lambda _: False)
+            monkeypatch.setattr("kit.database._MAY_BE_CUT_OFF_AFTER", 0)
+        async with database.begin() as connection:
+            assert await connection.scalar(MY_PID) != pid
 
 
 async def test_a_lock_that_is_not_to_be_had_in_time_is_temporary(database: Database) -> None:
@@ -231,7 +254,7 @@ async def test_a_connection_that_is_lost_while_rows_are_copied_is_temporary(
 
     with pytest.raises((DBAPIError, asyncpg.PostgresError, OSError)) as caught:
         async with database.begin() as connection:
-            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+            pid = await connection.scalar(MY_PID)
             await copy_rows(connection, "inbox", COLUMNS, rows(pid))
     assert is_temporary(caught.value)
     await database.ping()
@@ -251,7 +274,7 @@ async def test_a_connection_that_is_lost_while_there_is_no_room_to_write_is_hear
 
     async def copy(started: asyncio.Future[int]) -> None:
         async with database.begin() as connection:
-            started.set_result(await connection.scalar(text("SELECT pg_backend_pid()")))
+            started.set_result(await connection.scalar(MY_PID))
             await copy_rows(connection, "inbox", COLUMNS, rows())
 
     async with database.begin() as other:

@@ -4,6 +4,7 @@ import asyncio
 import importlib.resources
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any, Final
 
 import asyncpg
@@ -11,11 +12,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from kit.service_role import ServiceRole, give_rights
 
@@ -32,6 +33,9 @@ _SESSION: Final = {
 }
 _CONNECT_SECONDS: Final = 10
 _PING_SECONDS: Final = 2
+_MAY_BE_CUT_OFF_AFTER: Final = 5.0
+"""Seconds without use, far below what firewalls and proxies allow."""
+_USED_AT: Final = "used_at"
 
 _MIGRATIONS_LOCK: Final = 0x6D69677261746500  # "migrate", as a number of 64 bits
 _MIGRATIONS_LOCK_PAUSE: Final = 0.1
@@ -69,8 +73,10 @@ class Database:
             pool_size=POOL_SIZE,
             max_overflow=0,
             pool_timeout=_CONNECT_SECONDS,
-            pool_pre_ping=True,
+            pool_use_lifo=True,  # a few are always in use: they know the statements, the rest waits
         )
+        event.listen(self._engine.sync_engine, "checkin", _note_use)
+        event.listen(self._engine.sync_engine, "checkout", _check_that_it_answers)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -95,6 +101,26 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+def _note_use(_: Any, entry: ConnectionPoolEntry) -> None:
+    entry.info[_USED_AT] = monotonic()
+
+
+def _check_that_it_answers(connection: Any, entry: ConnectionPoolEntry, _: Any) -> None:
+    """Let a connection be replaced that was lost, or cut off while nobody used it for a while.
+
+    Of what ends otherwise asyncpg hears at once. To ask before each transaction would take three
+    turns to the database, as many as most transactions take themselves.
+    """
+    time = monotonic()
+    unused = time - entry.info.get(_USED_AT, time)  # a new one was made just now
+    if unused < _MAY_BE_CUT_OFF_AFTER and not connection.driver_connection.is_closed():
+        return
+    try:
+        connection.ping()
+    except Exception as error:
+        raise InvalidatePoolError from error
 
 
 async def copy_rows(
