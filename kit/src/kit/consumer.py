@@ -34,7 +34,7 @@ log = structlog.stdlib.get_logger(__name__)
 Place = tuple[str, int]
 """A topic, and the number of a partition; equal to aiokafka's `TopicPartition`."""
 
-BATCH_RECORDS: Final = 500
+BATCH_RECORDS: Final = 1_000
 POLLED_RECORDS: Final = 4 * BATCH_RECORDS
 """Of so many the inbox reads one batch while the database works on the one before it."""
 _POLL_MS: Final = 500
