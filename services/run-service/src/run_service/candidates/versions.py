@@ -1,7 +1,8 @@
 """What is kept of each version of a snapshot: the parts that a handover repeats, as JSON.
 
-A handover is put together from these texts (runs/handover.py). They are written by the contracts'
-models from snapshots that were checked when they came in, so they are not checked again.
+A handover is put together from these texts by the SQL of runs/publish_handovers.py, with what
+runs/handover.py puts between them. They are written by the contracts' models from snapshots that
+were checked when they came in, so they are not checked again.
 """
 
 from typing import Final
