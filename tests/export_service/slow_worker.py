@@ -34,7 +34,7 @@ async def work() -> None:
 
 if __name__ == "__main__":
     with (
-        patch.object(render_export, "ROWS_PER_BATCH", 1),
+        patch.object(render_export, "STORED_ROWS_PER_BATCH", 1),
         patch.object(export_file, "PART_BYTES", 500),
         patch.object(ExportFile, "write", write_slowly),
     ):

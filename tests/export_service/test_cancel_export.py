@@ -50,7 +50,7 @@ async def test_one_that_is_rendered_stops_at_its_next_batch(
     context: ServiceContext, staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of it is in storage, nor published."""
-    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 2)
+    monkeypatch.setattr(render_export, "STORED_ROWS_PER_BATCH", 2)
     export_id = await staff.ordered(run_id=RUN.run_id, format="xlsx")
     renderer = ExportRenderer()
     await renderer.turn(context)

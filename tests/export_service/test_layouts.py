@@ -82,7 +82,7 @@ async def test_an_archive_has_a_file_for_each_studio(
     context: ServiceContext, staff: Staff, format_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R42: with its rows, its sums, and its name, which may be another one's but for its case."""
-    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 3)  # studios begin within batches
+    monkeypatch.setattr(render_export, "STORED_ROWS_PER_BATCH", 3)  # studios begin within batches
     answer = await file(context, staff, format=format_, per_studio=True)
     assert answer.headers["Content-Type"] == "application/zip"
     assert '"inkassolauf-2026-000001.zip"' in answer.headers["Content-Disposition"]

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from python_calamine import CalamineWorkbook
@@ -11,13 +13,19 @@ from sqlalchemy import select
 
 from contracts import ExportCompletedV1
 from export_service.exports import render_export
+from export_service.exports.export import Format, Layout
 from export_service.exports.export_file import ExportFile
+from export_service.exports.render_export import ExportRenderer
+from export_service.rendering.csv_writer import CsvWriter
+from export_service.rendering.xlsx_writer import XlsxWriter
+from export_service.runs.queries import RowsOfRun
 from export_service.runs.store import handover_rows
 from kit.ids import new_id
 from kit.metrics import registry
 from tests.export_service.conftest import render_all
 from tests.export_service.handed_over import debtor, handover, run_of, studio
 from tests.export_service.ordering import (
+    AS_CSV,
     AS_XLSX,
     ServiceContext,
     announce,
@@ -58,7 +66,7 @@ async def test_many_claims_of_one_member_come_out_in_their_order(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R40: however few of them are read at a time."""
-    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 1)
+    monkeypatch.setattr(render_export, "STORED_ROWS_PER_BATCH", 1)
     run, members = run_of(members=2, claims=23)
     await announce(context, run)
     await hand_over(context, members)
@@ -70,6 +78,42 @@ async def test_many_claims_of_one_member_come_out_in_their_order(
     assert [row[position("VoucherId")] for row in rows] == [
         str(claim.voucher_id) for member in members for claim in member.claims
     ]
+
+
+@pytest.mark.parametrize("layout", [AS_CSV, AS_XLSX], ids=lambda layout: layout.format)
+async def test_a_batch_of_many_claims_is_written_piece_by_piece(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch, layout: Layout
+) -> None:
+    """R41: so that neither memory nor other exports suffer from members with many claims."""
+    writer: Any = {Format.CSV: CsvWriter, Format.XLSX: XlsxWriter}[layout.format]
+    read = 0
+    written: list[int] = []
+    read_as_before, add_as_before = RowsOfRun.texts, writer.add
+
+    def texts(self: RowsOfRun) -> list[list[str]]:
+        nonlocal read
+        found = read_as_before(self)
+        read += len(found)
+        return found
+
+    def add(self: Any, rows: Sequence[Sequence[str]]) -> None:
+        written.append(len(rows))
+        assert read <= sum(written) + 9  # the rest of what is stored in one row
+        add_as_before(self, rows)
+
+    monkeypatch.setattr(RowsOfRun, "texts", texts)
+    monkeypatch.setattr(writer, "add", add)
+    run, members = run_of(members=120, claims=9)
+    await announce(context, run)
+    await hand_over(context, members)
+    export_id = await order(context, run.run_id, layout)
+    renderer = ExportRenderer()
+    written_by_turns = []
+    while await renderer.turn(context):
+        written_by_turns.append(sum(written))
+    assert written_by_turns == [500, 1000, 1080, 1080]
+    assert max(written) == 500
+    assert (await export(context, export_id)).rows_done == 1080
 
 
 async def test_a_completed_export_is_published_once(context: ServiceContext) -> None:
@@ -185,7 +229,7 @@ async def test_an_export_for_some_studios_holds_their_rows_and_sums_only(
 async def test_several_workers_render_each_export_once(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 2)
+    monkeypatch.setattr(render_export, "STORED_ROWS_PER_BATCH", 2)
     run, members = run_of(members=5)
     await announce(context, run)
     await hand_over(context, members)

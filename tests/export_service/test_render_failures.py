@@ -54,7 +54,7 @@ async def test_a_job_whose_worker_died_is_begun_again_by_another(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R41: once the dead one's lease is over, and what it left behind is gone."""
-    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 2)
+    monkeypatch.setattr(render_export, "STORED_ROWS_PER_BATCH", 2)
     export_id = await ordered_run(context, members=5)
     dead = ExportRenderer()
     await dead.turn(context)
@@ -140,7 +140,7 @@ async def test_a_file_that_lacks_rows_is_never_completed(context: ServiceContext
 async def test_details_that_are_deleted_while_they_are_exported_are_said_to_be(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 2)
+    monkeypatch.setattr(render_export, "STORED_ROWS_PER_BATCH", 2)
     export_id = await ordered_run(context, members=5)
     renderer = ExportRenderer()
     await renderer.turn(context)

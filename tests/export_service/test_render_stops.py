@@ -36,7 +36,7 @@ from tests.export_service.ordering import (
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rows at a time, which go to the storage at once."""
-    monkeypatch.setattr(render_export, "ROWS_PER_BATCH", 2)
+    monkeypatch.setattr(render_export, "STORED_ROWS_PER_BATCH", 2)
     monkeypatch.setattr(export_file, "PART_BYTES", 100)
 
 

@@ -1,9 +1,9 @@
 """The document of an export: rows as one file, or as one for each studio in an archive (R42)."""
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby, islice
 from operator import attrgetter
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from export_service.exports.contents import Contents, Rows
@@ -13,12 +13,15 @@ from export_service.rendering.files_in_zip import FilesInZip
 from export_service.rendering.xlsx_writer import XlsxWriter
 from export_service.rendering.zip_stream import Output
 
+_ROWS_PER_PIECE: Final = 500
+"""Rows of the file that a writer gets at once: it takes some 10 kB of memory for each."""
+
 
 class Document(Protocol):
-    """Takes rows, batch by batch; the methods keep a processor busy: call them in a thread."""
+    """Takes rows, batch by batch; all of it keeps a processor busy: do it in a thread."""
 
-    def add(self, rows: Sequence[Rows]) -> int:
-        """Writes a batch of rows; returns how many they are."""
+    def add(self, rows: Iterable[Rows]) -> Iterator[int]:
+        """Writes a batch of rows, a piece with each step; tells how many rows of the file it is."""
 
     def finish(self) -> None:
         """Writes what comes after the last row."""
@@ -41,11 +44,12 @@ class _OneFile:
         self._studio_id = studio_id
         self._writer = _writer(output, layout, contents)
 
-    def add(self, rows: Sequence[Rows]) -> int:
-        texts = [row for some in rows for row in some.texts()]
-        self._contents.count(texts)
-        self._writer.add(texts)
-        return len(texts)
+    def add(self, rows: Iterable[Rows]) -> Iterator[int]:
+        texts = chain.from_iterable(some.texts() for some in rows)
+        while piece := list(islice(texts, _ROWS_PER_PIECE)):
+            self._contents.count(piece)
+            self._writer.add(piece)
+            yield len(piece)
 
     def finish(self) -> None:
         if isinstance(self._writer, XlsxWriter):
@@ -69,9 +73,9 @@ class _FileForEachStudio:
         self._contents = contents
         self._open: tuple[UUID, _OneFile] | None = None
 
-    def add(self, rows: Sequence[Rows]) -> int:
-        of_studios = groupby(rows, attrgetter("studio_id"))
-        return sum(self._file_of(studio_id).add(list(some)) for studio_id, some in of_studios)
+    def add(self, rows: Iterable[Rows]) -> Iterator[int]:
+        for studio_id, some in groupby(rows, attrgetter("studio_id")):
+            yield from self._file_of(studio_id).add(some)
 
     def finish(self) -> None:
         self._end_file()

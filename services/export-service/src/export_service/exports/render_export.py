@@ -34,8 +34,11 @@ from kit.trace import carried
 
 log = structlog.stdlib.get_logger(__name__)
 
-ROWS_PER_BATCH = 500
-"""Rows as they are stored: so many are in memory at a time, and between two signs of life."""
+STORED_ROWS_PER_BATCH = 500
+"""So many are read at a time, and written between two signs of life.
+
+Each stands for up to ten of the file: see `rows.StoredRow`.
+"""
 
 AT_ONCE: Final = 3
 """Exports that take turns. The last place is kept for a small one, which so never waits until a
@@ -53,7 +56,7 @@ class LeaseLostError(Exception):
 
 
 class ExportRenderer:
-    """Renders a few exports side by side, a batch of rows of one of them for each turn.
+    """Renders a few exports side by side, a piece of one of them for each turn.
 
     So a worker that is busy for minutes still turns, which is how the service knows that it lives.
     """
@@ -69,16 +72,16 @@ class ExportRenderer:
             await self._begin_another(context)
         if not self._under_way:
             return False
-        job, batches = self._under_way[0]
+        job, pieces = self._under_way[0]
         try:
             with carried(job.cause.correlation_id, job.cause.traceparent):
-                goes_on = await _goes_on(context, job, batches)
+                goes_on = await _goes_on(context, job, pieces)
         except Exception:
             self._under_way.popleft()  # begins again when its lease is over
             raise
         self._under_way.popleft()
         if goes_on:
-            self._under_way.append((job, batches))
+            self._under_way.append((job, pieces))
         else:
             self._look_again_at = 0.0  # there is a place
         return True
@@ -95,8 +98,8 @@ class ExportRenderer:
 
     async def stop(self, context: Context[Settings]) -> None:
         """Gives all exports that are under way back: another worker begins them again at once."""
-        for _, batches in self._under_way:
-            await batches.aclose()
+        for _, pieces in self._under_way:
+            await pieces.aclose()
         if jobs := [job for job, _ in self._under_way]:
             async with context.database.begin() as connection:
                 await store.give_back(connection, jobs)
@@ -115,7 +118,7 @@ class _Thread:
     """Does what keeps the processor or the storage busy: HTTP is answered meanwhile.
 
     There is one, which does one thing after the other: when a worker is stopped in the middle of a
-    batch, its file is closed only once nobody writes to it any more.
+    piece, its file is closed only once nobody writes to it any more.
     """
 
     def __init__(self) -> None:
@@ -136,10 +139,10 @@ async def _claim(context: Context[Settings], max_rows: int | None) -> Job | None
     return job
 
 
-async def _goes_on(context: Context[Settings], job: Job, batches: AsyncGenerator[None]) -> bool:
-    """Renders one more batch; False when the export has ended, one way or the other."""
+async def _goes_on(context: Context[Settings], job: Job, pieces: AsyncGenerator[None]) -> bool:
+    """Renders one more piece; False when the export has ended, one way or the other."""
     try:
-        await anext(batches)
+        await anext(pieces)
     except StopAsyncIteration:
         return False
     except LeaseLostError:
@@ -158,7 +161,7 @@ async def _goes_on(context: Context[Settings], job: Job, batches: AsyncGenerator
 
 
 async def _render(context: Context[Settings], job: Job, thread: _Thread) -> AsyncGenerator[None]:
-    """Makes the file and completes the export; yields after each batch of rows."""
+    """Makes the file and completes the export; yields after each piece of a batch."""
     async with context.database.begin() as connection:
         contents = await contents_of(connection, job, context.settings.time_zone)
         if not await store.expect_rows(
@@ -170,8 +173,10 @@ async def _render(context: Context[Settings], job: Job, thread: _Thread) -> Asyn
         document = await thread.do(begin_document, file, job.layout, contents)
         row_count = 0
         while rows := await _next_rows(context, job, contents, row_count):
-            row_count += await thread.do(document.add, rows)
-            yield
+            pieces = document.add(rows)
+            while written := await thread.do(next, pieces, 0):
+                row_count += written
+                yield
         async with context.database.connect() as connection:
             await contents.check(connection, row_count)
         await thread.do(document.finish)
@@ -193,7 +198,7 @@ async def _next_rows(
             raise LeaseLostError
     # Its row is not locked while others are read: who cancels it does not wait for that.
     async with context.database.connect() as connection:
-        return await contents.next_rows(connection, ROWS_PER_BATCH)
+        return await contents.next_rows(connection, STORED_ROWS_PER_BATCH)
 
 
 async def _complete(
