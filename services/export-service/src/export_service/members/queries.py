@@ -43,7 +43,7 @@ class RowOfOverview:
     position: Position
 
     def texts(self) -> list[list[str]]:
-        """It alone."""
+        """One row: the case's."""
         return [from_json(self.cells)]
 
 

@@ -63,7 +63,7 @@ _GUARDS = {Kind.TEXT: guarded, Kind.PHONES: guarded_phones}
 class CsvWriter:
     """Writes a header and then rows, in any number of batches, to an output that need not seek.
 
-    A row holds one text for each column, in the form that `rows.text_of` gives it. Only free texts
+    A row holds one text for each column, in the form that `rows.rows_of` gives it. Only free texts
     are guarded: amounts, dates, truth values and words of our lists never begin as a formula does,
     but for negative amounts, which are numbers. Without the guard all texts are as they are.
 

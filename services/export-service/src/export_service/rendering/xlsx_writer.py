@@ -75,7 +75,7 @@ class SheetNames:
 class XlsxWriter:
     """Writes rows, in any number of batches, and then a summary, to an output that need not seek.
 
-    A row holds one text for each column, in the form that `rows.text_of` gives it. Columns are as
+    A row holds one text for each column, in the form that `rows.rows_of` gives it. Columns are as
     wide as the texts of the first batch.
     """
 

@@ -23,9 +23,6 @@ from contracts import (
 from export_service.runs.checks import is_bic, is_iban, is_vat_number
 from export_service.runs.columns import FORMAT_VERSION
 
-Value = str | date | Decimal | bool | None
-"""What a cell may hold, by its column's kind; None where nothing is known."""
-
 Cells = tuple[str | date | Decimal | UUID, ...]
 """Values of `COLUMNS` that follow one another; JSON's writer gives all of them their texts.
 
@@ -33,7 +30,7 @@ A contract's amount has two decimals.
 """
 
 _CLAIMS_OF_A_ROW: Final = 10
-"""A row that is stored holds no more: who has hundreds must not make an export's batch large."""
+"""A row that is stored holds no more: so an export's batch has a bound, whoever is in it."""
 
 
 class StoredRow(NamedTuple):
@@ -62,7 +59,11 @@ _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
 
 
 def rows_of(handover: MemberHandedOverV1) -> list[StoredRow]:
-    """All claims in their order."""
+    """The rows to store: the member with all its claims in their order, some in each.
+
+    Dates are written as 2026-03-01, amounts as 12.30, truth values as true and false; what is not
+    known is "".
+    """
     cells = _json(_member(handover))
     claims = [_claim(claim) for claim in handover.claims]
     return [
@@ -75,24 +76,6 @@ def texts_of(cells: str, claims: str) -> list[list[str]]:
     """The export's rows that a stored one stands for: a text for each of `COLUMNS`."""
     member = from_json(cells)
     return [member + claim for claim in from_json(claims)]
-
-
-def text_of(value: Value) -> str:
-    """The value as it is stored and as CSV shows it.
-
-    Dates as 2026-03-01, amounts as 12.30, truth values as true and false, nothing as "".
-    """
-    match value:
-        case str():
-            return value
-        case None:
-            return ""
-        case date():
-            return value.isoformat()
-        case Decimal():
-            return format(value, ".2f")
-        case bool():
-            return "true" if value else "false"
 
 
 def checked_texts(handover: MemberHandedOverV1) -> Checked:
@@ -150,7 +133,7 @@ def _studio(studio: HandoverStudio) -> Cells:
         studio.name3 or "",
         studio.tenant_name,
         studio.legal_form or "",
-        text_of(studio.deducts_input_vat),
+        _truth(studio.deducts_input_vat),
         studio.vat_number or "",
         studio.address.street,
         studio.address.postal_code,
@@ -164,6 +147,10 @@ def _studio(studio: HandoverStudio) -> Cells:
         studio.email or "",
         ",".join(studio.phone_numbers),
     )
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _debtor(debtor: HandoverDebtor) -> Cells:
