@@ -6,15 +6,14 @@ keys.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date
-from typing import Any, Final, NamedTuple
-from uuid import UUID
+from datetime import UTC
+from typing import Any, Final
 
 from sqlalchemy import Column, Date, DateTime, Integer, MetaData, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from export_service.members.case import Case, CaseStatus, Key
+from export_service.members.case import Case, CaseRow, CaseStatus, Key
 
 tables = MetaData()
 
@@ -47,26 +46,6 @@ cases: Final = Table(
     Column("ended_at", DateTime(timezone=True)),
     comment="the members overview: what was handed over of a case, and what has become of it",
 )
-
-
-class HandedOver(NamedTuple):
-    """What was handed over of a case: a part of its row."""
-
-    case_id: UUID
-    run_id: UUID
-    run_booking_number: str
-    booking_number: int
-    member_id: UUID
-    studio_id: UUID
-    studio_name: str
-    partner_id: UUID
-    name: str
-    membership_number: str
-    search_text: str
-    collection_date: date
-    currency: str
-    handed_over: str
-    """An amount, as its text: asyncpg takes four times as long to write an amount as such."""
 
 
 _INSERT_HANDED_OVER = text(
@@ -115,13 +94,13 @@ _INSERT_HANDED_OVER = text(
 
 
 async def insert_handed_over(
-    connection: AsyncConnection, handed_over: Mapping[Key, HandedOver]
+    connection: AsyncConnection, handed_over: Mapping[Key, CaseRow]
 ) -> set[Key]:
     """Keeps what was handed over of cases, in the order of their keys; returns who was known.
 
     Of a case that was handed over already nothing changes.
     """
-    columns = dict(zip(HandedOver._fields, zip(*handed_over.values(), strict=True), strict=True))
+    columns = dict(zip(CaseRow._fields, zip(*handed_over.values(), strict=True), strict=True))
     tenant_ids = [tenant_id for tenant_id, _ in handed_over]
     known = await connection.execute(_INSERT_HANDED_OVER, columns | {"tenant_id": tenant_ids})
     return {(tenant_id, case_id) for tenant_id, case_id in known}

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from contracts import MemberHandedOverV1
-from export_service.members.case import NOTHING
-from export_service.members.store import HandedOver
+from export_service.members.case import NOTHING, CaseRow
 from export_service.runs.rows import Checked, StoredRow, checked_texts, rows_of
 from kit.search_text import search_text
 
@@ -13,7 +12,7 @@ from kit.search_text import search_text
 class Handover(NamedTuple):
     """What is written of a handover. The event is many times as large, and let go at once."""
 
-    case: HandedOver
+    case: CaseRow
     trigger: str
     claim_count: int
     rows: Sequence[StoredRow]
@@ -31,10 +30,10 @@ def handover_of(event: MemberHandedOverV1) -> Handover:
     )
 
 
-def _case(event: MemberHandedOverV1) -> HandedOver:
+def _case(event: MemberHandedOverV1) -> CaseRow:
     debtor, studio, claims = event.debtor, event.studio, event.claims
     name = debtor.member_name
-    return HandedOver(
+    return CaseRow(
         case_id=event.case_id,
         run_id=event.run_id,
         run_booking_number=event.run_booking_number,
