@@ -244,8 +244,8 @@ async def many_more(context: ServiceContext) -> None:
             text(
                 """
                 INSERT INTO handover_rows
-                    (tenant_id, run_id, studio_id, booking_number, claim_index, cells)
-                SELECT tenant_id, run_id, studio_id, number, 0, cells
+                    (tenant_id, run_id, studio_id, booking_number, claim_index, cells, claims)
+                SELECT tenant_id, run_id, studio_id, number, 0, cells, claims
                 FROM handover_rows, generate_series(2, 10000) AS number
                 ORDER BY random()
                 """

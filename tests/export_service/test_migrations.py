@@ -9,6 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contracts import MemberHandedOverV1, RunCreatedV1
@@ -190,6 +191,20 @@ async def test_claims_that_were_kept_together_come_apart_again(old: AsyncEngine)
             connection, TENANT, run.run_id, None, after=runs.START, limit=100
         )
     assert [texts for row in rows for texts in row.texts()] == expected
+
+
+async def test_a_row_without_its_claims_is_refused(old: AsyncEngine) -> None:
+    """R40: it would be a row of the export that lacks its last columns."""
+    await migrate(old, "head")
+    with pytest.raises(IntegrityError, match="claims"):
+        async with old.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO handover_rows"
+                    " (tenant_id, run_id, studio_id, booking_number, claim_index, cells)"
+                    " VALUES (uuidv7(), uuidv7(), uuidv7(), 1, 0, '[]')"
+                )
+            )
 
 
 async def test_a_run_that_is_not_announced_stops_the_upgrade(old: AsyncEngine) -> None:

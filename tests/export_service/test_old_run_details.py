@@ -98,8 +98,8 @@ async def test_a_run_is_emptied_by_its_key_and_only_once(context: ServiceContext
             text(
                 """
                 INSERT INTO handover_rows
-                    (tenant_id, run_id, studio_id, booking_number, claim_index, cells)
-                SELECT tenant_id, run_id, studio_id, number, 0, cells
+                    (tenant_id, run_id, studio_id, booking_number, claim_index, cells, claims)
+                SELECT tenant_id, run_id, studio_id, number, 0, cells, claims
                 FROM handover_rows, generate_series(2, 5000) AS number
                 ORDER BY random()
                 """

@@ -67,7 +67,7 @@ handover_rows: Final = Table(
     Column("run_id", _ID, primary_key=True),
     Column("studio_id", _ID, primary_key=True),
     Column("booking_number", Integer, primary_key=True),
-    Column("claim_index", Integer, primary_key=True),
+    Column("claim_index", Integer, primary_key=True, comment="of the first of the claims"),
     Column("cells", JSON, nullable=False),
     Column("claims", JSON, nullable=False),
     comment="rows of exports, read in the order of the key: cells, then those of one of the claims",

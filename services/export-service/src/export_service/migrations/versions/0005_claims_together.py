@@ -16,12 +16,15 @@ depends_on = None
 
 _UPGRADE = (
     "ALTER TABLE handover_rows ADD COLUMN claims json NOT NULL DEFAULT '[[]]'",
+    # Rows that are there keep it. One that comes without its claims is a mistake, and refused.
+    "ALTER TABLE handover_rows ALTER COLUMN claims DROP DEFAULT",
     # A row of more than 2 kB is not worth to be compressed: it is written and read once or twice.
     "ALTER TABLE handover_rows SET (toast_tuple_target = 8160)",
     """
     COMMENT ON TABLE handover_rows IS
     'rows of exports, read in the order of the key: cells, then those of one of the claims'
     """,
+    "COMMENT ON COLUMN handover_rows.claim_index IS 'of the first of the claims'",
 )
 
 _DOWNGRADE = (
@@ -30,15 +33,16 @@ _DOWNGRADE = (
         DELETE FROM handover_rows WHERE CAST(claims AS text) <> '[[]]' RETURNING *
     )
     INSERT INTO handover_rows
-        (tenant_id, run_id, studio_id, booking_number, claim_index, cells)
+        (tenant_id, run_id, studio_id, booking_number, claim_index, cells, claims)
     SELECT tenant_id, run_id, studio_id, booking_number,
            CAST(claim_index + place - 1 AS integer),
-           CAST(CAST(cells AS jsonb) || CAST(claim AS jsonb) AS json)
+           CAST(CAST(cells AS jsonb) || CAST(claim AS jsonb) AS json), '[[]]'
     FROM taken
     CROSS JOIN json_array_elements(claims) WITH ORDINALITY AS each (claim, place)
     """,
     "ALTER TABLE handover_rows DROP COLUMN claims",
     "ALTER TABLE handover_rows RESET (toast_tuple_target)",
+    "COMMENT ON COLUMN handover_rows.claim_index IS NULL",
     """
     COMMENT ON TABLE handover_rows IS
     'the rows of exports, read in the order of the key; cells are texts, one a column'
