@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Row, insert, text
-from sqlalchemy.exc import IntegrityError
 
 from contracts import (
     Address,
@@ -35,9 +34,10 @@ from contracts.parts import ClaimDetails, PersonDetails, StudioDetails
 from kit import outbox
 from kit.clock import now
 from kit.ids import new_id
+from kit.logs import describe
 from run_service import tables
 from run_service.candidates.member import display_name, is_minor
-from run_service.runs.publish_handovers import publish_handovers
+from run_service.runs.publish_handovers import HandoverNotWrittenError, publish_handovers
 from tests.run_service.world import World, member, studio
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -191,20 +191,6 @@ def by_the_model(
 ) -> MemberHandedOverV1:
     """Return the event that the contract's models make of the snapshots."""
     arose_on = min(claim.voucher_date for claim, _ in going)
-    person = values_of(snapshot, PersonDetails)
-    guardian = snapshot.legal_guardian
-    is_liable = guardian is not None and is_minor(
-        snapshot.birth_date, arose_on, run.collection_date
-    )
-    if guardian is not None and is_liable:
-        name = display_name(snapshot.first_name, snapshot.name1)
-        person |= {
-            **guardian.__dict__,
-            "address": guardian.address or snapshot.address,
-            "represented_member_name": name[:200],
-            "sex": "UNKNOWN",
-            **dict.fromkeys(("name2", "maiden_name", "identification_number")),
-        }
     return MemberHandedOverV1(
         run_id=run.run_id,
         case_id=run.case_id,
@@ -217,10 +203,8 @@ def by_the_model(
         collection_date=run.collection_date,
         member_id=snapshot.member_id,
         studio=HandoverStudio(**values_of(owner, StudioDetails)),
-        debtor=HandoverDebtor(
-            **person,
-            debtor_id=snapshot.member_id,
-            liable_person="LEGAL_GUARDIAN" if is_liable else "MEMBER",
+        debtor=debtor_by_the_model(
+            snapshot, is_minor(snapshot.birth_date, arose_on, run.collection_date)
         ),
         claims=tuple(
             HandoverClaim(
@@ -231,6 +215,25 @@ def by_the_model(
             )
             for claim, amount in going
         ),
+    )
+
+
+def debtor_by_the_model(snapshot: MemberSnapshotV1, minor: bool) -> HandoverDebtor:
+    """Return who owes: of a minor the legal guardian, if there is one."""
+    values = values_of(snapshot, PersonDetails) | {"debtor_id": snapshot.member_id}
+    guardian = snapshot.legal_guardian
+    if guardian is None or not minor:
+        return HandoverDebtor(**values, liable_person="MEMBER")
+    return HandoverDebtor(
+        **{
+            **values,
+            **guardian.__dict__,
+            "address": guardian.address or snapshot.address,
+            "represented_member_name": display_name(snapshot.first_name, snapshot.name1)[:200],
+            "sex": "UNKNOWN",
+            **dict.fromkeys(("name2", "maiden_name", "identification_number")),
+        },
+        liable_person="LEGAL_GUARDIAN",
     )
 
 
@@ -285,9 +288,10 @@ A_CLAIM = ClaimSnapshotV1(
 )
 
 
-async def order_plain_run(world: World) -> UUID:
+async def order_plain_run(world: World, guardian: LegalGuardian | None = None) -> UUID:
     """Let a run of a plain member wait to be published."""
-    snapshot, owner = member(UUID(int=6), UUID(int=5)), studio(UUID(int=5))
+    snapshot = member(UUID(int=6), UUID(int=5), guardian=guardian)
+    owner = studio(UUID(int=5))
     return await order_run(world, snapshot, owner, [(A_CLAIM, Decimal("1.00"))], date(2026, 3, 1))
 
 
@@ -320,13 +324,20 @@ async def test_what_a_contract_refuses_in_all_events_of_a_run_stops_them(world: 
     await nothing_went_out(world, run_id)
 
 
+NOT_WRITTEN = "a handover of run {} lacks a part, or is larger than its topic takes"
+
+
+@pytest.mark.parametrize("guardian", [None, LegalGuardian(name1="Vormund")])
 @pytest.mark.parametrize("part", ["member_snapshots", "claim_snapshots", "preview_studios"])
-async def test_no_handover_goes_out_without_a_part_of_it(world: World, part: str) -> None:
-    run_id = await order_plain_run(world)
+async def test_no_handover_goes_out_without_a_part_of_it(
+    world: World, part: str, guardian: LegalGuardian | None
+) -> None:
+    run_id = await order_plain_run(world, guardian)
     async with world.context.database.begin() as connection:
         await connection.execute(text(f"DELETE FROM {part}"))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(HandoverNotWrittenError) as raised:
         await publish_handovers(world.context)
+    assert describe(raised.value)["message"] == NOT_WRITTEN.format(run_id)
     await nothing_went_out(world, run_id)
 
 
@@ -335,8 +346,9 @@ async def test_no_event_goes_out_that_is_larger_than_its_topic_takes(
 ) -> None:
     monkeypatch.setattr(outbox, "largest_value", lambda _topic: 1_000)
     run_id = await order_plain_run(world)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(HandoverNotWrittenError) as raised:
         await publish_handovers(world.context)
+    assert describe(raised.value)["message"] == NOT_WRITTEN.format(run_id)
     await nothing_went_out(world, run_id)
 
 

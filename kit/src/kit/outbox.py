@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import Event
@@ -35,7 +37,9 @@ _INSERT = text(
     """
 )
 
-# Of an id's digits the last sixteen are random and never all zeros, as those of a span must be.
+# Of an id's digits the last sixteen are random and never all zeros, as those of a span must be. An
+# id is used twice: OFFSET keeps its making from being put in both places. Rows get their `seq` in
+# the order of the SELECT.
 INSERT_WRITTEN: Final = """
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenantid,
                         correlationid, traceparent, time)
@@ -45,14 +49,15 @@ INSERT_WRITTEN: Final = """
            format(CAST(:event_traceparent AS text),
                   encode(substring(uuid_send(id) FROM 9), 'hex')),
            CAST(:event_time AS timestamptz)
-    FROM (SELECT *, uuidv7() AS id FROM written ORDER BY place OFFSET 0) AS event
+    FROM (SELECT *, uuidv7() AS id FROM written OFFSET 0) AS event
     ORDER BY place
     """
 """Publishes what a statement writes itself: events of one type and cause, whose contract holds.
 
 It stands in a statement that names them `written`, with `key`, `payload` (its bytes) and `place`,
-in the order of which they go out. `insert_parameters` has its parameters. An event that has no
-payload, or is larger than its topic takes, violates a constraint of the table.
+in the order of which they go out. `written_parameters` has its parameters. An event that has no
+payload, or is larger than its topic takes, violates a constraint of the table: `lacks_payload`
+tells.
 """
 
 
@@ -108,7 +113,7 @@ async def publish_written(
     return ids
 
 
-def insert_parameters(event_class: type[Event], cause: Cause) -> dict[str, object]:
+def written_parameters(event_class: type[Event], cause: Cause) -> dict[str, object]:
     """Return the parameters of `INSERT_WRITTEN`."""
     version, trace_id, _, flags = new_traceparent(cause.traceparent).split("-")
     return {
@@ -120,6 +125,12 @@ def insert_parameters(event_class: type[Event], cause: Cause) -> dict[str, objec
         "event_traceparent": f"{version}-{trace_id}-%s-{flags}",
         "event_time": now(),
     }
+
+
+def lacks_payload(error: DBAPIError) -> bool:
+    """Tell whether `INSERT_WRITTEN` failed for an event without payload or with too large a one."""
+    source = getattr(error.orig, "__cause__", None)
+    return isinstance(source, asyncpg.NotNullViolationError) and source.column_name == "payload"
 
 
 async def publish_dead_letters(

@@ -3,8 +3,13 @@
 An event repeats studio, member and claims as they came in. Their texts were written by the
 contracts' models and kept (candidates/versions.py), and are put in as they are: to read and write
 them again would take as long as all else together. PostgreSQL, where they are, puts them in
-(`format`), and publishes what it wrote. So the event is the text that its model would write; what
-a run's events have in common is checked by the model for each batch.
+(`format`, in the statement of runs/publish_handovers.py), and publishes what it wrote. So the event
+is the text that its model would write; what a run's events have in common is checked by the model
+for each batch.
+
+An event is, in this order: start, studio, what follows it, person, what follows that, the claims,
+each with what follows its details and parted by what stands between two, and the end. Of person and
+details the last brace is left out.
 """
 
 from typing import Final
@@ -13,6 +18,7 @@ from contracts import HandoverDebtor, LegalGuardian, MemberHandedOverV1
 from run_service.candidates.member import display_name, is_minor
 from run_service.runs.store import LockedRun
 
+AFTER_STUDIO: Final = ',"debtor":'
 DEBTOR_FORMAT: Final = (
     ',"debtor_id":"%s","liable_person":"MEMBER","represented_member_name":null},"claims":['
 )
@@ -21,6 +27,9 @@ CLAIM_FORMAT: Final = (
     ',"snapshot_sequence":%s,"voucher_id":"%s","to_collect":{"amount":"%s","currency":"%s"}}'
 )
 """What follows the details of each claim; open are sequence, voucher, amount and currency."""
+BETWEEN_CLAIMS: Final = b","
+END: Final = b"]}"
+"""What follows the last claim."""
 _NAME_LENGTH: Final = 200
 """What a name in a contract may hold at most."""
 
@@ -28,7 +37,9 @@ _NAME_LENGTH: Final = 200
 def start_format(run: LockedRun) -> str:
     """Return what comes before the studio; all events of a run have most of it in common.
 
-    Open are, in this order: case, transfer, number and id of the member.
+    Open are, in this order: case, transfer, number and id of the member. What is put in here holds
+    no `%`, which would be taken for one more that is open: it is ids, a date, a number that was
+    counted, and words of the contract.
     """
     return (
         f'{{"run_id":"{run.run_id}","case_id":"%s","transfer_id":"%s",'

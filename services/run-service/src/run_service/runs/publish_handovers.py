@@ -1,8 +1,11 @@
 """The members of a run go out, a batch at a time; after a crash it goes on where it stopped."""
 
+from collections.abc import Sequence
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import HandoverStudio, MemberHandedOverV1
@@ -54,10 +57,10 @@ _LEAVE_NOTHING: Final = text(
 # Claims are reserved in one order, so that whoever reserves at the same time never waits in turn.
 # What belongs to one row is looked up by its key in a subquery: as a join it would hang on
 # statistics, which know nothing of rows that came in just now. Kept texts lose their last brace, as
-# bytes, for PostgreSQL walks through the characters of a text. Without one of them there is no
-# event, and that is an error. Returned is what the contract's model is to read: the first of the
-# batch, and members with a legal guardian, which are not published yet. The last one tells how far
-# the batch goes.
+# bytes, for PostgreSQL walks through the characters of a text. Where a kept text is missing there
+# is no event, and that is an error. Returned is what the contract's model is to read: the first of
+# the batch, and members with a legal guardian, which are not published yet. The last one tells how
+# far the batch goes.
 _TAKE_NEXT: Final = text(
     f"""
     WITH next AS MATERIALIZED (
@@ -83,10 +86,10 @@ _TAKE_NEXT: Final = text(
     ), handover AS MATERIALIZED (
         SELECT CAST(member_id AS text) AS key, booking_number, place, legal_guardian,
                convert_to(format(CAST(:start AS text), case_id, transfer_id, booking_number,
-                                 member_id) || studio || ',"debtor":', 'UTF8')
+                                 member_id) || studio || CAST(:after_studio AS text), 'UTF8')
                || substring(person FROM 1 FOR octet_length(person) - 1)
                || convert_to(format(CAST(:debtor AS text), member_id), 'UTF8')
-               || claims || ']}}' AS payload
+               || claims || CAST(:end AS bytea) AS payload
         FROM next LEFT JOIN unnest(
             CAST(:studio_ids AS uuid[]), CAST(:transfer_ids AS text[]), CAST(:studios AS text[])
         ) AS part (studio_id, transfer_id, studio) USING (studio_id)
@@ -103,7 +106,7 @@ _TAKE_NEXT: Final = text(
                 substring(details FROM 1 FOR octet_length(details) - 1)
                 || convert_to(format(CAST(:claim AS text), greatest(claim_sequence, 0),
                                      voucher_id, claim_amount, next.currency), 'UTF8'),
-                ',' ORDER BY number) AS claims
+                CAST(:between_claims AS bytea) ORDER BY number) AS claims
             FROM (
                 SELECT *, (SELECT convert_to(CAST(details AS text), 'UTF8')
                            FROM claim_snapshots AS version
@@ -146,6 +149,16 @@ _STUDIOS: Final = text(
 )
 
 
+class HandoverNotWrittenError(Exception):
+    """A handover of a run has not all its parts, or is larger than its topic takes."""
+
+    def __init__(self, run_id: UUID) -> None:
+        self.safe_message: Final = (
+            f"a handover of run {run_id} lacks a part, or is larger than its topic takes"
+        )
+        super().__init__(self.safe_message)
+
+
 async def publish_handovers(context: Context[Any]) -> bool:
     """Hand over the next members of one run, and tell whether there was one.
 
@@ -163,20 +176,7 @@ async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:
     batch = {**preview, "last_place": run.last_place, "batch": BATCH}
     await share_settings(connection, [run.tenant_id])
     others = (await connection.scalars(_LEAVE_NOTHING, batch)).all()
-    taken = {**batch, "run_id": run.run_id}
-    found = await connection.execute(
-        _TAKE_NEXT,
-        {
-            **taken,
-            "published": run.published,
-            "start": handover.start_format(run),
-            "debtor": handover.DEBTOR_FORMAT,
-            "claim": handover.CLAIM_FORMAT,
-            **await _load_studios(connection, taken),
-            **outbox.insert_parameters(MemberHandedOverV1, run.creation),
-        },
-    )
-    rows = found.all()
+    rows = await _take_next(connection, run, {**batch, "run_id": run.run_id})
     MemberHandedOverV1.model_validate_json(rows[0].payload)
     await outbox.publish(
         connection,
@@ -201,6 +201,33 @@ async def _publish_next(connection: AsyncConnection, run: LockedRun) -> None:
         published_at=now() if published == run.member_count else None,
         next_try_at=None,
     )
+
+
+async def _take_next(
+    connection: AsyncConnection, run: LockedRun, taken: dict[str, object]
+) -> Sequence[Row[Any]]:
+    """Take the next members, and return of their handovers what the model is to read."""
+    parameters = {
+        **taken,
+        "published": run.published,
+        "start": handover.start_format(run),
+        "after_studio": handover.AFTER_STUDIO,
+        "debtor": handover.DEBTOR_FORMAT,
+        "claim": handover.CLAIM_FORMAT,
+        "between_claims": handover.BETWEEN_CLAIMS,
+        "end": handover.END,
+        **await _load_studios(connection, taken),
+        **outbox.written_parameters(MemberHandedOverV1, run.creation),
+    }
+    try:
+        rows = (await connection.execute(_TAKE_NEXT, parameters)).all()
+    except IntegrityError as error:
+        if outbox.lacks_payload(error):
+            raise HandoverNotWrittenError(run.run_id) from error
+        raise
+    if any(row.payload is None for row in rows):  # of members with a guardian
+        raise HandoverNotWrittenError(run.run_id)
+    return rows
 
 
 async def _load_studios(
