@@ -125,6 +125,30 @@ async def test_a_legal_guardian_is_liable_for_a_minor_r3(world: World) -> None:
     assert (debtor.debtor_id, debtor.membership_number) == (handover.member_id, "0042")
 
 
+@pytest.mark.parametrize(("age", "liable"), [(16, "LEGAL_GUARDIAN"), (30, "MEMBER")])
+async def test_a_member_with_a_guardian_goes_out_among_others_r3(
+    world: World, age: int, liable: str
+) -> None:
+    guardian = LegalGuardian(first_name="Ida", name1="Vormund", birth_date=years_ago(45))
+    studio_id = await world.studio()
+    (first,) = await world.debtors(1, studio_id, name1="Anders")
+    (second,) = await world.debtors(
+        1, studio_id, name1="Berg", birth_date=years_ago(age), guardian=guardian
+    )
+    (third,) = await world.debtors(1, studio_id, name1="Claus")
+    run = await world.run(await world.partner())
+    assert await publish_handovers(world.context)
+    assert (await world.get(f"/runs/{run['run_id']}"))["published"] == 3
+    handovers = await world.published(MemberHandedOverV1)
+    owing = {each.booking_number: (each.member_id, each.debtor.liable_person) for each in handovers}
+    assert len(handovers) == 3
+    assert owing == {
+        1: (first.member_id, "MEMBER"),
+        2: (second.member_id, liable),
+        3: (third.member_id, "MEMBER"),
+    }
+
+
 PUBLISH = """
 from run_service.runs import publish_handovers as publishing
 
