@@ -32,7 +32,7 @@ from contracts import (
 from kit import clock
 from kit.context import Context
 from kit.ids import new_id
-from kit.messages import Message, Record
+from kit.messages import Message, Record, read_message
 from kit.subscriptions import Batch, in_order
 from run_service.main import service
 from run_service.runs.publish_handovers import publish_handovers
@@ -167,21 +167,9 @@ class World:
 
     def message(self, event: Event, tenant_id: UUID | None = None) -> Message[Any]:
         """Return an event, or what its handler keeps of it, as it comes from Kafka."""
-        keep = service.subscriptions.keeps.get(event.TYPE)
-        record = Record(event.TOPIC, 0, 0, event.key().encode(), b"", ())
-        return Message(
-            record=record,
-            id=str(new_id()),
-            source="/tests",
-            type=event.TYPE,
-            time=clock.now(),
-            tenant_id=tenant_id or self.tenant_id,
-            correlation_id="tests",
-            traceparent=None,
-            event=event if keep is None else keep(event),
-        )
+        return read_message(self.record(event, tenant_id), service.subscriptions.keeps)
 
-    def record(self, event: Event) -> Record:
+    def record(self, event: Event, tenant_id: UUID | None = None) -> Record:
         """Return an event as it lies in Kafka."""
         envelope = Envelope(
             id=str(new_id()),
@@ -189,7 +177,7 @@ class World:
             type=event.TYPE,
             time=clock.now(),
             subject=event.key(),
-            tenant_id=self.tenant_id,
+            tenant_id=tenant_id or self.tenant_id,
             correlation_id="tests",
             traceparent=None,
         )
