@@ -10,14 +10,16 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import MemberHandedOverV1, RunCreatedV1
 from kit import clock
 from kit.ids import new_id
 from kit.subscriptions import Batch
+from run_service.candidates.recount import recount
 from run_service.main import service
 from run_service.runs import publish_handovers as publishing
-from tests.run_service.case_events import closed
+from tests.run_service.case_events import closed, written_off
 from tests.run_service.world import Debtor, World, claim, euros, member
 
 YEAR = clock.today("Europe/Berlin").year
@@ -237,13 +239,10 @@ async def test_a_claim_that_moves_while_its_batch_goes_is_nobodys_to_hand_over_r
     await world.feed(member(other_id, studio_id))
     await world.run(partner_id)
     moved = world.message(claim(debtor.claim_ids[0], other_id, studio_id, 2))
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     async with world.context.database.begin() as connection:
         await service.subscriptions.handlers[moved.type](Batch(connection, [moved], world.context))
         publishing_it = asyncio.create_task(world.publish_all())
-        async with asyncio.timeout(30):
-            while not await connection.scalar(waiting):
-                await asyncio.sleep(0.01)
+        await until_somebody_waits(connection)
     await publishing_it
     (handover,) = await world.published(MemberHandedOverV1)
     assert handover.member_id == debtor.member_id
@@ -251,3 +250,57 @@ async def test_a_claim_that_moves_while_its_batch_goes_is_nobodys_to_hand_over_r
     async with world.context.database.connect() as connection:
         owed = await connection.scalars(text("SELECT cardinality(claim_ids) FROM members"))
         assert list(owed) == [0, 0]
+
+
+async def test_a_claim_that_moves_while_its_case_ends_is_free_for_its_new_owner_r11(
+    world: World,
+) -> None:
+    """Its end and its new owner come at once; neither may miss the other."""
+    studio_id = await world.studio()
+    (debtor,) = await world.debtors(1, studio_id)
+    other_id = new_id()
+    await world.feed(member(other_id, studio_id))
+    await world.run(await world.partner())
+    (handover,) = await world.handed_over()
+    moved = world.message(claim(debtor.claim_ids[0], other_id, studio_id, 2))
+    async with world.context.database.begin() as connection:
+        await service.subscriptions.handlers[moved.type](Batch(connection, [moved], world.context))
+        ending = asyncio.create_task(world.feed(closed(handover)))
+        await until_somebody_waits(connection)
+    await ending
+    async with world.context.database.connect() as connection:
+        owed = await connection.execute(text("SELECT member_id, claim_ids FROM members"))
+        assert {row.member_id: row.claim_ids for row in owed} == {
+            debtor.member_id: [],
+            other_id: debtor.claim_ids,
+        }
+
+
+async def test_who_ends_a_case_waits_for_its_claims_before_it_holds_members(world: World) -> None:
+    """A batch of claims, which holds claims and wants members, would wait in turn otherwise."""
+    (debtor,) = await world.debtors(1, await world.studio(), "10.00", "5.00")
+    await world.run(await world.partner())
+    (handover,) = await world.handed_over()
+    given_up, other = (each.claim_id for each in handover.claims)
+    touch = text("UPDATE claims SET disputed = disputed WHERE claim_id = :claim_id")
+    async with world.context.database.begin() as connection:
+        await connection.execute(touch, {"claim_id": other})
+        ending = asyncio.create_task(world.feed(written_off(handover, "1.00")))
+        await until_somebody_waits(connection)
+        await recount(connection, [(world.tenant_id, debtor.member_id)])
+    await ending
+    async with world.context.database.connect() as connection:
+        owed = await connection.execute(text("SELECT claim_ids, total FROM members"))
+        ((claim_ids, total),) = owed
+    assert (set(claim_ids), total) == ({given_up, other}, euros("14.00").amount)
+
+
+async def until_somebody_waits(connection: AsyncConnection) -> None:
+    """Wait until somebody waits for a lock that this connection holds."""
+    waiting = text(
+        "SELECT count(*) FROM pg_locks"
+        " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    async with asyncio.timeout(30):
+        while not await connection.scalar(waiting):
+            await asyncio.sleep(0.01)

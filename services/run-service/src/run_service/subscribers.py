@@ -1,10 +1,13 @@
 """Events in: one function for each contract."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import (
     CaseCancelledV1,
@@ -25,6 +28,7 @@ from run_service import tables
 from run_service.candidates.recount import recount, share_settings
 from run_service.candidates.snapshot_rows import ClaimRow, MemberRow, claim_row, member_row
 from run_service.candidates.store import (
+    Saved,
     Share,
     add_shares,
     save_newest,
@@ -36,8 +40,6 @@ from run_service.runs.run import CaseStatus
 from run_service.runs.tallies import Answer
 
 subscriptions = Subscriptions()
-
-K = TypeVar("K")
 
 
 @subscriptions.handles(StudioSnapshotV1)
@@ -64,35 +66,37 @@ def _member_id(row: MemberRow | ClaimRow) -> str:
     return str(row.member_id)
 
 
+# Its key is the member's id already: named again, it lets batches of many members be parted.
 @subscriptions.handles(MemberSnapshotV1, keeps=member_row, parted_by=_member_id)
 async def keep_members(batch: Batch[MemberRow]) -> None:
     """Keep the newest snapshot of each member (R12)."""
     await share_settings(batch.connection, {message.tenant_id for message in batch.messages})
-    await save_versions(
-        batch.connection,
-        tables.members,
-        tables.member_snapshots,
-        ("tenant_id", *MemberRow._fields),
-        ((message.tenant_id, *message.event) for message in batch.messages),
-    )
+    await _save(batch, tables.members, tables.member_snapshots, MemberRow._fields)
 
 
 @subscriptions.handles(ClaimSnapshotV1, keeps=claim_row, parted_by=_member_id)
 async def keep_claims(batch: Batch[ClaimRow]) -> None:
     """Keep the newest snapshot of each claim (R12)."""
-    saved = await save_versions(
-        batch.connection,
-        tables.claims,
-        tables.claim_snapshots,
-        ("tenant_id", *ClaimRow._fields),
-        ((message.tenant_id, *message.event) for message in batch.messages),
-    )
+    saved = await _save(batch, tables.claims, tables.claim_snapshots, ClaimRow._fields)
     members = set()
     for tenant_id, member_id, member_before in saved:
         members.add((tenant_id, member_id))
         if member_before is not None:
             members.add((tenant_id, member_before))
     await recount(batch.connection, members, may_be_new=True)
+
+
+async def _save(
+    batch: Batch[Any], table: Table, versions: Table, names: tuple[str, ...]
+) -> Iterable[Saved]:
+    """Save the rows that are kept of snapshots, each with the tenant of its message."""
+    return await save_versions(
+        batch.connection,
+        table,
+        versions,
+        ("tenant_id", *names),
+        ((message.tenant_id, *message.event) for message in batch.messages),
+    )
 
 
 @subscriptions.handles(PartnerSnapshotV1)
@@ -120,7 +124,7 @@ async def keep_partners(batch: Batch[PartnerSnapshotV1]) -> None:
 async def count_payments(batch: Batch[CasePaymentBookedV1]) -> None:
     """Add what was paid through collection to what is known of the claims."""
     await _add(
-        batch,
+        batch.connection,
         [
             Share(
                 message.tenant_id,
@@ -139,7 +143,7 @@ async def count_payments(batch: Batch[CasePaymentBookedV1]) -> None:
 async def count_reductions(batch: Batch[CasePaymentReducedV1]) -> None:
     """Take off what turned out not to be paid."""
     await _add(
-        batch,
+        batch.connection,
         [
             Share(
                 message.tenant_id,
@@ -158,7 +162,7 @@ async def count_reductions(batch: Batch[CasePaymentReducedV1]) -> None:
 async def count_reallocations(batch: Batch[CasePaymentReallocatedV1]) -> None:
     """Move what was paid through collection from claim to claim, or to none (R28, R29)."""
     await _add(
-        batch,
+        batch.connection,
         [
             Share(
                 message.tenant_id,
@@ -183,9 +187,9 @@ def _moved(event: CasePaymentReallocatedV1) -> dict[UUID, Decimal]:
     return moved
 
 
-async def _add(batch: Batch[K], shares: Sequence[Share]) -> None:
+async def _add(connection: AsyncConnection, shares: Sequence[Share]) -> None:
     if shares:
-        await recount(batch.connection, await add_shares(batch.connection, shares))
+        await recount(connection, await add_shares(connection, shares))
 
 
 def _answer(event: CaseEvent) -> Answer:
@@ -226,16 +230,19 @@ def _closed(event: CaseClosedV1) -> _Closed:
 
 @subscriptions.handles(CaseClosedV1, keeps=_closed)
 async def count_closed(batch: Batch[_Closed]) -> None:
-    """Count the members whose case was closed, and free what is still owed (R10, R11, R25)."""
+    """Count the members whose case was closed, and free what is still owed (R10, R11, R25).
+
+    The answers come first: they lock all claims before any member, like a batch of claims.
+    """
+    await _record(batch, CaseStatus.CLOSED, [message.event.answer for message in batch.messages])
     await _add(
-        batch,
+        batch.connection,
         [
             written_off(message.tenant_id, message.event.answer.case_id, claim_id, amount)
             for message in batch.messages
             for claim_id, amount in message.event.written_off
         ],
     )
-    await _record(batch, CaseStatus.CLOSED, [message.event.answer for message in batch.messages])
 
 
 @subscriptions.handles(CaseCancelledV1, keeps=_answer)
@@ -244,7 +251,7 @@ async def count_cancelled(batch: Batch[Answer]) -> None:
     await _record(batch, CaseStatus.CANCELLED, [message.event for message in batch.messages])
 
 
-async def _record(batch: Batch[K], status: CaseStatus, answers: Sequence[Answer]) -> None:
+async def _record(batch: Batch[Any], status: CaseStatus, answers: Sequence[Answer]) -> None:
     """Save the answers; those on a case of a run that is not known wait for it."""
     whose = [message.tenant_id for message in batch.messages]
     unknown = await tallies.record(batch.connection, status, list(zip(whose, answers, strict=True)))

@@ -26,10 +26,12 @@ class Answer(NamedTuple):
     reversed: bool = False
 
 
-# Members are locked in one order, so that batches that meet never wait for each other. The
-# transitions allowed here are those of CaseStatus; any other answer is a repetition, but for the
-# partner's yes to a case of whose end was heard first: its member is not unanswered after all. Free
-# claims count for who owes them by now, which need not be the member that was handed over.
+# Members are locked in one order, and so are claims, so that batches that meet never wait for each
+# other. The transitions allowed here are those of CaseStatus; any other answer is a repetition, but
+# for the partner's yes to a case of whose end was heard first: its member is not unanswered after
+# all. Free claims count for who owes them by now, which need not be the member that was handed
+# over. They stay that one's until the end: else one could go to another member meanwhile, who would
+# be counted without it, as it is still reserved there.
 _ANSWER = text(
     """
     WITH answer AS (
@@ -65,10 +67,15 @@ _ANSWER = text(
         WHERE reserved.tenant_id = changed.tenant_id AND reserved.run_id = changed.run_id
           AND reserved.member_id = changed.member_id
           AND reserved.released_at IS NULL AND changed.status <> 'OPEN'
-        RETURNING reserved.tenant_id, (
-            SELECT claim.member_id FROM claims AS claim
-            WHERE claim.tenant_id = reserved.tenant_id AND claim.claim_id = reserved.claim_id
-        ) AS owes
+        RETURNING reserved.tenant_id, reserved.claim_id
+    ), freed AS (
+        SELECT released.tenant_id, claim.owes
+        FROM (SELECT * FROM released ORDER BY tenant_id, claim_id) AS released
+        CROSS JOIN LATERAL (
+            SELECT member_id AS owes FROM claims AS claim
+            WHERE claim.tenant_id = released.tenant_id AND claim.claim_id = released.claim_id
+            FOR SHARE
+        ) AS claim
     ), tallied AS (
         INSERT INTO run_tallies (
             tenant_id, run_id, studio_id, accepted, rejected, unanswered, ended, reversed)
@@ -85,7 +92,7 @@ _ANSWER = text(
     SELECT tenant_id, case_id, CAST(NULL AS uuid) AS owes FROM answer
     WHERE (tenant_id, case_id) NOT IN (SELECT tenant_id, case_id FROM locked)
     UNION ALL
-    SELECT DISTINCT tenant_id, CAST(NULL AS uuid), owes FROM released WHERE owes IS NOT NULL
+    SELECT DISTINCT tenant_id, CAST(NULL AS uuid), owes FROM freed
     """
 )
 _ADD_UP = text(
