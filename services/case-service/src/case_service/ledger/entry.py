@@ -1,12 +1,8 @@
-"""What is written down once and never changed: entries and history, and the payments behind them.
+"""What entries and history are made of: accounts, kinds, occasions; and the payments behind them.
 
-The ledger is double-entry. What happens is posted as entries that belong together and add up to
-0.00; the database refuses any others. Above zero, an entry adds to its account; below zero, it
-takes off it. Every amount of money in a case follows from its entries (R30); `docs/ledger.md` has
-the postings.
+The entries themselves come from the lines of postings, which are in `posting.py`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -96,29 +92,6 @@ class Occasion:
     at: datetime
     cause: Cause
     why: str | None = None
-
-
-class Line(NamedTuple):
-    """An amount that is put into an account of a case, or taken out of it."""
-
-    case_id: UUID
-    account: Account
-    amount: Decimal
-    claim_id: UUID | None = None
-    """The claim, for account CLAIM only."""
-    payment_id: UUID | None = None
-
-
-class Posting(NamedTuple):
-    """Entries that belong together: their lines add up to 0.00."""
-
-    posting_id: UUID
-    kind: EntryKind
-    currency: str
-    booking_date: date
-    occasion: Occasion
-    lines: Sequence[Line]
-    """What each entry has for itself."""
 
 
 class HistoryItem(NamedTuple):

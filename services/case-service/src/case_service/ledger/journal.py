@@ -19,12 +19,11 @@ from case_service.ledger.entry import (
     EntryKind,
     HistoryItem,
     HistoryKind,
-    Line,
     Occasion,
     Payment,
-    Posting,
 )
 from case_service.ledger.events import ClaimFacts
+from case_service.ledger.posting import Line, Posting
 from case_service.payments.allocation import NOTHING
 from contracts import Event
 from kit.ids import new_id

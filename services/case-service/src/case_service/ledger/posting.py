@@ -1,15 +1,45 @@
 """Postings: which entries belong together, and what they stand for. Pure.
 
+The ledger is double-entry. What happens is posted as entries that belong together and add up to
+0.00 and are never changed; the database refuses anything else. Above zero, an entry adds to its
+account; below zero, it takes off it. Every amount of money in a case follows from its entries
+(R30); `docs/ledger.md` has the postings.
+
 Each function returns lines that add up to 0.00.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from case_service.cases.case import Case
-from case_service.ledger.entry import Account, Line, Payment
+from case_service.ledger.entry import Account, EntryKind, Occasion, Payment
 from case_service.payments.allocation import NOTHING, Allocation, Share
+
+
+class Line(NamedTuple):
+    """An amount that is put into an account of a case, or taken out of it."""
+
+    case_id: UUID
+    account: Account
+    amount: Decimal
+    claim_id: UUID | None = None
+    """The claim, for account CLAIM only."""
+    payment_id: UUID | None = None
+
+
+class Posting(NamedTuple):
+    """Entries that belong together: their lines add up to 0.00."""
+
+    posting_id: UUID
+    kind: EntryKind
+    currency: str
+    booking_date: date
+    occasion: Occasion
+    lines: Sequence[Line]
+    """What each entry has for itself."""
 
 
 def handed_over(case: Case) -> list[Line]:
