@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from contracts import MemberHandedOverV1
+from kit.trace import Cause
 
 
 class HandedOverClaim(NamedTuple):
@@ -41,6 +42,10 @@ class Handover(NamedTuple):
     collection_date: date
     currency: str
     claims: Sequence[HandedOverClaim]
+
+
+HandoverAndCause = tuple[Handover, Cause]
+"""A handover and what it stems from."""
 
 
 def handover_of(event: MemberHandedOverV1) -> Handover:

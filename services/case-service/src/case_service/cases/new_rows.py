@@ -8,9 +8,8 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from case_service.cases.case import Case, Claim
-from case_service.cases.handover import HandedOverClaim, Handover
+from case_service.cases.handover import HandedOverClaim, Handover, HandoverAndCause
 from kit.search_text import search_text, text_keys
-from kit.trace import Cause
 
 NEW_CASE_COLUMNS: Final = (
     "tenant_id", "case_id", "run_id", "run_booking_number", "booking_number", "member_id",
@@ -81,11 +80,11 @@ class MemberRow(NamedTuple):
     search_keys: str
 
 
-def member_rows(handovers: Iterable[tuple[Handover, Cause]]) -> list[MemberRow]:
+def member_rows(handovers: Iterable[HandoverAndCause]) -> list[MemberRow]:
     """Say who was handed over; of several handovers of one member the latest counts."""
     latest = {
         (cause.tenant_id, handover.member_id): handover
-        for handover, cause in sorted(handovers, key=lambda handed: handed[0].collection_date)
+        for handover, cause in sorted(handovers, key=lambda each: each[0].collection_date)
     }
     return [_member_row(tenant_id, handover) for (tenant_id, _), handover in latest.items()]
 

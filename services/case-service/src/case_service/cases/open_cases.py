@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from case_service import store
 from case_service.cases.answer import Answer, apply_answer
 from case_service.cases.case import Case, Claim, Key, Status
-from case_service.cases.handover import HandedOverClaim, Handover
+from case_service.cases.handover import HandedOverClaim, Handover, HandoverAndCause
 from case_service.cases.new_rows import case_row, claim_row, member_rows
 from case_service.cases.reports import partners_occasion
 from case_service.ledger.entry import ActorKind, Occasion
@@ -38,8 +38,6 @@ from case_service.runs.reverse_runs import reverse_case
 from kit.clock import now
 from kit.trace import Cause
 
-Handed = tuple[Handover, Cause]
-"""A handover and what it stems from."""
 Holders = Mapping[ClaimKey, list[Case]]
 Answers = Mapping[tuple[UUID, UUID, UUID], tuple[Answer, Cause]]
 Reversals = Mapping[run_store.RunKey, run_store.Reversal]
@@ -57,7 +55,7 @@ _time_zones = cache(available_timezones)  # which looks through hundreds of file
 
 
 async def open_cases(
-    connection: AsyncConnection, handovers: Sequence[Handed], default_time_zone: str
+    connection: AsyncConnection, handovers: Sequence[HandoverAndCause], default_time_zone: str
 ) -> dict[Key, str]:
     """Make a case of each handover that has none yet.
 
@@ -96,7 +94,7 @@ async def open_cases(
 
 
 async def _decide(
-    handovers: Iterable[Handed],
+    handovers: Iterable[HandoverAndCause],
     at: datetime,
     holders: Holders,
     default_time_zone: str,
@@ -116,8 +114,8 @@ async def _decide(
 
 
 async def _hold(
-    connection: AsyncConnection, handovers: Sequence[Handed], unusable: dict[Key, str]
-) -> tuple[Sequence[Handed], HeldClaims, tuple[Answers, Reversals]]:
+    connection: AsyncConnection, handovers: Sequence[HandoverAndCause], unusable: dict[Key, str]
+) -> tuple[Sequence[HandoverAndCause], HeldClaims, tuple[Answers, Reversals]]:
     """Lock the runs and claims of handovers; return what else was said of them.
 
     And return the handovers without those of which no case can be made: `unusable` gets them, and
@@ -128,8 +126,8 @@ async def _hold(
             run_keys = {(cause.tenant_id, handover.run_id) for handover, cause in handovers}
             reversals = await run_store.share_runs(connection, run_keys)
             answers = await run_store.answers_of_runs(connection, run_keys)
-            handed_over = [(claim, cause) for each, cause in handovers for claim in each.claims]
-            held = await hold_handed_over(connection, handed_over)
+            claims = [(claim, cause) for handover, cause in handovers for claim in handover.claims]
+            held = await hold_handed_over(connection, claims)
             if not held.other_currency:
                 return handovers, held, (answers, reversals)
             await attempt.rollback()
@@ -139,14 +137,14 @@ async def _hold(
 
 
 def _in_currency(
-    handovers: Iterable[Handed], currencies: dict[ClaimKey, str], unusable: dict[Key, str]
-) -> list[Handed]:
+    handovers: Iterable[HandoverAndCause], currencies: dict[ClaimKey, str], unusable: dict[Key, str]
+) -> list[HandoverAndCause]:
     """Return the handovers in the currencies of their claims; `unusable` gets the others.
 
     A claim that is not in `currencies` has that of its first handover that is usable: it is as if
     they came one by one. All claims of a handover have the same currency.
     """
-    usable: list[Handed] = []
+    usable: list[HandoverAndCause] = []
     for handover, cause in handovers:
         currency = handover.currency
         keys = [(cause.tenant_id, claim.claim_id) for claim in handover.claims]
@@ -158,7 +156,9 @@ def _in_currency(
     return usable
 
 
-def _occasions(handovers: Iterable[Handed], at: datetime) -> Iterator[tuple[Handover, Occasion]]:
+def _occasions(
+    handovers: Iterable[HandoverAndCause], at: datetime
+) -> Iterator[tuple[Handover, Occasion]]:
     """Say for each handover who made it and when; those of one cause have the same occasion."""
     occasion = None
     for handover, cause in handovers:
@@ -196,7 +196,7 @@ async def _release_open_again(
     connection: AsyncConnection,
     members: Set[tuple[UUID, UUID]],
     in_cases: Set[ClaimKey],
-    handovers: Sequence[Handed],
+    handovers: Sequence[HandoverAndCause],
 ) -> Holders:
     """Return the earlier cases of claims, locked, without what was open again on them.
 
@@ -231,10 +231,10 @@ async def _release_open_again(
 
 
 def _small_enough(
-    handovers: Sequence[Handed],
-) -> tuple[list[Handed], dict[Key, str]]:
+    handovers: Sequence[HandoverAndCause],
+) -> tuple[list[HandoverAndCause], dict[Key, str]]:
     """Tell handovers that come to more than an event can say, with the reason, from the others."""
-    usable: list[Handed] = []
+    usable: list[HandoverAndCause] = []
     unusable: dict[Key, str] = {}
     for handover, cause in handovers:
         if sum([claim.amount for claim in handover.claims]) > MOST_IN_A_CASE:
@@ -246,7 +246,9 @@ def _small_enough(
     return usable, unusable
 
 
-async def _without_case(connection: AsyncConnection, handovers: Sequence[Handed]) -> list[Handed]:
+async def _without_case(
+    connection: AsyncConnection, handovers: Sequence[HandoverAndCause]
+) -> list[HandoverAndCause]:
     """Leave out repeats of handovers, those within this batch and those of long ago.
 
     The others stay in the order in which they came.
@@ -254,16 +256,16 @@ async def _without_case(connection: AsyncConnection, handovers: Sequence[Handed]
     Two transactions that make the same case at once are stopped by its primary key; the second
     one then starts again, and finds it.
     """
-    first: dict[Key, Handed] = {}
+    first: dict[Key, HandoverAndCause] = {}
     for handover, cause in handovers:
         first.setdefault((cause.tenant_id, handover.case_id), (handover, cause))
     known = await store.known_cases(connection, first)
-    return [handed for key, handed in first.items() if key not in known]
+    return [new for key, new in first.items() if key not in known]
 
 
-def _key_as_numbers(handed: Handed) -> tuple[int, int]:
+def _key_as_numbers(handover_and_cause: HandoverAndCause) -> tuple[int, int]:
     """Return the key of the case, which is compared as PostgreSQL compares ids, and quicker."""
-    handover, cause = handed
+    handover, cause = handover_and_cause
     return cause.tenant_id.int, handover.case_id.int
 
 
