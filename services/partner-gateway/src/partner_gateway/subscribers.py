@@ -15,8 +15,8 @@ from kit.clock import today
 from kit.context import Context
 from kit.messages import Message
 from kit.subscriptions import Batch, Subscriptions
-from partner_gateway.cases.ended_case import EndedCase
-from partner_gateway.cases.handed_over import HandedOver
+from partner_gateway.cases.ended_case import EndedCase, cancelled_case, closed_case
+from partner_gateway.cases.handover import Handover, handover_of
 from partner_gateway.cases.keep_cases import keep_cases
 from partner_gateway.cases.keep_file_numbers import keep_file_numbers
 from partner_gateway.deliveries import deliver
@@ -32,15 +32,15 @@ _UNKNOWN_PARTNER: Final = "unknown-partner"
 
 _AtPartner = TypeVar(
     "_AtPartner",
-    HandedOver,
+    Handover,
     CaseFileNumberSetV1,
     CaseClaimChangedV1,
     EndedCase,
 )
 
 
-@subscriptions.handles(MemberHandedOverV1, keeps=HandedOver.of)
-async def on_member_handed_over(batch: Batch[HandedOver]) -> None:
+@subscriptions.handles(MemberHandedOverV1, keeps=handover_of)
+async def on_member_handed_over(batch: Batch[Handover]) -> None:
     """Keep what goes to partners; what goes to an API is sent."""
     handovers = await _at_partners(batch)
     await keep_cases(batch.connection, handovers)
@@ -62,13 +62,13 @@ async def on_claim_changed(batch: Batch[CaseClaimChangedV1]) -> None:
     _let_deliver(batch, changes)
 
 
-@subscriptions.handles(CaseClosedV1, keeps=EndedCase.closed)
+@subscriptions.handles(CaseClosedV1, keeps=closed_case)
 async def on_case_closed(batch: Batch[EndedCase]) -> None:
     """Tell partners to stop the cases of reversed runs."""
     await _stop(batch)
 
 
-@subscriptions.handles(CaseCancelledV1, keeps=EndedCase.cancelled)
+@subscriptions.handles(CaseCancelledV1, keeps=cancelled_case)
 async def on_case_cancelled(batch: Batch[EndedCase]) -> None:
     """Tell partners to stop cancelled cases."""
     await _stop(batch)

@@ -1,7 +1,7 @@
 """What the gateway keeps of the end of a case."""
 
 from datetime import datetime
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from contracts import CaseCancelledV1, CaseClosedV1
@@ -22,24 +22,24 @@ class EndedCase(NamedTuple):
     stop_reason: StopReason | None
     """Why its partner must stop; None when it was completed: its partner knows or need not."""
 
-    @classmethod
-    def closed(cls, event: CaseClosedV1) -> Self:
-        """Return what is kept of a case that was closed."""
-        return cls._of(event, "RUN_REVERSED" if event.reason == "RUN_REVERSED" else None)
 
-    @classmethod
-    def cancelled(cls, event: CaseCancelledV1) -> Self:
-        """Return what is kept of a case that was cancelled."""
-        return cls._of(event, "CASE_CANCELLED")
+def closed_case(event: CaseClosedV1) -> EndedCase:
+    """Return what is kept of a case that was closed."""
+    return _ended_case(event, "RUN_REVERSED" if event.reason == "RUN_REVERSED" else None)
 
-    @classmethod
-    def _of(cls, event: CaseClosedV1 | CaseCancelledV1, stop_reason: StopReason | None) -> Self:
-        return cls(
-            event.case_id,
-            event.partner_id,
-            event.run_id,
-            event.member_id,
-            event.studio_id,
-            event.occurred_at,
-            stop_reason,
-        )
+
+def cancelled_case(event: CaseCancelledV1) -> EndedCase:
+    """Return what is kept of a case that was cancelled."""
+    return _ended_case(event, "CASE_CANCELLED")
+
+
+def _ended_case(event: CaseClosedV1 | CaseCancelledV1, stop_reason: StopReason | None) -> EndedCase:
+    return EndedCase(
+        event.case_id,
+        event.partner_id,
+        event.run_id,
+        event.member_id,
+        event.studio_id,
+        event.occurred_at,
+        stop_reason,
+    )

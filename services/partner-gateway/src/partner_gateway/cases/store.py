@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import CaseFileNumberSetV1
 from kit.messages import Message
 from partner_gateway.cases.ended_case import EndedCase
-from partner_gateway.cases.handed_over import HandedOver, item_of
+from partner_gateway.cases.handover import Handover, item_of
 from partner_gateway.partners.partner import Channel
 
 # One row per case is where all that is heard of it meets, in whatever order it comes: what is told
@@ -96,7 +96,7 @@ _END_CASES = text(
 
 async def add_cases(
     connection: AsyncConnection,
-    handovers: Sequence[tuple[Message[HandedOver], Channel]],
+    handovers: Sequence[tuple[Message[Handover], Channel]],
 ) -> None:
     """Store cases that are handed over, each once; one that is known already stays as it is.
 
