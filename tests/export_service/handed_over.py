@@ -25,7 +25,7 @@ from contracts import (
 from export_service.subscribers import subscriptions
 from kit.context import Context
 from kit.ids import new_id
-from kit.messages import Message, Record
+from kit.messages import Record, read_message
 from kit.subscriptions import Batch, Handler
 
 COLLECTION_DATE = date(2026, 3, 2)
@@ -196,7 +196,8 @@ async def receive(
 ) -> None:
     """Lets a subscriber handle events of a tenant as one batch, in a transaction of its own."""
     async with context.database.begin() as connection:
-        await handler(Batch(connection, [_message(tenant_id, event) for event in events], context))
+        messages = [read_message(record(tenant_id, event), subscriptions.keeps) for event in events]
+        await handler(Batch(connection, messages, context))
 
 
 def record(tenant_id: UUID, event: Event) -> Record:
@@ -213,19 +214,3 @@ def record(tenant_id: UUID, event: Event) -> Record:
     )
     value = event.model_dump_json().encode()
     return Record(event.TOPIC, 0, 0, event.key().encode(), value, tuple(envelope.to_headers()))
-
-
-def _message(tenant_id: UUID, event: Event) -> Message[Any]:
-    record = Record(event.TOPIC, 0, 0, event.key().encode(), b"", ())
-    keep = subscriptions.keeps.get(event.TYPE)
-    return Message(
-        record=record,
-        id=str(new_id()),
-        source="/run-service",
-        type=event.TYPE,
-        time=datetime(2026, 3, 2, 8, 15, tzinfo=UTC),
-        tenant_id=tenant_id,
-        correlation_id="correlation-1",
-        traceparent=None,
-        event=keep(event) if keep else event,
-    )
