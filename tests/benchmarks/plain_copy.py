@@ -27,7 +27,7 @@ from tests.benchmarks.plain_case_rows import Rows
 
 from contracts import MemberHandedOverV1
 
-BATCH_RECORDS = 500
+BATCH_RECORDS = 1_000
 
 Message = tuple[Mapping[str, str], Mapping[str, Any]]
 """The headers and the event."""

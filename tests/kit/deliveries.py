@@ -137,11 +137,9 @@ def record_of(event: Event, id_: str | None = None, *, offset: int = 0) -> Recor
     )
 
 
-def make_inbox(
-    database: Database, name: str = "note-service", transactions_at_once: int = 1
-) -> Inbox:
+def make_inbox(database: Database, name: str = "note-service", batch_parts: int = 1) -> Inbox:
     """Return an inbox with the handlers above."""
-    return Inbox(name, subscriptions, Context[Any](None, database), transactions_at_once)
+    return Inbox(name, subscriptions, Context[Any](None, database), batch_parts)
 
 
 class RingingInbox(Inbox):

@@ -1,12 +1,13 @@
 """What was handled acts once; what came too early acts later; what cannot work stands aside."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from contracts import Event, NoticeDueV1, NoticeSentV1, PartnerSnapshotV1
+from contracts import NoticeDueV1, NoticeSentV1, PartnerSnapshotV1
 from kit import messages, metrics
 from kit.context import Context
 from kit.database import Database
@@ -101,7 +102,7 @@ async def test_what_is_read_ahead_acts_in_its_order_and_stands_aside_if_it_is_no
 async def test_order_for_each_key_is_kept_in_transactions_at_the_same_time(
     deliveries: Database,
 ) -> None:
-    inbox = make_inbox(deliveries, transactions_at_once=2)
+    inbox = make_inbox(deliveries, batch_parts=2)
     cases = [new_id() for _ in range(30)]
     known = partner()
     await inbox.handle([record_of(known)])
@@ -135,7 +136,7 @@ async def test_what_is_parted_by_another_key_goes_into_the_transaction_of_that_k
         places.update({message.id: transaction for message in batch.messages})
 
     context = Context[Any](None, deliveries)
-    inbox = Inbox("note-service", subscriptions, context, transactions_at_once=2)
+    inbox = Inbox("note-service", subscriptions, context, batch_parts=2)
     partners, cases = [partner() for _ in range(20)], [new_id() for _ in range(40)]
     records = [record_of(each, each.key()) for each in partners]
     for number in range(100):
@@ -157,7 +158,7 @@ async def test_a_batch_that_failed_in_one_transaction_is_handled_as_a_whole_agai
     deliveries: Database,
 ) -> None:
     """What the other one had committed acts once."""
-    inbox = make_inbox(deliveries, transactions_at_once=2)
+    inbox = make_inbox(deliveries, batch_parts=2)
     good = [partner() for _ in range(100)]
     unlucky = partner()
     records = [record_of(event, event.key()) for event in (*good, unlucky)]
@@ -180,7 +181,7 @@ async def test_a_fault_of_ours_while_reading_holds_up_no_other_record(
 ) -> None:
     inbox, good, faulty = make_inbox(deliveries), partner(), partner()
 
-    def read_message(record: Record, keeps: messages.Keeps) -> Message[Event]:
+    def read_message(record: Record, keeps: messages.Keeps) -> Message[Any]:
         if record.key == faulty.key().encode():
             raise ZeroDivisionError
         return messages.read_message(record, keeps)
@@ -214,6 +215,35 @@ async def test_a_handler_gets_what_it_keeps_of_an_event(deliveries: Database) ->
     await inbox.handle([record_of(broken), record_of(late)])
     assert got == ["Early", "Late", "Early"]
     assert await dead_letters(deliveries) == [(f"{broken.TOPIC}.dlq", "")]
+
+
+async def test_what_a_fault_kept_from_being_kept_can_be_replayed(deliveries: Database) -> None:
+    """Also when it was parked before the fault came in: its id is in the inbox."""
+    got = list[str]()
+
+    def release(keeps: Callable[[NoticeDueV1], str]) -> Inbox:
+        subscriptions = Subscriptions()
+
+        @subscriptions.handles(NoticeDueV1, keeps=keeps)
+        async def take(batch: Batch[str]) -> None:
+            for message in batch.messages:
+                got.append(message.event)
+                batch.park(message, f"partner:{message.event}")
+
+        return Inbox("note-service", subscriptions, Context[Any](None, deliveries))
+
+    def fail(notice: NoticeDueV1) -> str:
+        raise ValueError(notice.kind)
+
+    early = record_of(notice(NoticeDueV1, new_id(), new_id()))
+    good, bad = release(lambda notice: notice.kind), release(fail)
+    await good.handle([early])
+    async with deliveries.begin() as connection:
+        await connection.execute(text("UPDATE parked SET next_try_at = now()"))
+    await bad.retry_parked()
+    assert len(await dead_letters(deliveries)) == 1
+    await good.handle([early])
+    assert got == ["STOP", "STOP"]
 
 
 async def test_what_came_too_early_acts_when_its_thing_arrives(deliveries: Database) -> None:

@@ -106,7 +106,7 @@ async def test_claims_that_change_members_in_transactions_at_once_count_once_r12
     world: World,
 ) -> None:
     """Each where its newest snapshot says, and of each claim one version is the newest."""
-    inbox = Inbox("run-service", service.subscriptions, world.context, transactions_at_once=2)
+    inbox = Inbox("run-service", service.subscriptions, world.context, batch_parts=2)
     chance = Random(12)
     studio_id, claim_ids = await world.studio(), [new_id() for _ in range(60)]
     members = [member(new_id(), studio_id) for _ in range(20)]

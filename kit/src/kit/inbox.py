@@ -19,7 +19,15 @@ from kit import inbox_ids, metrics, parking
 from kit.context import Context
 from kit.database import is_temporary
 from kit.dead_letters import DeadLetter, bury
-from kit.messages import Keeps, Message, Record, UnusableError, message_type, read_message
+from kit.messages import (
+    KEEP_EVENTS,
+    Keeps,
+    Message,
+    Record,
+    UnusableError,
+    message_type,
+    read_message,
+)
 from kit.parking import ParkedRecord
 from kit.subscriptions import Batch, Subscriptions, in_order
 
@@ -29,8 +37,11 @@ RETRY_PARKED: Final = "retry-parked"
 _PARKED_BATCH: Final = 500
 _READ_AT_ONCE: Final = 10
 """Records, less than a millisecond: then whoever waits has a turn, above all the database."""
+_TRANSACTIONS_AT_ONCE: Final = 2
+"""The database works on one part of a batch while the process decides about another; with more of
+them staff who read would wait longer for both."""
 _WORTH_PARTING: Final = 100
-"""Records; fewer go into one transaction."""
+"""Messages that may be parted; fewer go into one transaction."""
 
 Read = Message[Any] | DeadLetter
 """What a record turned out to be."""
@@ -46,10 +57,10 @@ class Inbox:
         consumer: str,
         subscriptions: Subscriptions,
         context: Context[Any],
-        transactions_at_once: int = 1,
+        batch_parts: int = 1,
     ) -> None:
         self._consumer = consumer
-        self._transactions_at_once = transactions_at_once
+        self._batch_parts = batch_parts
         self._handlers = subscriptions.handlers
         self._keeps = subscriptions.keeps
         self._parted_by = subscriptions.parted_by
@@ -96,11 +107,15 @@ class Inbox:
         return type_ in self._handlers or type_ not in TOPICS[record.topic].types
 
     async def _handle_batch(self, batch: Sequence[Read]) -> None:
-        parts = _part(batch, self._transactions_at_once, self._parted_by)
+        turns = asyncio.Semaphore(_TRANSACTIONS_AT_ONCE)
+
+        async def handle(part: Sequence[Read]) -> None:
+            async with turns:
+                await self._handle_or_split(part)
+
+        parts = _part(batch, self._batch_parts, self._parted_by)
         # None is left running when another one failed: all are handled again.
-        ended = await asyncio.gather(
-            *(self._handle_or_split(part) for part in parts), return_exceptions=True
-        )
+        ended = await asyncio.gather(*map(handle, parts), return_exceptions=True)
         for error in ended:
             if error is not None:
                 raise error
@@ -208,8 +223,8 @@ class Inbox:
     async def _bury(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
             return
-        # A message that was buried can be replayed after a fix.
-        read = [_read(letter.record, self._keeps) for letter in letters]
+        # A message that was buried can be replayed after a fix, also of what is kept of events.
+        read = [_read(letter.record, KEEP_EVENTS) for letter in letters]
         messages = [each for each in read if not isinstance(each, DeadLetter)]
         await inbox_ids.leave(connection, _ids(messages))
         await bury(connection, self._consumer, letters)
@@ -301,7 +316,7 @@ def _part(
 
 
 def _is_worth_parting(batch: Sequence[Read], parted_by: Mapping[str, Callable[[Any], str]]) -> bool:
-    """Say whether a batch is large; if types say by what they are parted, only those count."""
+    """Tell whether enough may be parted: where some types say by what, only those count."""
     types = [read.type for read in batch if isinstance(read, Message)]
     return sum(not parted_by or type_ in parted_by for type_ in types) >= _WORTH_PARTING
 

@@ -19,7 +19,7 @@ _HEADROOM = 64 * 1024
 _NAME = itemgetter(0)
 
 Keeps = Mapping[str, Callable[[Any], Any]]
-"""By type, what makes of an event that which its handler keeps; nothing for most types."""
+"""By type, the function that makes of an event what its handler keeps; most keep the event."""
 KEEP_EVENTS: Final[Keeps] = {}
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -48,6 +48,7 @@ class Message(NamedTuple, Generic[K]):
     correlation_id: str
     traceparent: str | None
     event: K
+    """The event, or what its handler keeps of it (`Subscriptions.handles`)."""
 
     @property
     def cause(self) -> Cause:
@@ -65,7 +66,7 @@ class UnusableError(Exception):
         self.keep_value = keep_value
 
 
-def read_message(record: Record, keeps: Keeps = KEEP_EVENTS) -> Message[Any]:
+def read_message(record: Record, keeps: Keeps) -> Message[Any]:
     """Parse a record by its contract; keep the event, or what `keeps` makes of it.
 
     Raises `UnusableError` for everything that is not a message of its topic: unreadable, too large,

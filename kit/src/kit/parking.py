@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import Event
 from kit import outbox
 from kit.clock import now
 from kit.messages import Message, Record
@@ -112,7 +111,7 @@ async def take_waiting(connection: AsyncConnection, things: Sequence[str]) -> li
 
 async def park(
     connection: AsyncConnection,
-    early: Sequence[tuple[Message[Event], str]],
+    early: Sequence[tuple[Message[Any], str]],
     before: Sequence[ParkedRecord],
 ) -> list[Record]:
     """Keep messages that came too early; return the records that have waited for too long.

@@ -56,10 +56,10 @@ class Service(Generic[S]):
     """The package whose folder `versions` holds the Alembic migrations."""
     append_only: Sequence[str] = ()
     """Tables in which the service's role may add rows, but never change or delete one."""
-    transactions_at_once: int = 1
-    """Into how many transactions, at the same time, a large batch of messages is parted by their
-    keys. With several the database works while the service reads and decides; but messages of
-    different keys must seldom lock the same rows."""
+    batch_parts: int = 1
+    """Into how many transactions a large batch of messages is parted, by their keys or what
+    `Subscriptions.handles` says. Two go on at once: the database works while the service reads and
+    decides. But messages of different parts must seldom lock the same rows."""
     workers: Sequence[Worker] = ()
     commands: Mapping[str, Command] = field(default_factory=dict)
 
@@ -162,7 +162,7 @@ class Service(Generic[S]):
         verifier = TokenVerifier(
             settings.auth_issuer, settings.auth_audience, settings.auth_jwks_url
         )
-        inbox = Inbox(self.name, self.subscriptions, context, self.transactions_at_once)
+        inbox = Inbox(self.name, self.subscriptions, context, self.batch_parts)
         consumer = Consumer(
             self.name, self.subscriptions.topics, inbox, settings.kafka_bootstrap_servers
         )

@@ -99,10 +99,10 @@ class Subscriptions:
         would not stay in the processor's cache. `keeps` takes what is needed from the event, and
         nothing else; what it raises makes the record a dead letter.
 
-        `parted_by` names, of an event or what is kept of it, the key of another topic under which
-        rows are locked: where a batch goes into several transactions at once, this joins in the
-        one of that key. Batches of a service that says so for some types are parted only if they
-        have many of these: for others more transactions would cost more than they bring.
+        `parted_by` names, of an event or what is kept of it, the key under which rows are locked,
+        which may be that of another topic: where a batch goes into several transactions at once,
+        the message goes into the one of that key. If a service says this of some types, only
+        batches with many of those are parted; else all that are large are, by their own keys.
         """
 
         def register(handler: Handler[Any]) -> Handler[Any]:

@@ -35,7 +35,7 @@ service = Service(
     ],
     subscriptions=subscribers.subscriptions,
     migrations="run_service.migrations",
-    transactions_at_once=2,
+    batch_parts=2,
     workers=[
         Worker(PUBLISH_HANDOVERS, publish_handovers, interval=2.0),
         Worker("settle runs", settle_runs, interval=0.5),
