@@ -38,8 +38,10 @@ _HISTORY_COLUMNS: Final = (
     "case_id", "kind", "details", "posting_id", "event_ids", *_OCCASION_COLUMNS,
 )  # fmt: skip
 
-# Cases are looked up one by one in their indexes, however large the table was when PostgreSQL made
-# its plan: `OFFSET 0` and `ANY (ARRAY[…])` rule out hash and merge joins.
+# Handovers, of which a large run has most, look cases up by arrays of ids: these cost less than the
+# JSON of `given`, by which all others do. But PostgreSQL may expect many of them: `OFFSET 0` and
+# `ANY (ARRAY[…])` rule out hash and merge joins. `OFFSET 0` is for what is only read: cases would
+# be locked before they are in order.
 _KNOWN_CASES: Final = text(
     """
     SELECT wanted.tenant_id, wanted.case_id
@@ -156,7 +158,7 @@ async def enter_members(connection: AsyncConnection, rows: Sequence[new_rows.Mem
 
 
 async def known_cases(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
-    """Return those of the cases that are there."""
+    """Return those of the cases that are there; `keys` has at least one."""
     result = await connection.execute(_KNOWN_CASES, _as_arrays(keys))
     return {(row.tenant_id, row.case_id) for row in result}
 
@@ -199,7 +201,7 @@ async def members_of_cases(
 async def lock_cases_of_members(
     connection: AsyncConnection, members_: Iterable[tuple[UUID, UUID]]
 ) -> dict[Key, Case]:
-    """Load and lock all cases that these members (tenant and member) ever had."""
+    """Load and lock all cases that these members (tenant and member), at least one, ever had."""
     result = await connection.execute(_LOCK_CASES_OF_MEMBERS, _as_arrays(set(members_)))
     return await with_claims(connection, result.all())
 
@@ -257,7 +259,7 @@ async def members_with_live_cases(
 
 
 def _as_arrays(keys: Iterable[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:
-    """Return pairs of a tenant and another id as the parameters of a statement."""
+    """Return pairs of a tenant and another id, at least one, as the parameters of a statement."""
     tenant_ids, ids = zip(*keys, strict=True)
     return {"tenant_ids": list(tenant_ids), "ids": list(ids)}
 
