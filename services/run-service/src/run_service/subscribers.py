@@ -1,7 +1,7 @@
 """Events in: one function for each contract."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,10 +25,9 @@ from contracts import (
 from contracts.case import CaseEvent
 from kit.subscriptions import Batch, Subscriptions
 from run_service import tables
-from run_service.candidates.recount import recount, share_settings
+from run_service.candidates.recount import Members, recount, recount_listed, share_settings
 from run_service.candidates.snapshot_rows import ClaimRow, MemberRow, claim_row, member_row
 from run_service.candidates.store import (
-    Saved,
     Share,
     add_shares,
     save_newest,
@@ -63,7 +62,7 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
 
 
 def _member_id(row: MemberRow | ClaimRow) -> str:
-    return str(row.member_id)
+    return row.member_id.hex
 
 
 # Its key is the member's id already: named again, it lets batches of many members be parted.
@@ -77,19 +76,19 @@ async def keep_members(batch: Batch[MemberRow]) -> None:
 @subscriptions.handles(ClaimSnapshotV1, keeps=claim_row, parted_by=_member_id)
 async def keep_claims(batch: Batch[ClaimRow]) -> None:
     """Keep the newest snapshot of each claim (R12)."""
-    saved = await _save(batch, tables.claims, tables.claim_snapshots, ClaimRow._fields)
-    members = set()
-    for tenant_id, member_id, member_before in saved:
-        members.add((tenant_id, member_id))
-        if member_before is not None:
-            members.add((tenant_id, member_before))
-    await recount(batch.connection, members, may_be_new=True)
+    members = await _save(batch, tables.claims, tables.claim_snapshots, ClaimRow._fields)
+    if members is not None:
+        await share_settings(batch.connection, {message.tenant_id for message in batch.messages})
+        await recount_listed(batch.connection, members, may_be_new=True)
 
 
 async def _save(
     batch: Batch[Any], table: Table, versions: Table, names: tuple[str, ...]
-) -> Iterable[Saved]:
-    """Save the rows that are kept of snapshots, each with the tenant of its message."""
+) -> Members | None:
+    """Save the rows that are kept of snapshots, each with the tenant of its message.
+
+    Returns whom they are about, as `save_versions` does.
+    """
     return await save_versions(
         batch.connection,
         table,

@@ -7,7 +7,7 @@ all they owe. So a candidate is found by its own row, however many claims there 
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -24,30 +24,29 @@ _SHARE_SETTINGS = text(
     """
 )
 _OWN_SETTINGS = text("SELECT pg_advisory_xact_lock(:locks, hashtext(:tenant_id))")
+_GIVEN: Final = """unnest(
+        CAST(CAST(:tenant_ids AS text) AS uuid[]), CAST(CAST(:member_ids AS text) AS uuid[])
+    ) AS given (tenant_id, member_id)"""
 # Both lock in one order, so that batches that meet never wait for each other. What is in the way
 # of an INSERT is locked, though nothing of it is changed.
 _KNOW_AND_LOCK = text(
-    """
+    f"""
     INSERT INTO members AS known (tenant_id, member_id)
-    SELECT tenant_id, member_id
-    FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))
-         AS given (tenant_id, member_id)
+    SELECT tenant_id, member_id FROM {_GIVEN}
     ORDER BY tenant_id, member_id
     ON CONFLICT (tenant_id, member_id) DO UPDATE SET currency = known.currency WHERE false
-    """
+    """  # noqa: S608 - constants
 )
 _LOCK = text(
-    """
+    f"""
     SELECT FROM (
-        SELECT * FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))
-                      AS given (tenant_id, member_id)
-        ORDER BY tenant_id, member_id
+        SELECT * FROM {_GIVEN} ORDER BY tenant_id, member_id
     ) AS given CROSS JOIN LATERAL (
         SELECT FROM members
         WHERE members.tenant_id = given.tenant_id AND members.member_id = given.member_id
         FOR NO KEY UPDATE
     ) AS locked
-    """
+    """  # noqa: S608 - constants
 )
 # What belongs to one claim is looked up by its key in a subquery: as a join it would hang on
 # statistics, which know nothing of rows that came in just now. The OFFSET lets what was collected
@@ -102,35 +101,45 @@ _RECOUNT = """
           (counted.claim_ids, counted.claim_sequences, counted.claim_amounts,
            counted.disputed_count, counted.currency, counted.arose_on)
     """
-_RECOUNT_SOME = text(
-    _RECOUNT.format(
-        wanted="SELECT * FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:member_ids AS uuid[]))"
-        " AS given (tenant_id, member_id)"
-    )
-)
+_RECOUNT_SOME = text(_RECOUNT.format(wanted=f"SELECT * FROM {_GIVEN}"))  # noqa: S608 - constants
 _RECOUNT_ALL = text(
     _RECOUNT.format(wanted="SELECT tenant_id, member_id FROM members WHERE tenant_id = :tenant_id")
 )
 
 
-async def recount(
-    connection: AsyncConnection, members: Iterable[tuple[UUID, UUID]], *, may_be_new: bool = False
-) -> None:
+class Members(NamedTuple):
+    """Some members, each once: lists that PostgreSQL wrote, and reads.
+
+    To take many ids apart here and put them together again takes longer than it does.
+    """
+
+    tenant_ids: str
+    member_ids: str
+
+
+async def recount(connection: AsyncConnection, members: Iterable[tuple[UUID, UUID]]) -> None:
     """Count again what members (tenant and member) owe that could be handed over.
 
-    Called after the change, in its transaction. Who owes a claim that was known before is known;
-    a member that `may_be_new` is noted, so that it counts once its snapshot is there (R12). The
+    Called after the change, in its transaction. Who owes a claim that was known before is known.
+    """
+    wanted = set(members)
+    if wanted:
+        await share_settings(connection, {tenant_id for tenant_id, _ in wanted})
+        listed = ("{" + ",".join(map(str, ids)) + "}" for ids in zip(*wanted, strict=True))
+        await recount_listed(connection, Members(*listed))
+
+
+async def recount_listed(
+    connection: AsyncConnection, members: Members, *, may_be_new: bool = False
+) -> None:
+    """Do what `recount` does, for members of whom the caller shares the settings.
+
+    A member that `may_be_new` is noted, so that it counts once its snapshot is there (R12). The
     members stay locked until the transaction ends, and are read after that: batches that change
     claims of one member see each other's.
     """
-    wanted = set(members)
-    if not wanted:
-        return
-    await share_settings(connection, {tenant_id for tenant_id, _ in wanted})
-    tenant_ids, member_ids = map(list, zip(*wanted, strict=True))
-    parameters = {"tenant_ids": tenant_ids, "member_ids": member_ids}
-    await connection.execute(_KNOW_AND_LOCK if may_be_new else _LOCK, parameters)
-    await connection.execute(_RECOUNT_SOME, parameters)
+    await connection.execute(_KNOW_AND_LOCK if may_be_new else _LOCK, members._asdict())
+    await connection.execute(_RECOUNT_SOME, members._asdict())
 
 
 async def share_settings(connection: AsyncConnection, tenant_ids: Iterable[UUID]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.parts import Channel
+from run_service.candidates.recount import Members
 from run_service.tables import partners
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -32,7 +33,8 @@ _SAVE: Final = """
 _SAVE_VERSIONS: Final = f""",
     saved AS (
         {_SAVE}
-        RETURNING new.*, old.member_id AS member_before, old.sequence AS sequence_before
+        RETURNING new.tenant_id, new.{{id}}, new.sequence, new.member_id AS member_now,
+                  old.member_id AS member_before, old.sequence AS sequence_before
     ), superseded AS (
         UPDATE {{versions}} SET superseded_at = now()
         WHERE ctid = ANY (ARRAY(
@@ -46,15 +48,18 @@ _SAVE_VERSIONS: Final = f""",
         INSERT INTO {{versions}} ({{key}}, sequence, {{parts}})
         SELECT {{key}}, saved.sequence, {{parts}} FROM saved JOIN incoming USING ({{key}})
     )
-    SELECT tenant_id, member_id, member_before FROM saved
+    SELECT CAST(array_agg(tenant_id) AS text) AS tenant_ids,
+           CAST(array_agg(member_id) AS text) AS member_ids
+    FROM (
+        SELECT tenant_id, member_now AS member_id FROM saved
+        UNION
+        SELECT tenant_id, member_before FROM saved WHERE member_before IS NOT NULL
+    ) AS about
     """  # noqa: S608 - constants
 
 
 Row = tuple[UUID, UUID, int, *tuple[Any, ...]]
 """Tenant, the thing's own id, its sequence, and what else there is to save."""
-
-Saved = tuple[UUID, UUID, UUID | None]
-"""Tenant and member that a row is about now, and the member that it was about before."""
 
 
 async def save_newest(
@@ -73,15 +78,15 @@ async def save_versions(
     versions: Table,
     names: tuple[str, ...],
     rows: Iterable[Row],
-) -> Iterable[Saved]:
+) -> Members | None:
     """Do what `save_newest` does, and keep what belongs to `versions` as a row of its own there.
 
     The version that was the newest until then stays as long as a preview may show it. Returns
-    whom the rows that were saved are about, and were about.
+    whom the rows that were saved are about, and were about; None if no row was saved.
     """
-    statement = _save(table, names, versions)
-    found = await connection.execute(statement, _columns(names, rows))
-    return cast(Iterable[Saved], found)
+    found = await connection.execute(_save(table, names, versions), _columns(names, rows))
+    tenant_ids, member_ids = found.one()
+    return Members(tenant_ids, member_ids) if member_ids else None
 
 
 @cache
