@@ -52,3 +52,31 @@ async def test_a_connection_that_was_used_just_now_is_used_again_unasked(
         async with database.begin() as connection:
             pids.append(await connection.scalar(MY_PID))
     assert len(set(pids)) == 1
+
+
+async def test_plans_are_made_anew_for_tables_that_have_grown(database: Database) -> None:
+    look_up = text(
+        """
+        SELECT count(*) FROM unnest(CAST(:ids AS integer[])) AS wanted (id),
+            LATERAL (SELECT FROM things WHERE things.id = wanted.id OFFSET 0) AS known
+        """
+    )
+    grow = text("INSERT INTO things SELECT generate_series(CAST(:first AS integer), :last)")
+    read = text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'things'")
+    ids = {"ids": list(range(1, 11))}
+    async with database.begin() as connection:
+        await connection.execute(text("CREATE TABLE things (id integer PRIMARY KEY)"))
+        await connection.execute(grow, {"first": 1, "last": 10})
+        await connection.execute(text("ANALYZE things"))
+    async with database.begin() as connection:
+        for _ in range(10):  # the plan of what was executed five times is kept
+            await connection.execute(look_up, ids)
+        await connection.execute(grow, {"first": 11, "last": 10_000})
+    rows_read = []
+    for _ in range(2):
+        async with database.begin() as connection:
+            before = await connection.scalar(read)
+            assert await connection.scalar(look_up, ids) == 10
+            rows_read.append(await connection.scalar(read) - before)
+        database.plan_anew()
+    assert rows_read == [100_000, 0]

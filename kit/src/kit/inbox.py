@@ -65,6 +65,9 @@ class Inbox:
         self._keeps = subscriptions.keeps
         self._parted_by = subscriptions.parted_by
         self._context = context
+        self._handled: Counter[str] = Counter()
+        self._planned_at: Counter[str] = Counter()
+        """How many messages of each type were handled when statements were last planned for it."""
         self._following: Sequence[Record] = ()
         self._reading: asyncio.Task[list[Read]] | None = None
         """Reads the records that are following."""
@@ -217,8 +220,20 @@ class Inbox:
         for work in done:
             for type_, count in work.handled.items():
                 metrics.messages_handled_total.labels(type_).inc(count)
+                self._plan_for(type_, count)
             for worker in work.wakes:
                 self._context.wake(worker)
+
+    def _plan_for(self, type_: str, count: int) -> None:
+        """Have statements planned anew when twice as many messages of a type were handled.
+
+        What they fill has grown as much: so no plan is used for tables far larger than it was made
+        for, and that takes a few commands in all.
+        """
+        self._handled[type_] += count
+        if self._handled[type_] >= 2 * self._planned_at[type_]:
+            self._planned_at[type_] = self._handled[type_]
+            self._context.database.plan_anew()
 
     async def _bury(self, connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         if not letters:

@@ -34,8 +34,7 @@ _ENTER_AND_LOCK = text(
     """
 )
 
-# OFFSET and LIMIT have each claim looked up by its ids, however large the tables were when
-# PostgreSQL made its plan.
+# OFFSET and LIMIT have each claim looked up by its ids, however many PostgreSQL made its plan for.
 _MORE_THAN_SAID = text(
     """
     SELECT said.place, known.*, held.is_in_case
