@@ -37,8 +37,8 @@ CASE_COLUMNS: Final[Sequence[Column[Any]]] = (
 """What a `Case` is made of besides its claims, in its order."""
 
 # Cases and claims are to be looked up one by one in their indexes, also by a plan that was made for
-# many: `OFFSET 0` and `ANY (ARRAY[…])` rule out hash and merge joins. So a plan that was made while a
-# table was small is as bad as can be once it is large: the inbox has plans made anew as they grow.
+# many: `OFFSET 0` and `ANY (ARRAY[…])` rule out hash and merge joins. So a plan that was made while
+# a table was small is as bad as can be once it is large: the inbox has plans made anew in time.
 _CLAIMS = text(
     """
     SELECT place, claim.*
