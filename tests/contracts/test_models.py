@@ -3,7 +3,7 @@
 import inspect
 import json
 import typing
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -168,6 +168,14 @@ def test_an_event_from_python_is_as_strict_but_takes_any_sequence() -> None:
         contracts.ServicePeriod.model_validate(
             {"starts_on": date(2026, 1, 1), "ends_on": "2026-01-31"}
         )
+
+
+@pytest.mark.parametrize("zone", [None, timezone(timedelta(hours=1))])
+def test_an_instant_from_python_is_in_utc(zone: timezone | None) -> None:
+    data = parse("run.created.v1", to_bytes(data_of("run.created.v1"))).model_dump()
+    assert contracts.RunCreatedV1(**data).created_at.utcoffset() == timedelta(0)
+    with pytest.raises(ValidationError, match="must be in UTC"):
+        contracts.RunCreatedV1(**data | {"created_at": datetime(2026, 3, 2, 9, 15, tzinfo=zone)})
 
 
 def test_an_event_cannot_be_changed() -> None:

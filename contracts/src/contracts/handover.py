@@ -89,9 +89,12 @@ class MemberHandedOverV1(Event):
 
     @model_validator(mode="after")
     def _one_currency(self) -> Self:
+        # A list takes less than a generator, and each service reads each handover.
         require_one_currency(
-            money
-            for claim in self.claims
-            for money in (claim.amount, claim.paid_directly, claim.to_collect)
+            [
+                money
+                for claim in self.claims
+                for money in (claim.amount, claim.paid_directly, claim.to_collect)
+            ]
         )
         return self

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -44,6 +45,10 @@ def _amount(value: Decimal | str) -> Decimal:
     return value.quantize(_CENT)
 
 
+_amount_of_text = lru_cache(maxsize=10_000)(Decimal)
+"""Prices and fees are the same again and again: one object stands for all of them."""
+
+
 class _AmountSchema:
     """Reads amounts from JSON strings only, and writes them so; the schema is one in both ways."""
 
@@ -52,7 +57,7 @@ class _AmountSchema:
     ) -> CoreSchema:
         text = core_schema.str_schema(pattern=AMOUNT_PATTERN, strict=True)
         return core_schema.json_or_python_schema(
-            json_schema=core_schema.no_info_after_validator_function(Decimal, text),
+            json_schema=core_schema.no_info_after_validator_function(_amount_of_text, text),
             python_schema=core_schema.no_info_plain_validator_function(_amount),
             serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
         )
@@ -67,6 +72,7 @@ Amount = Annotated[Decimal, _AmountSchema()]
 """Whole cents, never negative."""
 
 
+@lru_cache(maxsize=len(CURRENCIES))
 def _known_currency(value: str) -> str:
     if value not in CURRENCIES:
         raise ValueError("must be an ISO 4217 currency with two decimals")
