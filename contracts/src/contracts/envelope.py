@@ -112,6 +112,8 @@ def _decoded(name: str, value: bytes) -> str:
 
 def _text(name: str, value: bytes) -> str:
     text = _decoded(name, value)
+    if text.isprintable() and 0 < len(text) <= 255:
+        return text  # nearly all: what is printable to Python has no control characters
     if not _TEXT.fullmatch(text):
         raise EnvelopeError(f"{name} is not a text of 1 to 255 printable characters")
     return text

@@ -37,13 +37,14 @@ class Record(NamedTuple):
 
 
 class Message(NamedTuple, Generic[K]):
-    """A record that follows its contract."""
+    """A record that follows its contract; between it and its event stands the envelope."""
 
     record: Record
     id: str
     source: str
     type: str
     time: datetime
+    subject: str
     tenant_id: UUID
     correlation_id: str
     traceparent: str | None
@@ -89,17 +90,7 @@ def read_message(record: Record, keeps: Keeps) -> Message[Any]:
         # The key decides the partition: under another one the order for the key is not kept.
         raise UnusableError("wrong-key")
     keep = keeps.get(envelope.type)
-    return Message(
-        record,
-        envelope.id,
-        envelope.source,
-        envelope.type,
-        envelope.time,
-        envelope.tenant_id,
-        envelope.correlation_id,
-        envelope.traceparent,
-        event if keep is None else keep(event),
-    )
+    return Message(record, *envelope, event if keep is None else keep(event))
 
 
 def largest_value(topic: str) -> int:
