@@ -254,7 +254,7 @@ async def test_members_come_and_go_and_every_message_acts_once(
 async def test_when_partitions_are_to_go_only_the_batch_in_hand_ends_before(
     deliveries: Database, kafka: str
 ) -> None:
-    """All of one partition come with one poll; who has it next reads on where the batch ended."""
+    """Who has the partition next reads on where the batch ended."""
     known = partner()
     async with producing(kafka, linger_ms=100) as producer:
         events = [partner(partner_id=known.partner_id) for _ in range(1_200)]

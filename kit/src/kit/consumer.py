@@ -14,12 +14,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from itertools import chain
 from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaError,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
@@ -35,8 +40,6 @@ Place = tuple[str, int]
 """A topic, and the number of a partition; equal to aiokafka's `TopicPartition`."""
 
 BATCH_RECORDS: Final = 1_000
-POLLED_RECORDS: Final = 4 * BATCH_RECORDS
-"""Of so many the inbox reads one batch while the database works on the one before it."""
 _POLL_MS: Final = 500
 _FIRST_PAUSE: Final = 0.2
 _LAST_PAUSE: Final = 10.0
@@ -67,6 +70,21 @@ class WaitingConsumer(AIOKafkaConsumer):
             # returns to zero the limit between two polls would not be enforced any more.
             self._subscription._fetch_count = 0
             raise
+
+    async def take_fetched(self, max_records: int) -> Sequence[ConsumerRecord]:
+        """Return what was fetched already, perhaps nothing; never waits.
+
+        While partitions move there is nothing: aiokafka would wait for the new ones, and those for
+        the batch in hand. An error is left to the next `getmany`: nobody waits for one here.
+        """
+        if self._subscription.reassignment_in_progress:
+            return ()
+        try:
+            fetched = await super().getmany(timeout_ms=0, max_records=max_records)
+        except (KafkaError, ConsumerStoppedError) as error:
+            log.warning("nothing is taken in advance", error=type(error).__name__)
+            return ()
+        return list(chain.from_iterable(fetched.values()))
 
 
 class Consumer(ConsumerRebalanceListener):
@@ -129,7 +147,7 @@ class Consumer(ConsumerRebalanceListener):
             *self._topics,
             group_id=self._group,
             batch=True,
-            max_records=POLLED_RECORDS,
+            max_records=BATCH_RECORDS,
             batch_timeout_ms=1,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
@@ -165,16 +183,24 @@ class Consumer(ConsumerRebalanceListener):
             self._let_go.clear()
 
     async def _consume(self, polled: Sequence[ConsumerRecord]) -> None:
+        """Handle what was polled, and what has been fetched meanwhile, until there is no more.
+
+        So the inbox always has a batch to read while the database works on the one before it.
+        """
         assert self._kafka is not None
         async with self._busy:
-            ours = self._kafka.assignment()
-            records = [_record(each) for each in polled if _partition(each) in ours]
-            starts = range(0, len(records), BATCH_RECORDS)
-            batches = [records[start : start + BATCH_RECORDS] for start in starts]
-            for batch, following in zip_longest(batches, batches[1:], fillvalue=()):
-                if self._let_go.is_set() or not await self._handle(batch, following):
+            batch = self._ours(polled)
+            while batch and not self._let_go.is_set():
+                following = self._ours(await self._kafka.take_fetched(BATCH_RECORDS))
+                if not await self._handle(batch, following):
                     return
                 await self._commit(_ends(batch))
+                batch = following
+
+    def _ours(self, polled: Sequence[ConsumerRecord]) -> Sequence[Record]:
+        assert self._kafka is not None
+        ours = self._kafka.assignment()
+        return [_record(each) for each in polled if _partition(each) in ours]
 
     async def _handle(self, batch: Sequence[Record], following: Sequence[Record]) -> bool:
         """Handle a batch, as often as it takes; False if it was given up for another member."""

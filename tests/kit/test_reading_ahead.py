@@ -1,0 +1,84 @@
+"""While a batch is in hand the next one is taken; what cannot be taken is not lost."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from contracts import PartnerSnapshotV1
+from kit.consumer import BATCH_RECORDS, WaitingConsumer
+from kit.database import Database
+from kit.inbox import Inbox
+from kit.messages import Record
+from tests.kit.deliveries import consuming, handled, partner, producing, send, until
+
+TOPIC = PartnerSnapshotV1.TOPIC
+MORE_THAN_A_BATCH = BATCH_RECORDS + 200
+
+
+async def send_more_than_a_batch(kafka: str) -> str:
+    """Publish messages of one key; return it."""
+    known = partner()
+    async with producing(kafka, linger_ms=100) as producer:
+        events = [partner(partner_id=known.partner_id) for _ in range(MORE_THAN_A_BATCH)]
+        await asyncio.gather(*(send(producer, event) for event in events))
+    return known.key()
+
+
+async def has_all(database: Database, key: str) -> bool:
+    """Tell whether all messages of a key were handled."""
+    return len(await handled(database, key)) >= MORE_THAN_A_BATCH
+
+
+async def test_the_next_batch_is_taken_while_one_is_in_hand(
+    deliveries: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following: list[Sequence[Record]] = []
+    handled_as: list[Sequence[Record]] = []
+    handle = Inbox.handle
+
+    async def look(inbox: Inbox, records: Sequence[Record], ahead: Sequence[Record]) -> None:
+        handled_as.append(records)
+        following.append(ahead)
+        await handle(inbox, records, ahead)
+
+    monkeypatch.setattr(Inbox, "handle", look)
+    key = await send_more_than_a_batch(kafka)
+    async with consuming(deliveries, kafka, "reading-ahead"):
+        await until(lambda: has_all(deliveries, key))
+    taken = [ahead for ahead in following if ahead]
+    assert taken
+    assert all(ahead in handled_as for ahead in taken)
+    assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
+
+
+async def test_what_cannot_be_taken_ahead_comes_with_the_next_poll(
+    deliveries: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    getmany = AIOKafkaConsumer.getmany
+
+    async def fail_unless_waiting(reader: Any, *args: Any, timeout_ms: int, **more: Any) -> Any:
+        if timeout_ms == 0:
+            raise TopicAuthorizationFailedError(TOPIC)
+        return await getmany(reader, *args, timeout_ms=timeout_ms, **more)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", fail_unless_waiting)
+    key = await send_more_than_a_batch(kafka)
+    async with consuming(deliveries, kafka, "not-reading-ahead"):
+        await until(lambda: has_all(deliveries, key))
+    assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
+
+
+async def test_while_partitions_move_nothing_is_taken_and_nobody_waits(kafka: str) -> None:
+    """aiokafka would wait for the new partitions, and they for the batch in hand: for ever."""
+    reader = WaitingConsumer(TOPIC, bootstrap_servers=kafka, group_id="moving-ahead")
+    await reader.start()
+    try:
+        reader._subscription.begin_reassignment()
+        async with asyncio.timeout(10):
+            assert await reader.take_fetched(BATCH_RECORDS) == ()
+    finally:
+        await reader.stop()
