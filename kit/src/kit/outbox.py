@@ -37,9 +37,8 @@ _INSERT = text(
     """
 )
 
-# Of an id's digits the last sixteen are random and never all zeros, as those of a span must be. An
-# id is used twice: OFFSET keeps its making from being put in both places. Rows get their `seq` in
-# the order of the SELECT.
+# Of an id's digits the last sixteen are random and never all zeros, as those of a span must be.
+# Rows get their `seq` in the order of the SELECT.
 INSERT_WRITTEN: Final = """
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenantid,
                         correlationid, traceparent, time)
@@ -49,15 +48,14 @@ INSERT_WRITTEN: Final = """
            format(CAST(:event_traceparent AS text),
                   encode(substring(uuid_send(id) FROM 9), 'hex')),
            CAST(:event_time AS timestamptz)
-    FROM (SELECT *, uuidv7() AS id FROM written OFFSET 0) AS event
-    ORDER BY place
+    FROM written ORDER BY place
     """
 """Publishes what a statement writes itself: events of one type and cause, whose contract holds.
 
-It stands in a statement that names them `written`, with `key`, `payload` (its bytes) and `place`,
-in the order of which they go out. `written_parameters` has its parameters. An event that has no
-payload, or is larger than its topic takes, violates a constraint of the table: `lacks_payload`
-tells.
+It stands in a statement that names them `written`, with `id` (from `uuidv7`, and that of no other
+event), `key`, `payload` (its bytes) and `place`, in the order of which they go out.
+`written_parameters` has its parameters. An event that has no payload, or is larger than its topic
+takes, violates a constraint of the table: `lacks_payload` tells.
 """
 
 
