@@ -13,7 +13,7 @@ from uuid import UUID
 
 from anyascii import anyascii
 
-_SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+_SPELT_OUT: Final = (("ä", "ae"), ("ö", "oe"), ("ü", "ue"))
 _DIGRAPHS: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
 _KEY_LETTERS: Final = 3
 _BLANK: Final = 32
@@ -30,7 +30,7 @@ def search_text(name: str, number: str) -> str:
     (Muller): so each way to write it is found, and so is each part of either. Each word of the name
     follows a blank; one of the number only if it is too short to be found by its parts.
     """
-    spelt_out = "".join(f" {word}" for word in _spell_out(name).split())
+    spelt_out = "".join([f" {word}" for word in _spell_out(name).split()])
     shortened = spelt_out
     for pair, letter in _DIGRAPHS:
         shortened = shortened.replace(pair, letter)
@@ -67,5 +67,7 @@ def _spell_out(text: str) -> str:
     """Return a text without accents, umlauts and capitals."""
     if text.isascii():
         return text.lower()
-    composed = unicodedata.normalize("NFC", text).casefold()
-    return anyascii(composed.translate(_SPELT_OUT)).casefold()
+    spelt_out = unicodedata.normalize("NFC", text).casefold()
+    for umlaut, letters in _SPELT_OUT:
+        spelt_out = spelt_out.replace(umlaut, letters)
+    return anyascii(spelt_out).casefold()
