@@ -91,7 +91,7 @@ class CaseOpenedV1(CaseEvent):
 
     @model_validator(mode="after")
     def _one_currency(self) -> Self:
-        require_one_currency((self.open, *(claim.open for claim in self.claims)))
+        require_one_currency((self.open, *[claim.open for claim in self.claims]))
         return self
 
 
@@ -290,7 +290,7 @@ class CaseHandedOverAgainV1(CaseEvent):
 
     @model_validator(mode="after")
     def _one_currency(self) -> Self:
-        require_one_currency((self.amount, self.open, *(claim.open for claim in self.claims)))
+        require_one_currency((self.amount, self.open, *[claim.open for claim in self.claims]))
         return self
 
 

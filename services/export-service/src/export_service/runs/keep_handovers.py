@@ -34,7 +34,7 @@ async def keep_handovers(
     """
     # The first of a case counts, as it does when they come one after the other.
     given = {(each.tenant_id, each.event.case.case_id): each.event for each in reversed(messages)}
-    known = await insert_handed_over(connection, {key: given[key].case for key in given})
+    known = await insert_handed_over(connection, {key: each.case for key, each in given.items()})
     arrived = {key: handover for key, handover in given.items() if key not in known}
     if not arrived:
         return

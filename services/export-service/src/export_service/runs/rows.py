@@ -111,15 +111,8 @@ def _json(cells: Cells | list[Cells]) -> str:
 
 
 def _member(handover: MemberHandedOverV1) -> Cells:
-    return (
-        handover.transfer_id,
-        handover.collection_date,
-        FORMAT_VERSION,
-        handover.trigger,
-        *_studio(handover.studio),
-        *_debtor(handover.debtor),
-        handover.case_id,
-    )
+    begins = handover.transfer_id, handover.collection_date, FORMAT_VERSION, handover.trigger
+    return begins + _studio(handover.studio) + _debtor(handover.debtor) + (handover.case_id,)
 
 
 def _studio(studio: HandoverStudio) -> Cells:
