@@ -41,7 +41,7 @@ _HISTORY_COLUMNS: Final = (
 # Handovers, of which a large run has most, look cases up by arrays of ids: these cost less than the
 # JSON of `given`, by which all others do. But PostgreSQL may expect many of them: `OFFSET 0` and
 # `ANY (ARRAY[…])` rule out hash and merge joins. `OFFSET 0` is for what is only read: cases would
-# be locked before they are in order.
+# be locked before they are in order. So those of members are found first, and few have any.
 _KNOWN_CASES: Final = text(
     """
     SELECT wanted.tenant_id, wanted.case_id
@@ -57,8 +57,13 @@ _LOCK_CASES_OF_MEMBERS: Final = text(
     f"""
     SELECT {", ".join(map(str, CASE_COLUMNS))}
     FROM unnest(CAST(:tenant_ids AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, member_id)
-    JOIN cases ON cases.tenant_id = ANY (ARRAY[wanted.tenant_id])
-              AND cases.member_id = ANY (ARRAY[wanted.member_id])
+         CROSS JOIN LATERAL (
+             SELECT tenant_id, case_id FROM cases
+             WHERE cases.tenant_id = wanted.tenant_id AND cases.member_id = wanted.member_id
+             OFFSET 0
+         ) AS known
+    JOIN cases ON cases.tenant_id = ANY (ARRAY[known.tenant_id])
+              AND cases.case_id = ANY (ARRAY[known.case_id])
     ORDER BY cases.tenant_id, cases.case_id
     FOR NO KEY UPDATE OF cases
     """  # noqa: S608 - names of columns
