@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.consumer.fetcher import Fetcher
 
 from contracts import PartnerSnapshotV1
 from kit.consumer import BATCH_RECORDS, WaitingConsumer
@@ -55,21 +54,27 @@ async def test_the_next_batch_is_taken_while_one_is_in_hand(
     assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
 
 
-async def test_what_cannot_be_taken_ahead_comes_with_the_next_poll(
+async def test_a_fault_in_what_is_taken_ahead_loses_nothing(
     deliveries: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    getmany = AIOKafkaConsumer.getmany
+    """Within aiokafka, which forgets then that nobody polls any more."""
+    fetched_records = Fetcher.fetched_records
+    counts: list[int] = []
 
-    async def fail_unless_waiting(reader: Any, *args: Any, timeout_ms: int, **more: Any) -> Any:
-        if timeout_ms == 0:
-            raise TopicAuthorizationFailedError(TOPIC)
-        return await getmany(reader, *args, timeout_ms=timeout_ms, **more)
+    async def fail_unless_waiting(
+        fetcher: Any, partitions: Any, timeout: float, **more: Any
+    ) -> Any:
+        counts.append(fetcher._subscriptions._fetch_count)
+        if timeout == 0:
+            raise IndexError("a record of control that is damaged")
+        return await fetched_records(fetcher, partitions, timeout, **more)
 
-    monkeypatch.setattr(AIOKafkaConsumer, "getmany", fail_unless_waiting)
+    monkeypatch.setattr(Fetcher, "fetched_records", fail_unless_waiting)
     key = await send_more_than_a_batch(kafka)
     async with consuming(deliveries, kafka, "not-reading-ahead"):
         await until(lambda: has_all(deliveries, key))
     assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
+    assert set(counts) == {1}
 
 
 async def test_while_partitions_move_nothing_is_taken_and_nobody_waits(kafka: str) -> None:

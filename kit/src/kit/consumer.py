@@ -19,12 +19,7 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    ConsumerStoppedError,
-    IllegalStateError,
-    KafkaError,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
@@ -60,9 +55,30 @@ class WaitingConsumer(AIOKafkaConsumer):
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
         """Return records as soon as there are some, nothing after half a second."""
+        return await self._poll(*partitions, timeout_ms=max(timeout_ms, _POLL_MS), most=max_records)
+
+    async def take_fetched(self, most: int) -> Sequence[ConsumerRecord]:
+        """Return what was fetched already, perhaps nothing; never waits, and raises nothing.
+
+        While partitions move there is nothing: aiokafka would wait for the new ones, and those for
+        the batch in hand. That batch would be lost with an error: one that lasts comes again with
+        the next fetch.
+        """
+        if self._subscription.reassignment_in_progress:
+            return ()
+        try:
+            fetched = await self._poll(timeout_ms=0, most=most)
+        except Exception as error:
+            log.error("nothing is taken in advance", exc_info=error)
+            return ()
+        return list(chain.from_iterable(fetched.values()))
+
+    async def _poll(
+        self, *partitions: TopicPartition, timeout_ms: int, most: int | None
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
         try:
             found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
-                *partitions, timeout_ms=max(timeout_ms, _POLL_MS), max_records=max_records
+                *partitions, timeout_ms=timeout_ms, max_records=most
             )
             return found
         except BaseException:
@@ -70,21 +86,6 @@ class WaitingConsumer(AIOKafkaConsumer):
             # returns to zero the limit between two polls would not be enforced any more.
             self._subscription._fetch_count = 0
             raise
-
-    async def take_fetched(self, max_records: int) -> Sequence[ConsumerRecord]:
-        """Return what was fetched already, perhaps nothing; never waits.
-
-        While partitions move there is nothing: aiokafka would wait for the new ones, and those for
-        the batch in hand. An error is left to the next `getmany`: nobody waits for one here.
-        """
-        if self._subscription.reassignment_in_progress:
-            return ()
-        try:
-            fetched = await super().getmany(timeout_ms=0, max_records=max_records)
-        except (KafkaError, ConsumerStoppedError) as error:
-            log.warning("nothing is taken in advance", error=type(error).__name__)
-            return ()
-        return list(chain.from_iterable(fetched.values()))
 
 
 class Consumer(ConsumerRebalanceListener):
@@ -225,6 +226,7 @@ class Consumer(ConsumerRebalanceListener):
     async def _commit(self, ends: Mapping[Place, int]) -> None:
         assert self._kafka is not None
         ours = self._kafka.assignment()
+        self._busy_since = time.monotonic()
         try:
             await self._kafka.commit(
                 {TopicPartition(*place): end for place, end in ends.items() if place in ours}
@@ -233,6 +235,8 @@ class Consumer(ConsumerRebalanceListener):
             log.warning("partitions have moved on; the inbox drops what comes twice")
         except KafkaError as error:
             log.warning("commit failed; the next one covers it", error=type(error).__name__)
+        finally:
+            self._busy_since = None
 
     def measure_lag(self) -> None:
         """Set the lag metric of each partition that is ours, from what the last fetch told."""
@@ -260,6 +264,9 @@ class Consumer(ConsumerRebalanceListener):
             found.append("the group coordination ended")
         if self._kafka._fetcher is not None and self._kafka._fetcher._fetch_task.done():
             found.append("the fetcher ended")
+        metadata = self._kafka._client._sync_task
+        if metadata is not None and metadata.done():
+            found.append("nobody asks any more which broker has what")
         (subscriber,) = self._broker.subscribers
         if any(task.done() for task in getattr(subscriber, "tasks", ())):
             found.append("the reading loop ended")

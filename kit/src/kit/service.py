@@ -24,6 +24,7 @@ from kit.database import Database
 from kit.health import Health, is_stuck
 from kit.http import build_app
 from kit.inbox import RETRY_PARKED, Inbox
+from kit.kafka_connections import notice_broken_connections
 from kit.logs import configure
 from kit.measure import measuring
 from kit.relay import Relay
@@ -144,6 +145,7 @@ class Service(Generic[S]):
         gc.collect()
         gc.freeze()
         gc.set_threshold(_NEW_OBJECTS, 10, 10)
+        notice_broken_connections()
         uvicorn.run(
             app,
             host=settings.http_host,
