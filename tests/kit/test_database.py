@@ -12,7 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 
 from kit import plumbing
@@ -129,6 +129,16 @@ async def test_a_database_that_is_away_is_temporary() -> None:
             await database.ping()
         await database.close()
     assert is_temporary(caught.value)
+
+
+async def test_a_role_that_may_not_log_in_now_is_temporary(database_url: str) -> None:
+    """Passwords are changed while services run: what comes meanwhile is not to blame."""
+    refused = Database(make_url(database_url).set(password="another").render_as_string(False))
+    with pytest.raises((DBAPIError, asyncpg.PostgresError)) as caught:
+        await refused.ping()
+    assert (sqlstate(caught.value) or "").startswith("28")
+    assert is_temporary(caught.value)
+    await refused.close()
 
 
 async def test_a_connection_that_the_server_ends_is_temporary(database: Database) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from contracts import NoticeDueV1, NoticeSentV1, PartnerSnapshotV1
+from contracts import Envelope, NoticeDueV1, NoticeSentV1, PartnerSnapshotV1
 from kit import messages, metrics
 from kit.context import Context
 from kit.database import Database
@@ -115,6 +115,10 @@ async def test_order_for_each_key_is_kept_in_transactions_at_the_same_time(
     for case_id in cases:
         expected = [f"{place} of {case_id}" for place in range(4)]
         assert await handled(deliveries, str(case_id)) == expected
+
+
+def test_a_message_is_made_of_its_envelope_by_place() -> None:
+    assert Message._fields[1:-1] == Envelope._fields
 
 
 async def test_what_is_parted_by_another_key_goes_into_the_transaction_of_that_key(

@@ -41,16 +41,19 @@ _PLANNING: Final = "planning"
 _MIGRATIONS_LOCK: Final = 0x6D69677261746500  # "migrate", as a number of 64 bits
 _MIGRATIONS_LOCK_PAUSE: Final = 0.1
 
+TOOK_TOO_LONG: Final = "57014"
+"""The SQLSTATE of a statement that PostgreSQL cancelled for the time that it took."""
 _TEMPORARY_SQLSTATES: Final = frozenset(
     {
         "25P03",  # idle in transaction for too long
         "40001",  # serialization failure
         "40P01",  # deadlock
         "55P03",  # lock not available in time
-        "57014",  # statement took too long
+        TOOK_TOO_LONG,
     }
 )
-_TEMPORARY_CLASSES: Final = ("08", "53", "57P", "58")  # connection, resources, shutdown, system
+_TEMPORARY_CLASSES: Final = ("08", "28", "53", "57P", "58")
+"""Connection, role or password, resources, shutdown, system."""
 _CONNECTION_LOST: Final = "8s2b"
 """SQLAlchemy's code for a transaction that goes on after its connection was lost."""
 _WRONG_PATHS: Final = (

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import TOPICS
 from kit import inbox_ids, metrics, parking
 from kit.context import Context
-from kit.database import is_temporary
+from kit.database import TOOK_TOO_LONG, is_temporary, sqlstate
 from kit.dead_letters import DeadLetter, bury
 from kit.messages import (
     KEEP_EVENTS,
@@ -131,6 +131,8 @@ class Inbox:
             self._after_commit([done])
         except Exception as error:
             if is_temporary(error):
+                if sqlstate(error) == TOOK_TOO_LONG:  # perhaps by a plan made for smaller tables
+                    self._context.database.plan_anew()
                 raise
             log.warning("batch failed, split", records=len(batch), exc_info=error)
             if len(batch) == 1:
@@ -228,7 +230,7 @@ class Inbox:
         """Have statements planned anew when twice as many messages of a type were handled.
 
         What they fill has grown as much: so no plan is used for tables far larger than it was made
-        for, and that takes a few commands in all.
+        for, and that takes a few commands in all. What fills tables elsewhere has to say so itself.
         """
         self._handled[type_] += count
         if self._handled[type_] >= 2 * self._planned_at[type_]:

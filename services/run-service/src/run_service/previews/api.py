@@ -42,7 +42,9 @@ async def post_preview(
         preview_id = await create_preview(connection, principal, order, context.settings.time_zone)
         return await queries.preview(connection, principal, preview_id)
 
-    return await once(context, principal, request, order, make)
+    answer = await once(context, principal, request, order, make)
+    context.database.plan_anew()  # a preview may have added more rows than there were
+    return answer
 
 
 @router.get("")
