@@ -129,3 +129,11 @@ async def test_claims_that_change_members_in_transactions_at_once_count_once_r12
         versions = sorted((claim_id, sequence) for claim_id, sequence in newest)
     assert found == {claim_id: member_id for claim_id, (_, member_id) in owes.items()}
     assert versions == sorted((claim_id, sequence) for claim_id, (sequence, _) in owes.items())
+
+
+def test_snapshots_go_into_the_part_of_what_has_their_members_key() -> None:
+    """Events of cases have it: in two parts they would lock claims against each other."""
+    owner = member(new_id(), STUDIO_ID)
+    owed = claim(new_id(), owner.member_id, STUDIO_ID)
+    parted_by, keeps = service.subscriptions.parted_by, service.subscriptions.keeps
+    assert {parted_by[each.TYPE](keeps[each.TYPE](each)) for each in (owner, owed)} == {owner.key()}

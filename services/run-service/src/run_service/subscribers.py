@@ -62,10 +62,11 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
 
 
 def _member_id(row: MemberRow | ClaimRow) -> str:
-    return row.member_id.hex
+    return str(row.member_id)
 
 
-# Its key is the member's id already: named again, it lets batches of many members be parted.
+# Its key is the member's id already: named again, it lets batches of many members be parted. Events
+# of cases have the same key, written in the same way: those of a member meet in one part.
 @subscriptions.handles(MemberSnapshotV1, keeps=member_row, parted_by=_member_id)
 async def keep_members(batch: Batch[MemberRow]) -> None:
     """Keep the newest snapshot of each member (R12)."""

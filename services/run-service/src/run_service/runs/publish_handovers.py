@@ -58,10 +58,10 @@ _LEAVE_NOTHING: Final = text(
 # What belongs to one row is looked up by its key in a subquery: as a join it would hang on
 # statistics, which know nothing of rows that came in just now. Kept texts lose their last brace, as
 # bytes, for PostgreSQL walks through the characters of a text. Where a kept text is missing there
-# is no event, and that is an error. The id of a case is that of its handover, too: no other event
-# has it, and making one takes 2 µs. Returned is what the contract's model is to read: the first of
-# the batch, and members with a legal guardian, which are not published yet. The last one tells how
-# far the batch goes.
+# is no event, and that is an error. The id of a case is that of its handover, too, if it is written
+# here: no other event has it, and making one takes 2 µs. Returned is what the contract's model is
+# to read: the first of the batch, and members with a legal guardian, which are not published yet.
+# The last one tells how far the batch goes.
 _TAKE_NEXT: Final = text(
     f"""
     WITH next AS MATERIALIZED (
