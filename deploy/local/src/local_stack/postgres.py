@@ -8,11 +8,13 @@ import shutil
 import signal
 import subprocess
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+import psutil
 from testcontainers.community.postgres import PostgresContainer
 
 from local_stack.docker_engine import engine_host, start_container
@@ -187,7 +189,17 @@ class PostgresServer(Postgres):
         self._process.stop(_STOP_SIGNALS[mode])
 
     def kill(self) -> None:
+        # Sessions have groups of their own. They end as soon as they see that the server is gone;
+        # until then it cannot start again.
+        sessions = self._sessions()
         self._process.kill()
+        psutil.wait_procs(sessions, timeout=10)
+
+    def _sessions(self) -> list[psutil.Process]:
+        if self._process.is_running:
+            with suppress(psutil.NoSuchProcess):
+                return list(psutil.Process(self._process.pid).children(recursive=True))
+        return []
 
     def _make_cluster(self) -> None:
         command: list[str | Path] = [
