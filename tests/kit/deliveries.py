@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from contracts import Envelope, Event, NoticeDueV1, NoticeSentV1, PartnerSnapshotV1
 from kit.clock import now
-from kit.consumer import Consumer
+from kit.consumer import BATCH_RECORDS, Consumer
 from kit.context import Context
 from kit.database import Database
 from kit.ids import new_id
@@ -23,6 +23,7 @@ from kit.trace import Cause
 
 LIMIT = 60.0
 """Seconds after which something hangs, on a machine under load too."""
+MORE_THAN_A_BATCH = BATCH_RECORDS + 200
 
 subscriptions = Subscriptions()
 
@@ -179,6 +180,15 @@ async def producing(bootstrap_servers: str, **options: Any) -> AsyncIterator[AIO
         yield producer
     finally:
         await producer.stop()
+
+
+async def send_more_than_a_batch(kafka: str) -> str:
+    """Publish messages of one key; return it."""
+    known = partner()
+    async with producing(kafka, linger_ms=100) as producer:
+        events = [partner(partner_id=known.partner_id) for _ in range(MORE_THAN_A_BATCH)]
+        await asyncio.gather(*(send(producer, event) for event in events))
+    return known.key()
 
 
 async def send(producer: AIOKafkaProducer, event: Event, id_: str | None = None) -> None:

@@ -23,6 +23,7 @@ from kit.database import Database
 from kit.outbox import publish
 from local_stack.postgres import PostgresServer
 from tests.kit.deliveries import (
+    MORE_THAN_A_BATCH,
     RingingInbox,
     cause,
     consuming,
@@ -33,6 +34,7 @@ from tests.kit.deliveries import (
     producing,
     read_from,
     send,
+    send_more_than_a_batch,
     until,
 )
 from tests.kit.test_records import RawName
@@ -255,10 +257,7 @@ async def test_when_partitions_are_to_go_only_the_batch_in_hand_ends_before(
     deliveries: Database, kafka: str
 ) -> None:
     """Who has the partition next reads on where the batch ended."""
-    known = partner()
-    async with producing(kafka, linger_ms=100) as producer:
-        events = [partner(partner_id=known.partner_id) for _ in range(1_200)]
-        await asyncio.gather(*(send(producer, event) for event in events))
+    key = await send_more_than_a_batch(kafka)
     inbox = RingingInbox(deliveries, "leaving-readers")
     async with consuming(deliveries, kafka, "leaving-readers", inbox) as consumer:
         await inbox.committed.wait()
@@ -266,8 +265,8 @@ async def test_when_partitions_are_to_go_only_the_batch_in_hand_ends_before(
         in_hand = await count(deliveries)
     assert 0 < in_hand <= BATCH_RECORDS
     async with consuming(deliveries, kafka, "leaving-readers"):
-        await until(lambda: has_all(deliveries, known.key(), len(events)))
-    assert len(await handled(deliveries, known.key())) == len(events)
+        await until(lambda: has_all(deliveries, key, MORE_THAN_A_BATCH))
+    assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
 
 
 async def send_all(producer: AIOKafkaProducer, events: list[PartnerSnapshotV1]) -> None:

@@ -12,19 +12,15 @@ from kit.consumer import BATCH_RECORDS, WaitingConsumer
 from kit.database import Database
 from kit.inbox import Inbox
 from kit.messages import Record
-from tests.kit.deliveries import consuming, handled, partner, producing, send, until
+from tests.kit.deliveries import (
+    MORE_THAN_A_BATCH,
+    consuming,
+    handled,
+    send_more_than_a_batch,
+    until,
+)
 
 TOPIC = PartnerSnapshotV1.TOPIC
-MORE_THAN_A_BATCH = BATCH_RECORDS + 200
-
-
-async def send_more_than_a_batch(kafka: str) -> str:
-    """Publish messages of one key; return it."""
-    known = partner()
-    async with producing(kafka, linger_ms=100) as producer:
-        events = [partner(partner_id=known.partner_id) for _ in range(MORE_THAN_A_BATCH)]
-        await asyncio.gather(*(send(producer, event) for event in events))
-    return known.key()
 
 
 async def has_all(database: Database, key: str) -> bool:

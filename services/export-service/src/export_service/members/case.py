@@ -44,7 +44,7 @@ CaseEvent = (
 
 
 class CaseRow(NamedTuple):
-    """What was handed over of a case: a part of its row in the overview; made by place."""
+    """What was handed over of a case: a part of its row in the overview."""
 
     case_id: UUID
     run_id: UUID
