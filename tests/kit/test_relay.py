@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from contracts import Envelope, PartnerSnapshotV1
 from kit import relay
@@ -45,7 +45,7 @@ async def relaying(
 async def outbox_is_empty(database: Database) -> bool:
     """Tell whether everything was published."""
     async with database.connect() as connection:
-        return not await connection.scalar(text("SELECT count(*) FROM outbox"))
+        return await connection.scalar(text("SELECT min(seq) FROM outbox")) is None
 
 
 @pytest.fixture
@@ -239,6 +239,48 @@ async def test_every_header_of_the_envelope_is_there_for_each_event(
         assert envelope.correlation_id == its_cause.correlation_id
         assert envelope.traceparent
         assert record.timestamp == int(envelope.time.timestamp() * 1000)
+
+
+@pytest.mark.usefixtures("never_looks_unasked")
+async def test_a_large_outbox_after_a_small_one_is_read_in_its_order_only(
+    deliveries: Database, database_url: str, kafka: str
+) -> None:
+    """PostgreSQL keeps the plan for a few rows: by that it would sort all of them for each wave."""
+    small, large = 10, 3_000
+    before = await counted(deliveries)
+    async with relaying(database_url, kafka):
+        for _ in range(small):  # a plan is kept from the sixth time on
+            await publish_partners(deliveries, 1)
+            await until(lambda: outbox_is_empty(deliveries))
+        await publish_partners(deliveries, large)
+        await until(lambda: outbox_is_empty(deliveries))
+
+    async def all_is_counted() -> bool:
+        return bool((await counted(deliveries)).deleted >= before.deleted + small + large)
+
+    await until(all_is_counted)
+    assert (await counted(deliveries)).read_out_of_order == before.read_out_of_order
+
+
+async def counted(database: Database) -> Row[tuple[int, int]]:
+    """Return how many rows of the outbox were deleted, and how many read otherwise than in order.
+
+    A session's part is counted when it ends, or a little after what it did.
+    """
+    async with database.connect() as connection:
+        counts = await connection.execute(
+            text(
+                "SELECT n_tup_del AS deleted, seq_tup_read AS read_out_of_order "
+                "FROM pg_stat_user_tables WHERE relname = 'outbox'"
+            )
+        )
+        return counts.one()
+
+
+async def publish_partners(database: Database, count: int) -> None:
+    """Publish so many events at once."""
+    async with database.begin() as connection:
+        await publish(connection, [(partner(), cause()) for _ in range(count)])
 
 
 @pytest.mark.usefixtures("never_looks_unasked")

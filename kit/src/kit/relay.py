@@ -32,6 +32,10 @@ _STANDBY_PAUSE = 0.5
 _IDLE_PAUSE = 1.0
 _ERROR_PAUSE = 1.0
 
+# PostgreSQL keeps the plan that it made for a few rows. By that it would read a large outbox as a
+# whole, with all rows that were deleted since the last vacuum, and sort it for each wave.
+_SESSION = {"jit": "off", "enable_seqscan": "off"}
+
 _LOST = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -82,7 +86,7 @@ class Relay:
 
     async def _with_connection(self) -> None:
         connection = await asyncpg.connect(
-            self._database_url, timeout=10, command_timeout=60, server_settings={"jit": "off"}
+            self._database_url, timeout=10, command_timeout=60, server_settings=_SESSION
         )
         try:
             await connection.add_listener("outbox", lambda *_: self._news.set())
