@@ -37,9 +37,6 @@ RETRY_PARKED: Final = "retry-parked"
 _PARKED_BATCH: Final = 500
 _READ_AT_ONCE: Final = 10
 """Records, less than a millisecond: then whoever waits has a turn, above all the database."""
-_TRANSACTIONS_AT_ONCE: Final = 2
-"""The database works on one part of a batch while the process decides about another; with more of
-them staff who read would wait longer for both."""
 _WORTH_PARTING: Final = 100
 """Messages that may be parted; fewer go into one transaction."""
 
@@ -110,15 +107,9 @@ class Inbox:
         return type_ in self._handlers or type_ not in TOPICS[record.topic].types
 
     async def _handle_batch(self, batch: Sequence[Read]) -> None:
-        turns = asyncio.Semaphore(_TRANSACTIONS_AT_ONCE)
-
-        async def handle(part: Sequence[Read]) -> None:
-            async with turns:
-                await self._handle_or_split(part)
-
         parts = _part(batch, self._batch_parts, self._parted_by)
         # None is left running when another one failed: all are handled again.
-        ended = await asyncio.gather(*map(handle, parts), return_exceptions=True)
+        ended = await asyncio.gather(*map(self._handle_or_split, parts), return_exceptions=True)
         for error in ended:
             if error is not None:
                 raise error

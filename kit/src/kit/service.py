@@ -59,8 +59,9 @@ class Service(Generic[S]):
     """Tables in which the service's role may add rows, but never change or delete one."""
     batch_parts: int = 1
     """Into how many transactions a large batch of messages is parted, by their keys or what
-    `Subscriptions.handles` says. Two go on at once: the database works while the service reads and
-    decides. But messages of different parts must seldom lock the same rows."""
+    `Subscriptions.handles` says. They go on at once: the database works on one while the service
+    decides about another. More than two make staff who read wait longer for both. Messages of
+    different parts must seldom lock the same rows."""
     workers: Sequence[Worker] = ()
     commands: Mapping[str, Command] = field(default_factory=dict)
 
