@@ -14,6 +14,8 @@ from uuid import UUID
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.metadata import MetadataRequest
 from sqlalchemy import Row, text
 
 from contracts import Envelope, PartnerSnapshotV1
@@ -239,6 +241,26 @@ async def test_every_header_of_the_envelope_is_there_for_each_event(
         assert envelope.correlation_id == its_cause.correlation_id
         assert envelope.traceparent
         assert record.timestamp == int(envelope.time.timestamp() * 1000)
+
+
+async def test_a_relay_that_is_stopped_while_it_connects_leaves_no_connection(
+    deliveries: Database, database_url: str, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[AIOKafkaConnection] = []
+    connects = asyncio.Event()
+    send = AIOKafkaConnection.send
+
+    def noticed(self: AIOKafkaConnection, request: Any, *arguments: Any) -> Any:
+        connections.append(self)
+        if isinstance(request, MetadataRequest):
+            connects.set()
+        return send(self, request, *arguments)
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", noticed)
+    await publish_partners(deliveries, 1)
+    async with relaying(database_url, kafka):
+        await connects.wait()
+    assert not any(connection.connected() for connection in connections)
 
 
 @pytest.mark.usefixtures("never_looks_unasked")

@@ -32,6 +32,7 @@ log = structlog.stdlib.get_logger(__name__)
 _BATCH_BYTES = 900_000
 """Below every topic's limit, which the broker applies to whole batches."""
 _WAVE_SECONDS = 60
+_START_ENDS_SECONDS = 5
 
 Place = tuple[str, int]
 """A topic, and the number of a partition."""
@@ -132,9 +133,13 @@ class Publisher:
             max_request_size=8 * 1024 * 1024,
             request_timeout_ms=30_000,
         )
+        start = asyncio.create_task(producer.start())
         try:
-            await producer.start()
+            await asyncio.shield(start)
         except BaseException:
+            # aiokafka forgets its first connection, open, if it is cancelled before that answers.
+            await asyncio.wait([start], timeout=_START_ENDS_SECONDS)
+            start.cancel()
             await _abandon(producer)
             raise
         return producer
