@@ -182,6 +182,11 @@ async def producing(bootstrap_servers: str, **options: Any) -> AsyncIterator[AIO
         await producer.stop()
 
 
+async def has_all(database: Database, key: str, number: int) -> bool:
+    """Tell whether so many messages of a key were handled."""
+    return len(await handled(database, key)) >= number
+
+
 async def send_more_than_a_batch(kafka: str) -> str:
     """Publish messages of one key; return it."""
     known = partner()

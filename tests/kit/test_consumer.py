@@ -29,6 +29,7 @@ from tests.kit.deliveries import (
     consuming,
     ends_of,
     handled,
+    has_all,
     headers_of,
     partner,
     producing,
@@ -273,11 +274,6 @@ async def send_all(producer: AIOKafkaProducer, events: list[PartnerSnapshotV1]) 
     """Publish one event after the other."""
     for event in events:
         await send(producer, event)
-
-
-async def has_all(database: Database, key: str, number: int) -> bool:
-    """Tell whether so many messages of a key were handled."""
-    return len(await handled(database, key)) >= number
 
 
 async def at_least(database: Database, number: int) -> bool:

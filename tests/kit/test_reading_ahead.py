@@ -16,16 +16,12 @@ from tests.kit.deliveries import (
     MORE_THAN_A_BATCH,
     consuming,
     handled,
+    has_all,
     send_more_than_a_batch,
     until,
 )
 
 TOPIC = PartnerSnapshotV1.TOPIC
-
-
-async def has_all(database: Database, key: str) -> bool:
-    """Tell whether all messages of a key were handled."""
-    return len(await handled(database, key)) >= MORE_THAN_A_BATCH
 
 
 async def test_the_next_batch_is_taken_while_one_is_in_hand(
@@ -43,7 +39,7 @@ async def test_the_next_batch_is_taken_while_one_is_in_hand(
     monkeypatch.setattr(Inbox, "handle", look)
     key = await send_more_than_a_batch(kafka)
     async with consuming(deliveries, kafka, "reading-ahead"):
-        await until(lambda: has_all(deliveries, key))
+        await until(lambda: has_all(deliveries, key, MORE_THAN_A_BATCH))
     assert any(ahead and ahead in handled_as for ahead in following)
     assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
 
@@ -66,7 +62,7 @@ async def test_a_fault_in_what_is_taken_ahead_loses_nothing(
     monkeypatch.setattr(Fetcher, "fetched_records", fail_unless_waiting)
     key = await send_more_than_a_batch(kafka)
     async with consuming(deliveries, kafka, "not-reading-ahead"):
-        await until(lambda: has_all(deliveries, key))
+        await until(lambda: has_all(deliveries, key, MORE_THAN_A_BATCH))
     assert len(await handled(deliveries, key)) == MORE_THAN_A_BATCH
     assert set(counts) == {1}
 
