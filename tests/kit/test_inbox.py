@@ -125,7 +125,7 @@ async def test_what_is_parted_by_another_key_goes_into_the_transaction_of_that_k
     deliveries: Database,
 ) -> None:
     """But what has one key stays together: its order counts more."""
-    subscriptions, places = Subscriptions(), dict[str, str]()
+    subscriptions, places = Subscriptions(worth_parting=[NoticeDueV1]), dict[str, str]()
 
     @subscriptions.handles(PartnerSnapshotV1)
     async def take_partners(batch: Batch[PartnerSnapshotV1]) -> None:

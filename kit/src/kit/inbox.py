@@ -38,7 +38,7 @@ _PARKED_BATCH: Final = 500
 _READ_AT_ONCE: Final = 10
 """Records, less than a millisecond: then whoever waits has a turn, above all the database."""
 _WORTH_PARTING: Final = 100
-"""Messages that may be parted; fewer go into one transaction."""
+"""So many messages that count; a batch with fewer goes into one transaction."""
 
 Read = Message[Any] | DeadLetter
 """What a record turned out to be."""
@@ -61,6 +61,7 @@ class Inbox:
         self._handlers = subscriptions.handlers
         self._keeps = subscriptions.keeps
         self._parted_by = subscriptions.parted_by
+        self._worth_parting = subscriptions.worth_parting
         self._context = context
         self._handled: Counter[str] = Counter()
         self._planned_at: Counter[str] = Counter()
@@ -107,7 +108,9 @@ class Inbox:
         return type_ in self._handlers or type_ not in TOPICS[record.topic].types
 
     async def _handle_batch(self, batch: Sequence[Read]) -> None:
-        parts = _part(batch, self._batch_parts, self._parted_by)
+        parts: Sequence[Sequence[Read]] = [batch]
+        if self._batch_parts > 1 and _is_worth_parting(batch, self._worth_parting):
+            parts = _part(batch, self._batch_parts, self._parted_by)
         # None is left running when another one failed: all are handled again.
         ended = await asyncio.gather(*map(self._handle_or_split, parts), return_exceptions=True)
         for error in ended:
@@ -302,13 +305,11 @@ def _read(record: Record, keeps: Keeps) -> Read:
 def _part(
     batch: Sequence[Read], most: int, parted_by: Mapping[str, Callable[[Any], str]]
 ) -> list[Sequence[Read]]:
-    """Part a large batch by keys, so that the order for each key is kept.
+    """Part a batch by keys, so that the order for each key is kept.
 
     What is parted by something else goes where the first message of its key went: another
     transaction would not see in time what the earlier one did.
     """
-    if most == 1 or not _is_worth_parting(batch, parted_by):
-        return [batch]
     parts: list[list[Read]] = [[] for _ in range(most)]
     places: dict[tuple[str, bytes | None], int] = {}
     for read in batch:
@@ -323,10 +324,10 @@ def _part(
     return [part for part in parts if part]
 
 
-def _is_worth_parting(batch: Sequence[Read], parted_by: Mapping[str, Callable[[Any], str]]) -> bool:
-    """Tell whether enough may be parted: where some types say by what, only those count."""
-    types = [read.type for read in batch if isinstance(read, Message)]
-    return sum(not parted_by or type_ in parted_by for type_ in types) >= _WORTH_PARTING
+def _is_worth_parting(batch: Sequence[Read], types: Collection[str]) -> bool:
+    """Tell whether a batch has enough messages of these types; of any, if there are none."""
+    found = [read.type for read in batch if isinstance(read, Message)]
+    return sum(not types or type_ in types for type_ in found) >= _WORTH_PARTING
 
 
 def _records(batch: Sequence[Read]) -> list[Record]:

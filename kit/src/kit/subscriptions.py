@@ -63,12 +63,17 @@ Register = Callable[[Handler[K]], Handler[K]]
 
 
 class Subscriptions:
-    """The table of a service's handlers: one function for each contract."""
+    """The table of a service's handlers: one function for each contract.
 
-    def __init__(self) -> None:
+    A large batch may go into several transactions at once (`Service.batch_parts`). If events
+    `worth_parting` are named, it must have many of those; else it may have many of any.
+    """
+
+    def __init__(self, worth_parting: Iterable[type[Event]] = ()) -> None:
         self.handlers: dict[str, Handler[Any]] = {}
         self.keeps: dict[str, Callable[[Any], Any]] = {}
         self.parted_by: dict[str, Callable[[Any], str]] = {}
+        self.worth_parting = frozenset(event_class.TYPE for event_class in worth_parting)
         self._topics: dict[str, str] = {}
 
     @overload
@@ -99,10 +104,9 @@ class Subscriptions:
         would not stay in the processor's cache. `keeps` takes what is needed from the event, and
         nothing else; what it raises makes the record a dead letter.
 
-        `parted_by` names, of an event or what is kept of it, the key under which rows are locked,
-        which may be that of another topic: where a batch goes into several transactions at once,
-        the message goes into the one of that key. If a service says this of some types, only
-        batches with many of those are parted; else all that are large are, by their own keys.
+        `parted_by` names, of an event or what is kept of it, the key under which rows are locked
+        where that is not its own but another topic's, and as that topic writes it: where a batch
+        goes into several transactions at once, the message goes into the one of that key.
         """
 
         def register(handler: Handler[Any]) -> Handler[Any]:

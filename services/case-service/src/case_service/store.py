@@ -2,8 +2,8 @@
 
 Everything works on sets. Each verb locks rows in this order, and rows of one table by their ids, so
 that verbs never wait in a circle: runs, claims, cases, members. A batch of many kinds of messages
-is several verbs in one transaction: should two such batches meet, PostgreSQL ends one, and it is
-handled again.
+is several verbs in one transaction. Parts of it that are handled at once share no member; should it
+meet a batch of another instance, PostgreSQL ends one, and it is handled again.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

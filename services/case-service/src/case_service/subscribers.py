@@ -70,7 +70,12 @@ async def handed_over(batch: Batch[Handover]) -> None:
     batch.arrived(case_thing(message.event.case_id) for message in batch.messages)
 
 
-@subscriptions.handles(ClaimSnapshotV1)
+def _members_key(event: ClaimSnapshotV1) -> str:
+    """Return the key of handovers, and of what partners report on cases."""
+    return str(event.member_id)
+
+
+@subscriptions.handles(ClaimSnapshotV1, parted_by=_members_key)
 async def claim_changed(batch: Batch[ClaimSnapshotV1]) -> None:
     """Receivables says what it knows of claims, in collection or not (R27, R28)."""
     unusable = await change_claims(

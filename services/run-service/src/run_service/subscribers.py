@@ -38,7 +38,8 @@ from run_service.runs import tallies
 from run_service.runs.run import CaseStatus
 from run_service.runs.tallies import Answer
 
-subscriptions = Subscriptions()
+# Answers on cases, of which a run has as many, would cost more in two transactions.
+subscriptions = Subscriptions(worth_parting=(MemberSnapshotV1, ClaimSnapshotV1))
 
 
 @subscriptions.handles(StudioSnapshotV1)
@@ -61,20 +62,19 @@ async def keep_studios(batch: Batch[StudioSnapshotV1]) -> None:
     )
 
 
-def _member_id(row: MemberRow | ClaimRow) -> str:
-    return str(row.member_id)
-
-
-# Its key is the member's id already: named again, it lets batches of many members be parted. Events
-# of cases have the same key, written in the same way: those of a member meet in one part.
-@subscriptions.handles(MemberSnapshotV1, keeps=member_row, parted_by=_member_id)
+@subscriptions.handles(MemberSnapshotV1, keeps=member_row)
 async def keep_members(batch: Batch[MemberRow]) -> None:
     """Keep the newest snapshot of each member (R12)."""
     await share_settings(batch.connection, {message.tenant_id for message in batch.messages})
     await _save(batch, tables.members, tables.member_snapshots, MemberRow._fields)
 
 
-@subscriptions.handles(ClaimSnapshotV1, keeps=claim_row, parted_by=_member_id)
+def _members_key(row: ClaimRow) -> str:
+    """Return the key of a member's own snapshots, and of what happens to its cases."""
+    return str(row.member_id)
+
+
+@subscriptions.handles(ClaimSnapshotV1, keeps=claim_row, parted_by=_members_key)
 async def keep_claims(batch: Batch[ClaimRow]) -> None:
     """Keep the newest snapshot of each claim (R12)."""
     members = await _save(batch, tables.claims, tables.claim_snapshots, ClaimRow._fields)
