@@ -36,16 +36,18 @@ _TAKE_DUE = text(
 )
 # What another transaction takes out at this moment is still seen: that is waited for.
 _FIRST = text("SELECT min(seq) FROM parked")
+_WITH_KEYS = """parked
+        JOIN unnest(CAST(:topics AS text[]), CAST(:keys AS bytea[])) AS lane (topic, key)
+             USING (topic, key)"""
+_HAS_SAME_KEYS = text(f"SELECT EXISTS (SELECT FROM {_WITH_KEYS})")  # noqa: S608 - a constant
 _TAKE_SAME_KEYS = text(
     f"""
     DELETE FROM parked WHERE seq IN (
-        SELECT seq FROM parked
-        JOIN unnest(CAST(:topics AS text[]), CAST(:keys AS bytea[])) AS lane (topic, key)
-             USING (topic, key)
+        SELECT seq FROM {_WITH_KEYS}
         ORDER BY seq FOR UPDATE OF parked
     )
     RETURNING {_COLUMNS}
-    """  # noqa: S608 - the columns are a constant
+    """  # noqa: S608 - constants
 )
 _TAKE_WAITING = text(
     f"""
@@ -100,11 +102,13 @@ async def take_same_keys(
     if await connection.scalar(_FIRST) is None:
         return []
     lanes = {(record.topic, record.key) for record in records if record.key is not None}
-    rows = await connection.execute(
-        _TAKE_SAME_KEYS,
-        {"topics": [topic for topic, _ in lanes], "keys": [key for _, key in lanes]},
-    )
-    return _parked_records(rows.all())
+    parameters = {"topics": [topic for topic, _ in lanes], "keys": [key for _, key in lanes]}
+    taken: list[ParkedRecord] = []
+    # Who was waited for may have parked the same again: only another statement sees that.
+    while await connection.scalar(_HAS_SAME_KEYS, parameters):
+        rows = await connection.execute(_TAKE_SAME_KEYS, parameters)
+        taken += _parked_records(rows.all())
+    return taken
 
 
 async def take_waiting(connection: AsyncConnection, things: Sequence[str]) -> list[ParkedRecord]:
