@@ -6,8 +6,10 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import text
 
 from contracts import MemberSnapshotV1
 from run_service.imports import check_imports as checking
@@ -26,6 +28,8 @@ from tests.run_service.imports.desk import (
 from tests.run_service.killed_process import kill_while_hanging
 
 ROWS = 100_000
+ROWS_TO_LOOK_UP = 1_000
+READ_FOR_A_ROW = 20
 BAD = {
     2: ("amount", "1.234"),
     1_999: ("due_date", "31.02.2026"),
@@ -76,6 +80,53 @@ async def test_100_000_rows_with_7_bad_ones_name_the_7(
 def _peak() -> int:
     """Return the most memory that this process ever had, in KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+async def test_a_large_import_after_small_ones_looks_its_rows_up_by_indexes(
+    desk: Desk, database_url: str
+) -> None:
+    """PostgreSQL keeps the plans for a few rows: by those it would read all rows for each."""
+    for number in range(8):  # a plan is kept from the sixth time on
+        await desk.bring_in(**_of_a_studio(10_000 + number, 1))
+        if number == 0:
+            await _count_rows(database_url)
+    before = await _rows_read(desk)
+    checked = await desk.check(**_of_a_studio(0, ROWS_TO_LOOK_UP))
+    assert files_of(checked, "good") == [
+        ("studios", 1),
+        ("members", ROWS_TO_LOOK_UP),
+        ("claims", ROWS_TO_LOOK_UP),
+    ]
+    assert await _rows_read(desk) - before <= READ_FOR_A_ROW * 2 * ROWS_TO_LOOK_UP
+
+
+def _of_a_studio(first: int, count: int) -> dict[str, str]:
+    """Return the files of so many members, each with a claim."""
+    numbers = [{"membership_number": str(first + each)} for each in range(count)]
+    claims = [{**CLAIM, **each, "claim_number": each["membership_number"]} for each in numbers]
+    return {
+        "studios": table(STUDIO),
+        "members": table(*({**MEMBER, **number} for number in numbers)),
+        "claims": table(*claims),
+    }
+
+
+async def _count_rows(database_url: str) -> None:
+    """Have PostgreSQL count, without the room that rows of other tests have left."""
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    await connection.execute("VACUUM (FULL, ANALYZE)")
+    await connection.close()
+
+
+async def _rows_read(desk: Desk) -> int:
+    """Return how many rows of imports the one connection that is in use has read."""
+    async with desk.world.context.database.begin() as connection:
+        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+    read = text(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'import_rows'"
+    )
+    async with desk.world.context.database.connect() as connection:
+        return int(await connection.scalar(read) or 0)
 
 
 async def test_a_small_import_does_not_wait_for_a_large_one(

@@ -38,6 +38,7 @@ async def check_imports(context: Context[Any]) -> bool:
             status = await _check_headings(connection, import_)
         elif files := [file for file in import_.files if file.checked < file.size]:
             status = await _check_rows(connection, import_, files[0], context.settings.time_zone)
+            context.database.plan_anew()  # each row is looked up, when all are there
         else:
             await check_references(connection, import_)
             await store.delete_files(connection, import_)
