@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from kit.database import Database
 
@@ -55,28 +56,48 @@ async def test_a_connection_that_was_used_just_now_is_used_again_unasked(
 
 
 async def test_plans_are_made_anew_for_tables_that_have_grown(database: Database) -> None:
-    look_up = text(
-        """
-        SELECT count(*) FROM unnest(CAST(:ids AS integer[])) AS wanted (id),
-            LATERAL (SELECT FROM things WHERE things.id = wanted.id OFFSET 0) AS known
-        """
-    )
-    grow = text("INSERT INTO things SELECT generate_series(CAST(:first AS integer), :last)")
-    read = text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'things'")
-    ids = {"ids": list(range(1, 11))}
+    await _plan_for_few_things(database)
+    assert await _rows_read_by_look_up(database) == 100_000
+    database.plan_anew()
+    assert await _rows_read_by_look_up(database) == 0
+
+
+async def test_plans_are_made_anew_when_a_statement_took_too_long(database: Database) -> None:
+    """Whoever tries again would else wait as long again."""
+    await _plan_for_few_things(database)
+    with pytest.raises(DBAPIError):
+        async with database.begin() as connection:
+            await connection.execute(text("SET LOCAL statement_timeout = 1"))
+            await connection.execute(text("SELECT pg_sleep(60)"))
+    assert await _rows_read_by_look_up(database) == 0
+
+
+LOOK_UP = text(
+    """
+    SELECT count(*) FROM unnest(CAST(:ids AS integer[])) AS wanted (id),
+        LATERAL (SELECT FROM things WHERE things.id = wanted.id OFFSET 0) AS known
+    """
+)
+GROW = text("INSERT INTO things SELECT generate_series(CAST(:first AS integer), :last)")
+ROWS_READ = text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'things'")
+IDS = {"ids": list(range(1, 11))}
+
+
+async def _plan_for_few_things(database: Database) -> None:
+    """Have a connection keep a plan for a table of 10 rows that has 10,000 then."""
     async with database.begin() as connection:
         await connection.execute(text("CREATE TABLE things (id integer PRIMARY KEY)"))
-        await connection.execute(grow, {"first": 1, "last": 10})
+        await connection.execute(GROW, {"first": 1, "last": 10})
         await connection.execute(text("ANALYZE things"))
     async with database.begin() as connection:
         for _ in range(10):  # the plan of what was executed five times is kept
-            await connection.execute(look_up, ids)
-        await connection.execute(grow, {"first": 11, "last": 10_000})
-    rows_read = []
-    for _ in range(2):
-        async with database.begin() as connection:
-            before = await connection.scalar(read)
-            assert await connection.scalar(look_up, ids) == 10
-            rows_read.append(await connection.scalar(read) - before)
-        database.plan_anew()
-    assert rows_read == [100_000, 0]
+            await connection.execute(LOOK_UP, IDS)
+        await connection.execute(GROW, {"first": 11, "last": 10_000})
+
+
+async def _rows_read_by_look_up(database: Database) -> int:
+    """Return how many rows are read otherwise than by their ids when ten are looked up."""
+    async with database.begin() as connection:
+        before = await connection.scalar(ROWS_READ)
+        assert await connection.scalar(LOOK_UP, IDS) == 10
+        return int(await connection.scalar(ROWS_READ) - before)

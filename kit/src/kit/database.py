@@ -41,7 +41,7 @@ _PLANNING: Final = "planning"
 _MIGRATIONS_LOCK: Final = 0x6D69677261746500  # "migrate", as a number of 64 bits
 _MIGRATIONS_LOCK_PAUSE: Final = 0.1
 
-TOOK_TOO_LONG: Final = "57014"
+_TOOK_TOO_LONG: Final = "57014"
 """The SQLSTATE of a statement that PostgreSQL cancelled for the time that it took."""
 _TEMPORARY_SQLSTATES: Final = frozenset(
     {
@@ -49,7 +49,7 @@ _TEMPORARY_SQLSTATES: Final = frozenset(
         "40001",  # serialization failure
         "40P01",  # deadlock
         "55P03",  # lock not available in time
-        TOOK_TOO_LONG,
+        _TOOK_TOO_LONG,
     }
 )
 _TEMPORARY_CLASSES: Final = ("08", "28", "53", "57P", "58")
@@ -87,9 +87,18 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """Open one transaction: commits at the end of the block, rolls back on any exception."""
-        async with self._engine.begin() as connection:
-            yield connection
+        """Open one transaction: commits at the end of the block, rolls back on any exception.
+
+        A statement that took too long may have been planned for smaller tables: whoever tries again
+        has it planned anew.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except Exception as error:
+            if sqlstate(error) == _TOOK_TOO_LONG:
+                self.plan_anew()
+            raise
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:

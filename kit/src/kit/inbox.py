@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import TOPICS
 from kit import inbox_ids, metrics, parking
 from kit.context import Context
-from kit.database import TOOK_TOO_LONG, is_temporary, sqlstate
+from kit.database import is_temporary
 from kit.dead_letters import DeadLetter, bury
 from kit.messages import (
     KEEP_EVENTS,
@@ -125,8 +125,6 @@ class Inbox:
             self._after_commit([done])
         except Exception as error:
             if is_temporary(error):
-                if sqlstate(error) == TOOK_TOO_LONG:  # perhaps by a plan made for smaller tables
-                    self._context.database.plan_anew()
                 raise
             log.warning("batch failed, split", records=len(batch), exc_info=error)
             if len(batch) == 1:
