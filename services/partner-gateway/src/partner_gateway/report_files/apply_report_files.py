@@ -55,6 +55,9 @@ _STATEMENTS: Final[Mapping[Kind, type[CaseStatement]]] = {
 }
 """What each kind of row says."""
 
+# PostgreSQL keeps the plan that it made for a few rows. By that it would read all that was reported
+# before for each row, and each batch adds to that.
+_PLAN_FOR_MANY = text("SET LOCAL enable_seqscan = off")
 # Known by now is what another file said that was applied since this one was checked.
 _TAKE = text(
     """
@@ -74,15 +77,16 @@ _TAKE = text(
            next.partner_reference, next.file_number, next.reason_code, next.reason_text,
            next.result_code, next.identity, cases.run_id, cases.member_id,
            report_files.created_at AS reported_at, new.identity IS NOT NULL AS is_new,
-           earlier.content IS NOT DISTINCT FROM next.content AS is_same
+           next.content IS NOT DISTINCT FROM (
+               SELECT content FROM reported_rows AS earlier
+               WHERE earlier.tenant_id = next.tenant_id AND earlier.partner_id = :partner_id
+                 AND earlier.identity = next.identity
+           ) AS is_same
     FROM next
     JOIN cases ON cases.tenant_id = next.tenant_id AND cases.case_id = next.case_id
     JOIN report_files ON report_files.tenant_id = next.tenant_id
                      AND report_files.report_file_id = next.report_file_id
     LEFT JOIN new ON new.identity = next.identity
-    LEFT JOIN reported_rows AS earlier
-           ON earlier.tenant_id = next.tenant_id AND earlier.partner_id = :partner_id
-          AND earlier.identity = next.identity
     ORDER BY next.row
     """
 )
@@ -161,6 +165,7 @@ async def _take(connection: AsyncConnection, file: ReportFile) -> Sequence[_Take
         "after_row": file.last_row_applied,
         "batch": _BATCH,
     }
+    await connection.execute(_PLAN_FOR_MANY)
     return [_Taken(**row._asdict()) for row in await connection.execute(_TAKE, parameters)]
 
 

@@ -22,8 +22,10 @@ OTHER_PAYMENT: Final = (
 _OF_FILE = "tenant_id = :tenant_id AND report_file_id = :report_file_id"
 
 # Rows that were just added have no statistics: the planner takes a file for a handful of them, and
-# would compare each of 200,000 with each other.
-_PLAN_FOR_MANY = text("SET LOCAL enable_nestloop = off")
+# would compare each of 200,000 with each other, or with all that was reported before.
+_PLAN_FOR_MANY = text(
+    "SELECT set_config('enable_nestloop', 'off', true), set_config('enable_seqscan', 'off', true)"
+)
 _MAKE_REFERENCES = text(
     f"""
     UPDATE report_rows
