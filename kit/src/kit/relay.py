@@ -31,10 +31,18 @@ _LEADER_LOCK = 0x6F7574626F78
 _STANDBY_PAUSE = 0.5
 _IDLE_PAUSE = 1.0
 _ERROR_PAUSE = 1.0
+_SILENT_SECONDS = 120
+"""After so long without a word PostgreSQL ends the session, and another relay may lead.
+
+Of a machine that is gone, and of a connection that a firewall forgot, it else hears after hours:
+until then nobody would publish. Longer than a wave takes that Kafka does not acknowledge.
+"""
 
 # PostgreSQL keeps the plan that it made for a few rows. By that it would read a large outbox as a
 # whole, with all rows that were deleted since the last vacuum, and sort it for each wave.
 _SESSION = {"jit": "off", "enable_seqscan": "off"}
+_SILENCE = ("idle_session_timeout", "transaction_timeout")
+"""Between two statements, and within one of which PostgreSQL has heard a part."""
 
 _LOST = (
     asyncpg.PostgresError,
@@ -86,7 +94,10 @@ class Relay:
 
     async def _with_connection(self) -> None:
         connection = await asyncpg.connect(
-            self._database_url, timeout=10, command_timeout=60, server_settings=_SESSION
+            self._database_url,
+            timeout=10,
+            command_timeout=60,
+            server_settings=_SESSION | dict.fromkeys(_SILENCE, f"{_SILENT_SECONDS}s"),
         )
         try:
             await connection.add_listener("outbox", lambda *_: self._news.set())
