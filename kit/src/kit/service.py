@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import gc
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -147,6 +149,9 @@ class Service(Generic[S]):
         gc.freeze()
         gc.set_threshold(_NEW_OBJECTS, 10, 10)
         notice_broken_connections()
+        # uvicorn stops in order, then sends itself the signal again, to die of it: to whoever
+        # started the service that would look like a crash.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.run(
             app,
             host=settings.http_host,
