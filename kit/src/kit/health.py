@@ -1,5 +1,6 @@
 """Whether the service lives, whether it is ready, and what it measures."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ router = APIRouter(include_in_schema=False)
 
 STILL: Final = 300.0
 """Seconds without a turn after which a loop counts as stuck; longer than its longest time-out."""
+
+_ANSWER_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,21 @@ async def live(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Answer 200 when all that the service needs answers, else 503 with what does not."""
     health: Health = request.app.state.health
-    missing = []
-    for name, check in health.checks.items():
-        try:
-            await check()
-        except Exception:
-            missing.append(name)
+    asked = {name: asyncio.create_task(_is_there(check)) for name, check in health.checks.items()}
+    # Who asks does not wait for long. What hangs is not waited for either when it is given up.
+    await asyncio.wait(asked.values(), timeout=_ANSWER_SECONDS)
+    missing = [name for name, task in asked.items() if not (task.done() and task.result())]
+    for task in asked.values():
+        task.cancel()
     return JSONResponse({"missing": missing}, 503 if missing else 200)
+
+
+async def _is_there(check: Check) -> bool:
+    try:
+        await check()
+    except Exception:
+        return False
+    return True
 
 
 @router.get("/metrics")
