@@ -72,6 +72,15 @@ async def test_plans_are_made_anew_when_a_statement_took_too_long(database: Data
     assert await _rows_read_by_look_up(database) == 0
 
 
+async def test_a_machine_that_is_gone_is_missed_soon(database: Database) -> None:
+    """PostgreSQL asks after it: else it may keep its locks for hours."""
+    read = text("SELECT setting FROM pg_settings WHERE name LIKE 'tcp%' ORDER BY name")
+    async with database.connect() as connection:
+        count, idle, interval, unanswered = map(int, await connection.scalars(read))
+    assert 0 < idle + count * interval <= 120
+    assert 0 < unanswered <= 120_000
+
+
 LOOK_UP = text(
     """
     SELECT count(*) FROM unnest(CAST(:ids AS integer[])) AS wanted (id),

@@ -24,6 +24,15 @@ POOL_SIZE: Final = 10
 """Connections of one process; there are no more, so that the sum over all replicas is known."""
 
 _STATEMENT_SECONDS: Final = 60
+MISSED_SOON: Final = {
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+    "tcp_user_timeout": "120s",
+}
+"""For each session: when a machine is gone without a word PostgreSQL ends its sessions after two
+minutes. Else it hears of that after hours; until then rows stay locked if a `COPY`, or the parsing
+of a statement, was under way, for then none of its other limits counts."""
 _SESSION: Final = {
     "timezone": "UTC",
     "statement_timeout": f"{_STATEMENT_SECONDS}s",
@@ -314,7 +323,10 @@ def _set_path(configuration: Config, option: str, package: str, *parts: str) -> 
 
 
 def _engine(url: str, session: dict[str, str], **options: Any) -> AsyncEngine:
-    arguments: dict[str, Any] = {"server_settings": session, "timeout": _CONNECT_SECONDS}
+    arguments: dict[str, Any] = {
+        "server_settings": session | MISSED_SOON,
+        "timeout": _CONNECT_SECONDS,
+    }
     if (command_timeout := options.pop("command_timeout", None)) is not None:
         arguments["command_timeout"] = command_timeout
     return create_async_engine(

@@ -20,6 +20,7 @@ import asyncpg
 import structlog
 
 from kit import metrics
+from kit.database import MISSED_SOON
 from kit.publisher import NOTHING, NotSentError, Publisher, Wave
 
 log = structlog.stdlib.get_logger(__name__)
@@ -34,8 +35,8 @@ _ERROR_PAUSE = 1.0
 _SILENT_SECONDS = 120
 """After so long without a word PostgreSQL ends the session, and another relay may lead.
 
-Of a machine that is gone, and of a connection that a firewall forgot, it else hears after hours:
-until then nobody would publish. Longer than a wave takes that Kafka does not acknowledge.
+Also if a proxy keeps the connection of a machine that is gone; else nobody would publish. Longer
+than a wave takes that Kafka does not acknowledge.
 """
 
 # PostgreSQL keeps the plan that it made for a few rows. By that it would read a large outbox as a
@@ -97,7 +98,7 @@ class Relay:
             self._database_url,
             timeout=10,
             command_timeout=60,
-            server_settings=_SESSION | dict.fromkeys(_SILENCE, f"{_SILENT_SECONDS}s"),
+            server_settings=_SESSION | MISSED_SOON | dict.fromkeys(_SILENCE, f"{_SILENT_SECONDS}s"),
         )
         try:
             await connection.add_listener("outbox", lambda *_: self._news.set())
