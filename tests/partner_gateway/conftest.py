@@ -8,6 +8,7 @@ import pytest
 from kit.context import Context
 from kit.database import Database
 from partner_gateway.settings import Settings
+from tests.partner_gateway.asking import Agency, agency_serving
 from tests.partner_gateway.world import Gateway, Simulator, make_settings
 
 
@@ -37,3 +38,10 @@ async def simulator() -> AsyncIterator[Simulator]:
     simulator = Simulator()
     async with simulator.serving():
         yield simulator
+
+
+@pytest.fixture
+async def agency() -> AsyncIterator[Agency]:
+    """An agency with an empty memory that is asked."""
+    async with agency_serving() as agency:
+        yield agency

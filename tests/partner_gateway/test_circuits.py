@@ -22,7 +22,7 @@ from partner_gateway.deliveries.record_outcome import record_outcome
 from partner_gateway.notices.tell import tell_changes
 from tests.partner_gateway.claims import studio_payment
 from tests.partner_gateway.listener import Listener, always, listening
-from tests.partner_gateway.test_deliveries import serve
+from tests.partner_gateway.sending import serve
 from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import Gateway, Partner, closed, handed_over, is_waiting
 

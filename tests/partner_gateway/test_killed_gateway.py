@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from local_stack.ports import free_port
 from local_stack.processes import ChildProcess
 from tests.partner_gateway.listener import listening
-from tests.partner_gateway.test_deliveries import ANSWERS, delivery_of
+from tests.partner_gateway.sending import ANSWERS, delivery_of
 from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import KEY, Gateway, Simulator, handed_over
 

@@ -12,7 +12,7 @@ from partner_gateway.deliveries import queries
 from partner_gateway.deliveries.store import TRIES_KEPT
 from tests.partner_gateway.claims import studio_payment
 from tests.partner_gateway.listener import always, listening
-from tests.partner_gateway.test_deliveries import delivery_of, serve
+from tests.partner_gateway.sending import delivery_of, serve
 from tests.partner_gateway.test_notices import held_by
 from tests.partner_gateway.world import (
     TENANT,
