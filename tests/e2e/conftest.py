@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import httpx
 import pytest
 
 from local_stack.stack import Stack
@@ -34,6 +35,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory, tenants: list[Tenant]) -> It
     ours = [log for log in stack.logs.glob("*.log") if log.stem not in ("kafka", "postgres")]
     found = leaks(ours, populations)
     assert not found, f"personal data in the logs: {found[:10]}"
+
+
+@pytest.fixture(scope="package")
+def http() -> Iterator[httpx.Client]:
+    """A client that knows nothing."""
+    with httpx.Client(timeout=30, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture

@@ -332,3 +332,10 @@ def filled(value: Any, ids: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [filled(each, ids) for each in value]
     return value.format_map(ids) if isinstance(value, str) else value
+
+
+def answer_of(response: httpx.Response) -> tuple[int, dict[str, Any]]:
+    """Return status and body, without the id that each request has for itself."""
+    body = response.json()
+    assert body.pop("request_id") == response.headers["X-Request-Id"]
+    return response.status_code, body
