@@ -27,10 +27,3 @@ def free_port(preferred: int = 0) -> int:
                 continue
             return port
     raise OSError(f"{HOST} has no free port")
-
-
-def is_listening(port: int) -> bool:
-    """Whether somebody accepts connections on `port`."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-        client.settimeout(1)
-        return client.connect_ex((HOST, port)) == 0
