@@ -8,11 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from case_service.cases.case import Case, Claim, Status
-from case_service.ledger.entry import ActorKind, Occasion, Payment
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import ActorKind, Occasion
 from case_service.payments.allocation import NOTHING, AllocationOrder
 from case_service.payments.book_payment import enter_payment
+from case_service.payments.payment import Payment
 from case_service.payments.shrink import shrink
 from case_service.receivables.claim_change import (
     ClaimChange,

@@ -8,7 +8,7 @@ import pytest
 
 from case_service.cases.history_texts import ADDITIONS, SENTENCES, Wording, history_text
 from case_service.language import Language, preferred
-from case_service.ledger.entry import HistoryKind
+from case_service.ledger.history import HistoryKind
 from contracts import PartnerSnapshotV1
 from tests.case_service.world import (
     World,

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from case_service import store
 from case_service.cases.case import Case, Claim, CloseReason, Result, Status
 from case_service.ledger import events
-from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import ActorKind, Occasion
 from contracts import (
     CaseClosedV1,
     CaseOpenedV1,

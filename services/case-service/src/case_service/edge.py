@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
 from case_service.cases.case import Case, Key
-from case_service.ledger.entry import ActorKind, Occasion
+from case_service.ledger.occasion import ActorKind, Occasion
 from contracts import Amount, Currency, Money
 from kit.auth import Principal, requires
 from kit.clock import now

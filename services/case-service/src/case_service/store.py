@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from case_service.cases import new_rows
 from case_service.cases.case import Case, Key
 from case_service.cases.store import CASE_COLUMNS, update_cases, with_claims
-from case_service.ledger.entry import HistoryItem, Occasion, Payment
+from case_service.ledger.history import HistoryItem
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.ledger.posting import Line, Posting
+from case_service.payments.payment import Payment
 from case_service.rows import Values, given, insert_rows, same
 from case_service.tables import case_claims, cases, entries, history, is_live, members, payments
 from contracts import Event

@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from case_service.cases.case import Case, Status
-from case_service.ledger.entry import Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from case_service.cases.reports import (
     apply_reports,
     lock_reported,
 )
-from case_service.ledger.entry import Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from kit.trace import Cause
 
 

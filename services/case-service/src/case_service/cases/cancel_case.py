@@ -1,8 +1,8 @@
 """A case is taken back from the partner: collection stops, its claims are free again (R26)."""
 
 from case_service.cases.case import Case
-from case_service.ledger.entry import Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.problems import require_open
 
 

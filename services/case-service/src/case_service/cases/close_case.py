@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from case_service import store
 from case_service.cases.case import Case
 from case_service.cases.reports import Verdict, apply_reports, lock_reported
-from case_service.ledger.entry import Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.problems import require_open
 from case_service.tenant_settings.tenant_settings import TenantSettings, settings_of
 from contracts import ReportCaseClosedV1

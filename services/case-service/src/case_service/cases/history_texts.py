@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from case_service.language import Language
-from case_service.ledger.entry import HistoryKind
+from case_service.ledger.history import HistoryKind
 
 
 @dataclass(frozen=True, slots=True)

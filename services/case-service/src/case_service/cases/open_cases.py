@@ -17,8 +17,8 @@ from case_service.cases.case import Case, Claim, Key, Status
 from case_service.cases.handover import HandedOverClaim, Handover, HandoverAndCause
 from case_service.cases.new_rows import case_row, claim_row, member_rows
 from case_service.cases.reports import partners_occasion
-from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import ActorKind, Occasion
 from case_service.payments.allocation import NOTHING
 from case_service.receivables.change_claims import (
     HeldClaims,

@@ -19,7 +19,8 @@ from case_service.cases.views import (
     NoticeOfCase,
 )
 from case_service.language import Language
-from case_service.ledger.entry import ActorKind, HistoryKind
+from case_service.ledger.history import HistoryKind
+from case_service.ledger.occasion import ActorKind
 from case_service.payments.queries import payments_of_case, shares_from_other_cases
 from case_service.tables import case_claims, cases, claims, history, members, notices, partners
 from kit import cursors

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store
 from case_service.cases.case import Case, Key, Status
-from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import ActorKind, Occasion
 from kit.clock import now
 from kit.trace import Cause
 

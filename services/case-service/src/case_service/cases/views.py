@@ -6,8 +6,10 @@ from typing import Literal
 from uuid import UUID
 
 from case_service.cases.case import CloseReason, Result, Status
-from case_service.ledger.entry import ActorKind, AllocationKind, HistoryKind
+from case_service.ledger.history import HistoryKind
+from case_service.ledger.occasion import ActorKind
 from case_service.notices.keep_notices import NoticeStatus
+from case_service.payments.payment import AllocationKind
 from case_service.views import Sum, View
 from contracts import Currency, Money
 

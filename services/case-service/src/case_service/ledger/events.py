@@ -11,8 +11,9 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from case_service.cases.case import Case, Claim
-from case_service.ledger.entry import Occasion, Payment
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import NOTHING, Share
+from case_service.payments.payment import Payment
 from contracts import (
     CaseCancelledV1,
     CaseClaimChangedV1,

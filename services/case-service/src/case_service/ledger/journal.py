@@ -14,17 +14,12 @@ from uuid import UUID
 
 from case_service.cases.case import Case, Claim, CloseReason, Key
 from case_service.ledger import events, posting
-from case_service.ledger.entry import (
-    Account,
-    EntryKind,
-    HistoryItem,
-    HistoryKind,
-    Occasion,
-    Payment,
-)
 from case_service.ledger.events import ClaimFacts
-from case_service.ledger.posting import Line, Posting
+from case_service.ledger.history import HistoryItem, HistoryKind
+from case_service.ledger.occasion import Occasion
+from case_service.ledger.posting import Account, EntryKind, Line, Posting
 from case_service.payments.allocation import NOTHING
+from case_service.payments.payment import Payment
 from contracts import Event
 from kit.ids import new_id
 from kit.outbox import WrittenEvent

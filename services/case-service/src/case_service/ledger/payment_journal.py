@@ -10,10 +10,13 @@ from uuid import UUID
 
 from case_service.cases.case import Case
 from case_service.ledger import events, posting
-from case_service.ledger.entry import EntryKind, HistoryKind, Occasion, Payment
 from case_service.ledger.events import Outcome, ReallocationReason
+from case_service.ledger.history import HistoryKind
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
+from case_service.ledger.posting import EntryKind
 from case_service.payments.allocation import NOTHING, Allocation, Share
+from case_service.payments.payment import Payment
 from kit.ids import new_id
 
 

@@ -11,12 +11,47 @@ Each function returns lines that add up to 0.00.
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 from case_service.cases.case import Case
-from case_service.ledger.entry import Account, EntryKind, Occasion, Payment
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import NOTHING, Allocation, Share
+from case_service.payments.payment import Payment
+
+
+class Account(StrEnum):
+    """Where an amount is put, or taken from."""
+
+    CLAIM = "CLAIM"
+    """What is open on one claim of a case."""
+    UNALLOCATED = "UNALLOCATED"
+    """Money that belongs to no claim; below zero, for it is owed to somebody."""
+    COLLECTED = "COLLECTED"
+    """Money that came in through collection."""
+    RECEIVABLES = "RECEIVABLES"
+    """The creditor's own books: claims come from there and go back there."""
+    WRITTEN_OFF = "WRITTEN_OFF"
+    """What was given up."""
+    PAID_OUT = "PAID_OUT"
+    """Unallocated money that was paid back or given to the debtor; below zero."""
+    SHORTFALL = "SHORTFALL"
+    """Money that was paid out although, as was heard later, it had never come in."""
+
+
+class EntryKind(StrEnum):
+    """What a posting stands for."""
+
+    HANDED_OVER = "HANDED_OVER"
+    PAYMENT_SHARE = "PAYMENT_SHARE"
+    PAYMENT_REDUCTION = "PAYMENT_REDUCTION"
+    DIRECT_PAYMENT = "DIRECT_PAYMENT"
+    CLAIM_CHANGE = "CLAIM_CHANGE"
+    SURPLUS = "SURPLUS"
+    PAID_OUT = "PAID_OUT"
+    WRITTEN_OFF = "WRITTEN_OFF"
+    RELEASED = "RELEASED"
 
 
 class Line(NamedTuple):

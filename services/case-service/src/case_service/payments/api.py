@@ -20,10 +20,11 @@ from case_service.edge import (
     lock_cases_of_member,
     occasion_of,
 )
-from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import age
 from case_service.payments.book_payment import Received, book_payment
+from case_service.payments.payment import Payment
 from case_service.payments.reduce_payment import GivenShare, Reduction, reduce_payment
 from case_service.payments.settle_unallocated import (
     allocate_unallocated,

@@ -12,8 +12,8 @@ from case_service import store
 from case_service.cases.case import Case
 from case_service.cases.reports import Unacceptable, Verdict, apply_reports, lock_reported
 from case_service.ledger import payment_journal
-from case_service.ledger.entry import AllocationKind, Occasion, Payment
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import (
     NOTHING,
     Allocation,
@@ -21,6 +21,7 @@ from case_service.payments.allocation import (
     Share,
     in_order,
 )
+from case_service.payments.payment import AllocationKind, Payment
 from case_service.payments.store import reported_payments, shares_as_booked
 from case_service.problems import require_open
 from case_service.tenant_settings.tenant_settings import settings_of

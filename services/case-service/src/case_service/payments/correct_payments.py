@@ -16,10 +16,11 @@ from case_service.cases.reports import (
     payment_thing,
 )
 from case_service.ledger import payment_journal
-from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import NOTHING
 from case_service.payments.book_payment import OTHER_CURRENCY, enter_payment
+from case_service.payments.payment import Payment
 from case_service.payments.shrink import shrink
 from case_service.payments.store import reported_payments
 from case_service.tenant_settings.tenant_settings import settings_of

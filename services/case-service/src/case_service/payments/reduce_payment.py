@@ -7,9 +7,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from case_service.cases.case import Case, Key
-from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import NOTHING, Allocation, Share
+from case_service.payments.payment import Payment
 from case_service.payments.shrink import shrink
 from contracts import Money
 from kit.problems import unprocessable

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from case_service.cases.case import Case, Claim, Key, Status
 from case_service.ledger import payment_journal
-from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.events import ClaimFacts, Outcome
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import NOTHING, Share
+from case_service.payments.payment import Payment
 from case_service.payments.reduce_payment import GivenShare
 from case_service.receivables.claim_change import ClaimKey, holders_of
 from contracts import Money

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from case_service.cases.case import Case, Key
 from case_service.ledger import payment_journal
-from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import Allocation, take_back_newest_first
+from case_service.payments.payment import Payment
 
 
 def shrink(

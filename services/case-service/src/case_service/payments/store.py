@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from case_service.ledger.entry import ActorKind, AllocationKind, Payment
+from case_service.ledger.occasion import ActorKind
 from case_service.payments.allocation import Allocation, Share
+from case_service.payments.payment import AllocationKind, Payment
 from case_service.rows import given, same
 from case_service.tables import entries, payments
 

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from case_service import store as case_store
 from case_service.cases.handover import HandedOverClaim
-from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import ActorKind, Occasion
 from case_service.payments.store import payments_on_claims
 from case_service.receivables import store
 from case_service.receivables.claim_change import (

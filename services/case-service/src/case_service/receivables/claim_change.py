@@ -23,10 +23,11 @@ from uuid import UUID
 
 from case_service.cases.case import Case, Key
 from case_service.ledger import payment_journal
-from case_service.ledger.entry import Occasion, Payment
 from case_service.ledger.events import ClaimFacts
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import Occasion
 from case_service.payments.allocation import NOTHING, Allocation, Share
+from case_service.payments.payment import Payment
 
 OTHER_CURRENCY: Final = "the claim had another currency before"
 """Why a snapshot or a handover cannot be used."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 from case_service import store
 from case_service.cases.case import Case, Status
 from case_service.cases.reports import answer_thing
-from case_service.ledger.entry import ActorKind, Occasion
 from case_service.ledger.journal import Journal
+from case_service.ledger.occasion import ActorKind, Occasion
 from case_service.runs import store as run_store
 from case_service.runs.store import Reversal
 from kit import parking
