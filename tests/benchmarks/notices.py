@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from tests.benchmarks.measuring import Figure, p95
 from tests.partner_gateway.claims import studio_payment
-from tests.partner_gateway.test_notices import by_hand
+from tests.partner_gateway.telling import by_hand
 from tests.partner_gateway.world import Gateway, closed, handed_over, make_settings
 
 from kit.context import Context

@@ -1,8 +1,9 @@
-"""What case-service says of claims that changed, in events."""
+"""What case-service says of cases and their claims, in events."""
 
 from decimal import Decimal
+from typing import Any
 
-from contracts import CaseClaimChangedV1, MemberHandedOverV1, Money
+from contracts import CaseClaimChangedV1, CaseFileNumberSetV1, MemberHandedOverV1, Money
 from kit.clock import now
 
 
@@ -47,3 +48,16 @@ def claim_changed(
 def studio_payment(case: MemberHandedOverV1, sequence: int = 2) -> CaseClaimChangedV1:
     """Return that 20.00 of a case's claim were paid at the studio."""
     return claim_changed(case, sequence, paid="20.00", opens=("50.00", "30.00"))
+
+
+def numbered(case: MemberHandedOverV1, file_number: str, **other: Any) -> CaseFileNumberSetV1:
+    """Return that a case has a file number."""
+    values = {
+        "case_id": case.case_id,
+        "run_id": case.run_id,
+        "member_id": case.member_id,
+        "studio_id": case.studio.studio_id,
+        "partner_id": case.partner_id,
+        "occurred_at": now(),
+    }
+    return CaseFileNumberSetV1(**{**values, **other}, file_number=file_number)

@@ -1,5 +1,6 @@
 """A partner that writes down what it gets, and answers as a test says."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -46,3 +47,9 @@ def always(status: int, body: bytes = b"", **headers: str) -> Callable[[Request]
         return Response(body, status, headers)
 
     return answer
+
+
+async def never(_: Request) -> Response:
+    """Answer long after everybody has given up."""
+    await asyncio.sleep(5)
+    return Response()

@@ -16,7 +16,7 @@ from contracts import MemberHandedOverV1
 from kit.ids import new_id
 from partner_gateway.report_files.apply_report_files import apply_report_files
 from partner_gateway.report_files.check_report_files import check_report_files
-from tests.partner_gateway.test_cases import numbered
+from tests.partner_gateway.claims import numbered
 from tests.partner_gateway.world import (
     ROLES,
     TENANT,

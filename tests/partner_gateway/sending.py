@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from contracts import MemberHandedOverV1
 from partner_gateway.deliveries import deliver, store
-from tests.partner_gateway.world import Gateway, Partner, bearer
+from tests.partner_gateway.world import Gateway, Partner, Simulator, bearer, handed_over
 
 ANSWERS = ("report.accepted.v1", "report.rejected.v1")
 
@@ -23,7 +24,30 @@ async def delivery_of(gateway: Gateway, partner: Partner) -> dict[str, Any]:
     return shown
 
 
+async def held_by(
+    gateway: Gateway, simulator: Simulator, count: int
+) -> tuple[Partner, list[MemberHandedOverV1]]:
+    """Let a partner hold so many cases."""
+    partner = await gateway.set_up(simulator.url)
+    await simulator.connect(gateway, partner, answer="ACCEPT_NOW")
+    cases = handed_over(partner, count)
+    await gateway.receive(cases)
+    await serve(gateway, partner)
+    return partner, cases
+
+
+async def deliveries(gateway: Gateway, partner: Partner, query: str = "") -> list[Any]:
+    """Return the requests to a partner as staff see them, newest first."""
+    answer = await gateway.call("GET", f"/v1/partners/{partner.partner_id}/deliveries{query}")
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["items"])
+
+
 async def by_runs(gateway: Gateway, partner: Partner) -> dict[str, Any]:
     """Return the deliveries to a partner, as staff see them, by their runs."""
-    path = f"/v1/partners/{partner.partner_id}/deliveries"
-    return {each["run_id"]: each for each in (await gateway.call("GET", path)).json()["items"]}
+    return {each["run_id"]: each for each in await deliveries(gateway, partner)}
+
+
+def change_settings(gateway: Gateway, **changed: Any) -> None:
+    """Let the gateway have other settings from now on."""
+    gateway.context.settings = gateway.context.settings.model_copy(update=changed)

@@ -5,27 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from contracts import CaseFileNumberSetV1, MemberHandedOverV1
-from kit.clock import now
 from kit.ids import new_id
 from partner_gateway.deliveries import deliver
-from tests.partner_gateway.claims import studio_payment
+from tests.partner_gateway.claims import numbered, studio_payment
 from tests.partner_gateway.saying import NOWHERE
-from tests.partner_gateway.test_notices import by_hand
+from tests.partner_gateway.telling import by_hand
 from tests.partner_gateway.world import Gateway, Partner, cancelled, closed, handed_over
-
-
-def numbered(case: MemberHandedOverV1, file_number: str, **other: Any) -> CaseFileNumberSetV1:
-    """Return that a case has a file number."""
-    values = {
-        "case_id": case.case_id,
-        "run_id": case.run_id,
-        "member_id": case.member_id,
-        "studio_id": case.studio.studio_id,
-        "partner_id": case.partner_id,
-        "occurred_at": now(),
-    }
-    return CaseFileNumberSetV1(**{**values, **other}, file_number=file_number)
 
 
 async def kept(gateway: Gateway) -> dict[UUID, tuple[Any, ...]]:

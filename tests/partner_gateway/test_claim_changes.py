@@ -18,7 +18,8 @@ from kit.ids import new_id
 from partner_gateway.deliveries import store
 from partner_gateway.notices.claim_change import ClaimChange
 from tests.partner_gateway.claims import claim_changed, euros, studio_payment
-from tests.partner_gateway.test_notices import NOTICES, by_hand, held_by, serve
+from tests.partner_gateway.sending import held_by, serve
+from tests.partner_gateway.telling import NOTICES, by_hand, listed
 from tests.partner_gateway.world import (
     Gateway,
     Partner,
@@ -38,11 +39,6 @@ async def told(simulator: Simulator, case: MemberHandedOverV1) -> list[Any]:
         (each["kind"], each["claim_change"] and each["claim_change"]["snapshot_sequence"])
         for each in shown["notices"]
     ]
-
-
-async def notices(gateway: Gateway, query: str = "") -> list[Any]:
-    """Return the notices as staff see them."""
-    return list((await gateway.call("GET", f"/v1/notices{query}")).json()["items"])
 
 
 # What is told
@@ -117,7 +113,7 @@ async def test_a_change_for_a_partner_by_hand_is_a_duty_with_what_changed(
     (case,) = handed_over(partner, 1)
     await gateway.receive([studio_payment(case)])
     await gateway.receive([studio_payment(case), claim_changed(case, 3, cancelled=True)])
-    first, second = await notices(gateway, "?status=DUE")
+    first, second = await listed(gateway, "?status=DUE")
     assert (first["kind"], first["by_hand"]) == ("STUDIO_PAYMENT", True)
     assert first["claim_change"] == {
         "claim_id": str(case.claims[0].claim_id),
@@ -136,7 +132,7 @@ async def test_a_change_for_a_partner_by_hand_is_a_duty_with_what_changed(
         "ACKNOWLEDGED",
         first["claim_change"],
     )
-    assert [each["notice_id"] for each in await notices(gateway, "?status=DUE")] == [
+    assert [each["notice_id"] for each in await listed(gateway, "?status=DUE")] == [
         second["notice_id"]
     ]
     assert [event.TYPE for event in await gateway.published(*NOTICES)] == [
@@ -150,7 +146,7 @@ async def test_a_stop_says_nothing_of_claims(gateway: Gateway) -> None:
     partner = await by_hand(gateway)
     (case,) = handed_over(partner, 1)
     await gateway.receive([closed(case)])
-    (stop,) = await notices(gateway)
+    (stop,) = await listed(gateway)
     assert stop["claim_change"] is None
 
 
@@ -200,7 +196,7 @@ async def test_a_change_waits_for_the_handover_of_its_case(
     await gateway.receive([claim_changed(case, 3, amount="45.00")])
     await simulator.call("POST", "/behaviour", {"answer": "UNAVAILABLE"})
     await serve(gateway, partner)
-    assert [each["status"] for each in await notices(gateway)] == ["DUE", "DUE"]
+    assert [each["status"] for each in await listed(gateway)] == ["DUE", "DUE"]
     await simulator.call("POST", "/behaviour", {"answer": "ACCEPT_NOW"})
     await gateway.let_time_pass()
     await serve(gateway, partner)
@@ -272,7 +268,7 @@ async def test_a_change_that_the_api_refuses_is_told_by_staff_and_holds_up_nothi
     await gateway.receive([studio_payment(stranger), claim_changed(stranger, 3)])
     await serve(gateway, partner)
     assert [
-        (each["status"], each["by_hand"], each["last_error"]) for each in await notices(gateway)
+        (each["status"], each["by_hand"], each["last_error"]) for each in await listed(gateway)
     ] == [("FAILED", True, "HTTP 404")] * 2
 
 
@@ -324,7 +320,7 @@ async def test_a_stop_is_not_held_up_by_a_change_that_the_partner_does_not_take(
         ("STUDIO_PAYMENT", 2),
         ("CLAIM_CHANGED", 3),
     ]
-    assert {each["status"] for each in await notices(gateway)} == {"ACKNOWLEDGED"}
+    assert {each["status"] for each in await listed(gateway)} == {"ACKNOWLEDGED"}
 
 
 async def test_what_changes_after_the_end_of_a_case_is_not_told(
@@ -338,7 +334,7 @@ async def test_what_changes_after_the_end_of_a_case_is_not_told(
     for case in (completed, completed_by_hand):
         await gateway.receive([closed(case, "COMPLETED"), studio_payment(case)])
     await serve(gateway, partner)
-    assert [(each["kind"], UUID(each["case_id"])) for each in await notices(gateway)] == [
+    assert [(each["kind"], UUID(each["case_id"])) for each in await listed(gateway)] == [
         ("STOP", stopped.case_id),
         ("STOP", stopped_by_hand.case_id),
     ]
@@ -360,7 +356,7 @@ async def test_changes_of_a_case_that_was_never_sent_are_dropped_with_it(
     cases = (await simulator.call("GET", "/cases"))["items"]
     assert [case["case_id"] for case in cases] == [str(kept.case_id)]
     assert await told(simulator, kept) == [("STUDIO_PAYMENT", 2)]
-    assert [each["case_id"] for each in await notices(gateway)] == [str(kept.case_id)]
+    assert [each["case_id"] for each in await listed(gateway)] == [str(kept.case_id)]
     assert await gateway.rows("SELECT 1 FROM claim_changes WHERE NOT told") == []
 
 

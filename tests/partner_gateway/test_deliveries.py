@@ -15,9 +15,10 @@ from partner_gateway.deliveries import deliver, store
 from partner_gateway.exchange import client
 from partner_gateway.standard_webhooks import verify
 from tests.partner_gateway.listener import always, listening
-from tests.partner_gateway.sending import ANSWERS, delivery_of, serve
+from tests.partner_gateway.sending import ANSWERS, change_settings, delivery_of, serve
+from tests.partner_gateway.telling import by_hand
 from tests.partner_gateway.waiting import until
-from tests.partner_gateway.world import Gateway, Partner, Simulator, handed_over, is_waiting, killed
+from tests.partner_gateway.world import Gateway, Simulator, handed_over, is_waiting, killed
 
 
 async def test_a_run_goes_out_in_pages_and_every_answer_comes_back_once(
@@ -162,10 +163,7 @@ async def test_a_partner_answers_only_for_the_cases_it_was_asked_about(gateway: 
 
 
 async def test_what_is_for_a_partner_by_hand_is_not_sent(gateway: Gateway) -> None:
-    made = await gateway.call(
-        "POST", "/v1/partners", {"name": "Kanzlei Beispiel", "channel": "BY_HAND"}
-    )
-    partner = Partner(made.json()["partner_id"], "")
+    partner = await by_hand(gateway)
     await gateway.receive(handed_over(partner, 2))
     # Their numbers are known: texts and report files name them. What they hold is not kept.
     kept = await gateway.rows("SELECT booking_number, item FROM cases ORDER BY booking_number")
@@ -193,8 +191,7 @@ async def test_whoever_stops_while_it_looks_for_work_stops_what_is_under_way(
         await asyncio.sleep(60)
         return Response()
 
-    settings = gateway.context.settings.model_copy(update={"partner_timeout_seconds": 60})
-    gateway.context.settings = settings
+    change_settings(gateway, partner_timeout_seconds=60)
     async with listening(never) as listener:
         partner = await gateway.set_up(listener.url)
         await gateway.receive(handed_over(partner, 1))

@@ -12,7 +12,7 @@ from kit.clock import now
 from partner_gateway.deliveries.delivery import Verdict, judge, pause_after, retry_after
 from partner_gateway.exchange import MAX_ANSWER_BYTES
 from tests.partner_gateway.listener import always, listening
-from tests.partner_gateway.sending import ANSWERS, by_runs, delivery_of, serve
+from tests.partner_gateway.sending import ANSWERS, by_runs, change_settings, delivery_of, serve
 from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import Gateway, Simulator, handed_over
 
@@ -110,9 +110,7 @@ async def test_a_request_that_cannot_be_built_waits_visibly_and_holds_up_nobody(
         partner = await gateway.set_up(listener.url)
         broken, *others = [case for _ in range(4) for case in handed_over(partner, 1)]
         await gateway.receive([broken, *others])
-        settings = gateway.context.settings
-        hours = settings.model_copy(update={"retry_delays_seconds": (3600.0,)})
-        gateway.context.settings = hours
+        change_settings(gateway, retry_delays_seconds=(3600.0,))
         await serve(gateway, partner)
         await gateway.execute(
             "UPDATE cases SET item = NULL WHERE case_id = :case_id", case_id=broken.case_id

@@ -8,10 +8,9 @@ from contracts import NoticeAcknowledgedV1
 from kit.ids import new_id
 from partner_gateway.notices.refusal import read_refusal
 from partner_gateway.notices.store import reopen_notice
-from tests.partner_gateway.claims import claim_changed, studio_payment
-from tests.partner_gateway.test_cases import numbered
-from tests.partner_gateway.test_notices import by_hand, held_by, serve
-from tests.partner_gateway.test_overdue import listed
+from tests.partner_gateway.claims import claim_changed, numbered, studio_payment
+from tests.partner_gateway.sending import held_by, serve
+from tests.partner_gateway.telling import by_hand, listed
 from tests.partner_gateway.world import (
     TENANT,
     Gateway,

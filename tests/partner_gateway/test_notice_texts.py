@@ -13,10 +13,8 @@ from kit.ids import new_id
 from partner_gateway.notices import api
 from partner_gateway.notices.language import Language
 from partner_gateway.notices.texts import WORDINGS
-from tests.partner_gateway.claims import claim_changed, euros, studio_payment
-from tests.partner_gateway.test_cases import numbered
-from tests.partner_gateway.test_notices import by_hand
-from tests.partner_gateway.test_overdue import listed
+from tests.partner_gateway.claims import claim_changed, euros, numbered, studio_payment
+from tests.partner_gateway.telling import by_hand, listed
 from tests.partner_gateway.world import Gateway, bearer, cancelled, closed, handed_over
 
 STOP_IN_GERMAN = """\

@@ -1,7 +1,6 @@
 """Partners are told to stop, and it is known whether they know (R10, R26, R52)."""
 
 import asyncio
-from uuid import UUID
 
 import pytest
 
@@ -15,7 +14,9 @@ from contracts import (
 )
 from kit.context import Context
 from kit.ids import new_id
-from partner_gateway.deliveries import deliver, pages, store
+from partner_gateway.deliveries import pages, store
+from tests.partner_gateway.sending import held_by, serve
+from tests.partner_gateway.telling import NOTICES, by_hand
 from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import (
     Gateway,
@@ -27,38 +28,6 @@ from tests.partner_gateway.world import (
     handed_over,
     killed,
 )
-
-NOTICES = (
-    "notice.due.v1",
-    "notice.sent.v1",
-    "notice.acknowledged.v1",
-    "notice.failed.v1",
-)
-
-
-async def by_hand(gateway: Gateway) -> Partner:
-    """Set up a partner by hand."""
-    body = {"name": "Kanzlei Beispiel", "channel": "BY_HAND"}
-    made = await gateway.call("POST", "/v1/partners", body)
-    return Partner(UUID(made.json()["partner_id"]), "")
-
-
-async def serve(gateway: Gateway, partner: Partner) -> None:
-    """Send a partner what it is owed now."""
-    recipient = store.Recipient(partner.tenant_id, partner.partner_id)
-    await deliver.serve(gateway.context, recipient)
-
-
-async def held_by(
-    gateway: Gateway, simulator: Simulator, count: int
-) -> tuple[Partner, list[MemberHandedOverV1]]:
-    """Let a partner hold so many cases."""
-    partner = await gateway.set_up(simulator.url)
-    await simulator.connect(gateway, partner, answer="ACCEPT_NOW")
-    cases = handed_over(partner, count)
-    await gateway.receive(cases)
-    await serve(gateway, partner)
-    return partner, cases
 
 
 @pytest.mark.parametrize("end", [closed, cancelled])

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import date, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +14,8 @@ from partner_gateway.main import service
 from partner_gateway.notices import mark_overdue as worker
 from partner_gateway.notices.mark_overdue import mark_overdue
 from tests.partner_gateway.claims import claim_changed, studio_payment
-from tests.partner_gateway.test_notices import by_hand, held_by, serve
+from tests.partner_gateway.sending import held_by, serve
+from tests.partner_gateway.telling import by_hand, listed
 from tests.partner_gateway.world import Gateway, Simulator, cancelled, closed, handed_over
 
 BERLIN = "Europe/Berlin"
@@ -24,11 +24,6 @@ BERLIN = "Europe/Berlin"
 async def let_days_pass(gateway: Gateway, days: int) -> None:
     """Let notices be older than they are."""
     await gateway.execute("UPDATE notices SET due_on = due_on - CAST(:days AS int)", days=days)
-
-
-async def listed(gateway: Gateway, query: str = "") -> list[Any]:
-    """Return the notices as staff see them."""
-    return list((await gateway.call("GET", f"/v1/notices{query}")).json()["items"])
 
 
 async def overdue(gateway: Gateway) -> list[UUID]:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from tests.partner_gateway.claims import studio_payment
-from tests.partner_gateway.test_notices import by_hand
+from tests.partner_gateway.telling import by_hand
 from tests.partner_gateway.world import Gateway, closed, handed_over
 
 TABLES = ("cases", "notices", "claim_changes")

@@ -1,19 +1,16 @@
 """Staff see how requests to partners fare (R50, R52, R63)."""
 
-import asyncio
 from typing import Any
 
 import pytest
-from fastapi import Request, Response
 from sqlalchemy import text
 
 from kit.ids import new_id
 from partner_gateway.deliveries import queries
 from partner_gateway.deliveries.store import TRIES_KEPT
 from tests.partner_gateway.claims import studio_payment
-from tests.partner_gateway.listener import always, listening
-from tests.partner_gateway.sending import delivery_of, serve
-from tests.partner_gateway.test_notices import held_by
+from tests.partner_gateway.listener import always, listening, never
+from tests.partner_gateway.sending import change_settings, deliveries, delivery_of, held_by, serve
 from tests.partner_gateway.world import (
     TENANT,
     Gateway,
@@ -25,29 +22,11 @@ from tests.partner_gateway.world import (
 )
 
 
-async def deliveries(gateway: Gateway, partner: Partner, query: str = "") -> list[Any]:
-    """Return the requests to a partner as staff see them, newest first."""
-    answer = await gateway.call("GET", f"/v1/partners/{partner.partner_id}/deliveries{query}")
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["items"])
-
-
 async def details(gateway: Gateway, partner: Partner) -> Any:
     """Return the only request to a partner, with its tries."""
     path = f"/v1/partners/{partner.partner_id}/deliveries"
     request_id = (await delivery_of(gateway, partner))["request_id"]
     return (await gateway.call("GET", f"{path}/{request_id}")).json()
-
-
-def change_settings(gateway: Gateway, **changed: Any) -> None:
-    """Let the gateway have other settings from now on."""
-    gateway.context.settings = gateway.context.settings.model_copy(update=changed)
-
-
-async def never(_: Request) -> Response:
-    """Answer long after everybody has given up."""
-    await asyncio.sleep(5)
-    return Response()
 
 
 async def test_every_try_is_shown_with_what_came_of_it(gateway: Gateway) -> None:

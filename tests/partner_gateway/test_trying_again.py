@@ -8,10 +8,8 @@ import pytest
 from fastapi import Request, Response
 
 from tests.partner_gateway.claims import studio_payment
-from tests.partner_gateway.listener import Listener, always, listening
-from tests.partner_gateway.sending import delivery_of, serve
-from tests.partner_gateway.test_notices import held_by
-from tests.partner_gateway.test_tries import change_settings, deliveries, never
+from tests.partner_gateway.listener import Listener, always, listening, never
+from tests.partner_gateway.sending import change_settings, deliveries, delivery_of, held_by, serve
 from tests.partner_gateway.waiting import until
 from tests.partner_gateway.world import Gateway, Partner, Simulator, cancelled, closed, handed_over
 
