@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from local_stack.ports import free_port
 from local_stack.stack import Program, Stack
+from tests.another_instance import another_instance
 from tests.e2e.kafka_reader import Received, read_everything
 from tests.e2e.story import Tenant
 
@@ -20,25 +20,12 @@ IN_ORDER = ["case.opened.v1", "case.file-number-set.v1", "case.payment-booked.v1
 def seconds(stack: Stack) -> Iterator[dict[str, Program]]:
     """A second process of each of two services; afterwards only the first ones run, as before."""
     with ExitStack() as afterwards:
-        programs = {name: second_of(stack, name) for name in DOUBLED}
+        programs = {name: another_instance(stack, name) for name in DOUBLED}
         for name, program in programs.items():
             afterwards.callback(program.stop)
             afterwards.callback(start_again, stack.service(name))
             program.start()
         yield programs
-
-
-def second_of(stack: Stack, name: str) -> Program:
-    """Return another process of a service, with the same settings on a port of its own."""
-    port = free_port()
-    return Program(
-        name,
-        "serve",
-        port=port,
-        ready_path="/health/ready",
-        log=stack.logs / f"{name}-second.log",
-        settings=stack.service(name).settings | {"HTTP_PORT": str(port)},
-    )
 
 
 def start_again(program: Program) -> None:

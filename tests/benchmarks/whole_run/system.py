@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+from tests.another_instance import another_instance
 from tests.benchmarks.whole_run.looks import Looking
 from tests.benchmarks.whole_run.processes import engines
 
 from local_stack.data import Population
 from local_stack.http_client import ServiceClient
-from local_stack.ports import free_port
 from local_stack.stack import SERVICES, Program, Stack
 
 _PAUSE = 0.25
@@ -78,7 +78,7 @@ def started(directory: Path, members: int, instances: int = 1) -> Iterator[Syste
         stack = ends.enter_context(Stack(directory))
         programs = {name: stack.service(name) for name in SERVICES}
         for number in range(2, instances + 1):
-            program = _another(stack, "case-service", number)
+            program = another_instance(stack, "case-service", number)
             ends.callback(program.stop)
             program.start()
             programs[f"case-service {number}"] = program
@@ -108,16 +108,3 @@ async def until_quiet(system: System, looking: Looking) -> None:
     connection = await asyncpg.connect(system.stack.postgres.superuser_url)
     await connection.execute("CHECKPOINT")
     await connection.close()
-
-
-def _another(stack: Stack, name: str, number: int) -> Program:
-    """Return another instance of a service, with the same settings on a port of its own."""
-    port = free_port()
-    return Program(
-        name,
-        "serve",
-        port=port,
-        ready_path="/health/ready",
-        log=stack.logs / f"{name}-{number}.log",
-        settings=stack.service(name).settings | {"HTTP_PORT": str(port)},
-    )
