@@ -5,7 +5,6 @@ PostgreSQL counts tables from time to time (`ANALYZE`, by autovacuum), and keeps
 
 from collections.abc import Sequence
 
-import asyncpg
 from sqlalchemy import text
 
 from case_service.subscribers import subscriptions
@@ -13,6 +12,7 @@ from contracts import Event
 from kit.ids import new_id
 from kit.inbox import Inbox
 from tests.case_service.world import World, claim, handover, paid
+from tests.databases import count_rows
 
 SMALL, LARGE, BATCH = 40, 2_500, 500
 READ_FOR_A_CASE = 40
@@ -28,7 +28,7 @@ async def test_a_large_run_after_a_small_one_looks_its_cases_up_by_indexes(
     small, large = cases[:SMALL], cases[SMALL:]
     await _deliver(world, inbox, small)
     await _deliver(world, inbox, [paid(case, "5.00") for case in small])
-    await _count_rows(database_url)
+    await count_rows(database_url)
     for case in small[:10]:  # PostgreSQL keeps the plan of what was executed five times
         await _deliver(world, inbox, [case, paid(case, "5.00", reference="again")])
     await _deliver(world, inbox, large[:-BATCH])
@@ -41,13 +41,6 @@ async def test_a_large_run_after_a_small_one_looks_its_cases_up_by_indexes(
 async def _deliver(world: World, inbox: Inbox, events: Sequence[Event]) -> None:
     for start in range(0, len(events), BATCH):
         await inbox.handle([world.record(event) for event in events[start : start + BATCH]])
-
-
-async def _count_rows(database_url: str) -> None:
-    """Have PostgreSQL count, without the room that rows of other tests have left."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
-    await connection.execute("VACUUM (FULL, ANALYZE)")
-    await connection.close()
 
 
 async def _rows_read(world: World) -> int:

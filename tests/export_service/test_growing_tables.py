@@ -5,12 +5,12 @@ PostgreSQL counts tables from time to time (`ANALYZE`, by autovacuum), and keeps
 
 from collections.abc import Sequence
 
-import asyncpg
 from sqlalchemy import text
 
 from contracts import Event
 from export_service.subscribers import subscriptions
 from kit.inbox import Inbox
+from tests.databases import count_rows
 from tests.export_service.case_events import numbered, opened
 from tests.export_service.handed_over import record, run_of
 from tests.export_service.ordering import TENANT, ServiceContext
@@ -32,7 +32,7 @@ async def test_a_large_run_after_a_small_one_looks_its_cases_up_by_their_keys(
 
     await hear(small)
     await hear([opened(member) for member in small])
-    await _count_rows(database_url)
+    await count_rows(database_url)
     for number in range(10):  # PostgreSQL keeps the plan of what was executed five times
         await hear([numbered(member, f"AZ-{number}") for member in small[:4]])
     await hear(large)
@@ -41,13 +41,6 @@ async def test_a_large_run_after_a_small_one_looks_its_cases_up_by_their_keys(
     before = await _rows_read_in_order(context)
     await hear([numbered(member, "AZ-1") for member in large[-BATCH:]])
     assert await _rows_read_in_order(context) == before
-
-
-async def _count_rows(database_url: str) -> None:
-    """Have PostgreSQL count, without the room that rows of other tests have left."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
-    await connection.execute("VACUUM (FULL, ANALYZE)")
-    await connection.close()
 
 
 async def _rows_read_in_order(context: ServiceContext) -> int:
