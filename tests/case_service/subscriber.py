@@ -52,13 +52,7 @@ class Subscriber:
                 for claim_id in event.claims:
                     self.open[event.case_id, claim_id] = 0
             case CasePaymentBookedV1():
-                self.owners[event.payment_id] = event.case_id
-                self.amounts[event.payment_id] = cents(event.amount)
-                self.unallocated[event.payment_id] = cents(event.unallocated)
-                parts = sum(cents(share.amount) for share in event.shares)
-                assert parts + cents(event.unallocated) == cents(event.amount)
-                self._move(event.case_id, event.shares, 1)
-                self._check_open(event.case_id, event.open)
+                self._booked(event)
             case CasePaymentReducedV1():
                 self._reduced(event)
             case CasePaymentReallocatedV1():
@@ -90,6 +84,15 @@ class Subscriber:
                 assert cents(event.residual) == sum(cents(each.residual) for each in event.claims)
             case CaseCancelledV1():
                 self._ended(event.case_id, "CANCELLED", event.claims)
+
+    def _booked(self, event: CasePaymentBookedV1) -> None:
+        self.owners[event.payment_id] = event.case_id
+        self.amounts[event.payment_id] = cents(event.amount)
+        self.unallocated[event.payment_id] = cents(event.unallocated)
+        parts = sum(cents(share.amount) for share in event.shares)
+        assert parts + cents(event.unallocated) == cents(event.amount)
+        self._move(event.case_id, event.shares, 1)
+        self._check_open(event.case_id, event.open)
 
     def _reduced(self, event: CasePaymentReducedV1) -> None:
         assert self.amounts[event.payment_id] == cents(event.amount_before)

@@ -70,23 +70,8 @@ class Old:
             ended=ended,
             day=day,
         )
-        for claim_id, handed_over, collected, left in claims:
-            await self.run(
-                """
-                INSERT INTO case_claims (tenant_id, case_id, claim_id, voucher_id,
-                    snapshot_sequence, kind, designation, voucher_date, due_date, amount,
-                    paid_directly, handed_over, collected, open)
-                VALUES (:tenant, :case, :claim, uuidv7(), 1, 'CLAIM', 'Beitrag', '2026-01-01',
-                    '2026-01-15', 30.00, 0.00, :handed_over,
-                    :collected, :open)
-                """,
-                case=case,
-                claim=claim_id,
-                handed_over=Decimal(handed_over),
-                collected=Decimal(collected),
-                open=Decimal(left),
-            )
-            await self.entry(case, "HANDED_OVER", handed_over, "2026-03-02T09:00Z", claim_id)
+        for claim_ in claims:
+            await self._claim_of(case, *claim_)
         await self.told(case, "HANDED_OVER", "2026-03-02T09:00Z")
         if status in ("OPEN", "CLOSED"):
             await self.told(case, "OPENED", "2026-03-02T10:00Z")
@@ -94,6 +79,26 @@ class Old:
             at_end = '{"reason": "COMPLETED", "result": "%s", "reason_code": "DEBTOR_UNKNOWN"}'
             result = "PARTLY_PAID" if open_ else "PAID"
             await self.told(case, status, "2026-03-21T10:00Z", at_end % result)
+
+    async def _claim_of(
+        self, case: UUID, claim_id: UUID, handed_over: str, collected: str, left: str
+    ) -> None:
+        await self.run(
+            """
+            INSERT INTO case_claims (tenant_id, case_id, claim_id, voucher_id,
+                snapshot_sequence, kind, designation, voucher_date, due_date, amount,
+                paid_directly, handed_over, collected, open)
+            VALUES (:tenant, :case, :claim, uuidv7(), 1, 'CLAIM', 'Beitrag', '2026-01-01',
+                '2026-01-15', 30.00, 0.00, :handed_over,
+                :collected, :open)
+            """,
+            case=case,
+            claim=claim_id,
+            handed_over=Decimal(handed_over),
+            collected=Decimal(collected),
+            open=Decimal(left),
+        )
+        await self.entry(case, "HANDED_OVER", handed_over, "2026-03-02T09:00Z", claim_id)
 
     async def entry(
         self,

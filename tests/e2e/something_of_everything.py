@@ -45,11 +45,7 @@ def make_world(tenant: Tenant) -> World:
     case = work_on_cases(tenant, run_id, other)
     late = pay_late(tenant, case)
     tenant.wait_for(lambda: tenant.run(run_id), lambda run: run["ended"] == 2, "two ended cases")
-    notices = tenant.wait_for(
-        lambda: {str(each["studio_id"]): each for each in tenant.gateway.all("/v1/notices")},
-        lambda by_studio: len(by_studio) == 2,
-        "the notices",
-    )
+    notices = await_notices(tenant)
     tenant.export(run_id=run_id)
     waiting = tuple(studio_id for studio_id, _ in rest)
     agency = tenant.partner_by_api(answer="ACCEPT_NOW")
@@ -82,6 +78,15 @@ def make_world(tenant: Tenant) -> World:
         "collection_date": case["collection_date"],
     }
     return World(tenant, ids, seen, other, waiting)
+
+
+def await_notices(tenant: Tenant) -> Answer:
+    """Wait until each of the two studios has a notice; return them by studio."""
+    return tenant.wait_for(
+        lambda: {str(each["studio_id"]): each for each in tenant.gateway.all("/v1/notices")},
+        lambda by_studio: len(by_studio) == 2,
+        "the notices",
+    )
 
 
 def hand_one_over(tenant: Tenant, partner_id: str, studio_id: UUID) -> str:

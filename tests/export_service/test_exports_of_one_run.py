@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from uuid import UUID
 
 import httpx
 
@@ -24,22 +25,7 @@ async def test_what_happens_later_changes_the_overview_and_the_summary_only(
     await announce(context, run)
     await hand_over(context, members)
 
-    async def files() -> tuple[bytes, bytes, list[str]]:
-        """As CSV, the sheet of the claims, and the lines of the overview."""
-        ordered = [
-            await staff.ordered(run_id=run.run_id),
-            await staff.ordered(run_id=run.run_id, format="xlsx"),
-            await staff.ordered(kind="MEMBERS"),
-        ]
-        await render_all(context)
-        as_csv, as_xlsx, overview = [
-            (await staff.get(f"/{export_id}/file")).content for export_id in ordered
-        ]
-        with zipfile.ZipFile(io.BytesIO(as_xlsx)) as book:
-            claims = book.read("xl/worksheets/sheet1.xml")
-        return as_csv, claims, overview.decode().splitlines()
-
-    csv_before, claims_before, overview_before = await files()
+    csv_before, claims_before, overview_before = await _files(context, staff, run.run_id)
     paid, closed, untouched = members
     await open_case(context, paid)
     await set_file_number(context, paid, "AZ-1")
@@ -63,7 +49,7 @@ async def test_what_happens_later_changes_the_overview_and_the_summary_only(
     )
     await receive(context, run_handed_over, TENANT, [answered])
 
-    csv_after, claims_after, overview_after = await files()
+    csv_after, claims_after, overview_after = await _files(context, staff, run.run_id)
     assert csv_after == csv_before
     assert claims_after == claims_before
     assert len(overview_after) == len(overview_before) + 1
@@ -73,6 +59,24 @@ async def test_what_happens_later_changes_the_overview_and_the_summary_only(
         str(closed.case_id),
     }
     assert str(untouched.case_id) in map(_case_id, overview_after)
+
+
+async def _files(
+    context: ServiceContext, staff: Staff, run_id: UUID
+) -> tuple[bytes, bytes, list[str]]:
+    """A run as CSV, the sheet of its claims, and the lines of the overview."""
+    ordered = [
+        await staff.ordered(run_id=run_id),
+        await staff.ordered(run_id=run_id, format="xlsx"),
+        await staff.ordered(kind="MEMBERS"),
+    ]
+    await render_all(context)
+    as_csv, as_xlsx, overview = [
+        (await staff.get(f"/{export_id}/file")).content for export_id in ordered
+    ]
+    with zipfile.ZipFile(io.BytesIO(as_xlsx)) as book:
+        claims = book.read("xl/worksheets/sheet1.xml")
+    return as_csv, claims, overview.decode().splitlines()
 
 
 def _case_id(line: str) -> str:

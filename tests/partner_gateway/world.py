@@ -285,19 +285,6 @@ def handed_over(
 
 def _handed_over(partner: Partner, run_id: UUID, number: int) -> MemberHandedOverV1:
     member_id = str(new_id())
-    amount = {"amount": "50.00", "currency": "EUR"}
-    claim = {
-        "claim_id": str(new_id()),
-        "snapshot_sequence": 1,
-        "voucher_id": str(new_id()),
-        "voucher_date": "2026-01-01",
-        "due_date": "2026-01-15",
-        "kind": "CLAIM",
-        "designation": "Beitrag Januar",
-        "amount": amount,
-        "paid_directly": {"amount": "0.00", "currency": "EUR"},
-        "to_collect": amount,
-    }
     address = {
         "street": "Musterweg 1",
         "postal_code": "12345",
@@ -336,9 +323,25 @@ def _handed_over(partner: Partner, run_id: UUID, number: int) -> MemberHandedOve
             "address": address,
             "phone_numbers": [],
         },
-        "claims": [claim],
+        "claims": [_claim()],
     }
     return MemberHandedOverV1.model_validate_json(json.dumps(event))
+
+
+def _claim() -> dict[str, object]:
+    amount = {"amount": "50.00", "currency": "EUR"}
+    return {
+        "claim_id": str(new_id()),
+        "snapshot_sequence": 1,
+        "voucher_id": str(new_id()),
+        "voucher_date": "2026-01-01",
+        "due_date": "2026-01-15",
+        "kind": "CLAIM",
+        "designation": "Beitrag Januar",
+        "amount": amount,
+        "paid_directly": {"amount": "0.00", "currency": "EUR"},
+        "to_collect": amount,
+    }
 
 
 def closed(case: MemberHandedOverV1, reason: str = "RUN_REVERSED") -> CaseClosedV1:

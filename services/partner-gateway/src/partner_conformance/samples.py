@@ -8,6 +8,14 @@ from uuid import UUID
 
 Body = dict[str, Any]
 
+_ADDRESS: Final = {
+    "street": "Musterweg 1",
+    "postal_code": "12345",
+    "city": "Musterstadt",
+    "country_code": "DE",
+    "country": "Deutschland",
+}
+
 # Often nothing is known of these: they are null then.
 _UNKNOWN_OF_STUDIO: Final = [
     "match_code",
@@ -92,13 +100,6 @@ def with_unknown_fields(request: Body) -> Body:
 
 def _case(run_id: str, number: int) -> Body:
     member_id = new_id()
-    address = {
-        "street": "Musterweg 1",
-        "postal_code": "12345",
-        "city": "Musterstadt",
-        "country_code": "DE",
-        "country": "Deutschland",
-    }
     return {
         "run_id": run_id,
         "case_id": new_id(),
@@ -110,43 +111,53 @@ def _case(run_id: str, number: int) -> Body:
         "trigger": "RUN",
         "collection_date": "2026-03-02",
         "member_id": member_id,
-        "studio": {
-            **dict.fromkeys(_UNKNOWN_OF_STUDIO),
-            "studio_id": new_id(),
-            "person_type": "COMPANY",
-            "name1": "Probestudio",
-            "tenant_name": "Probestudio GmbH",
-            "deducts_input_vat": True,
-            "address": address,
-            "phone_numbers": [],
-            "time_zone": "Europe/Berlin",
-        },
-        "debtor": {
-            **dict.fromkeys(_UNKNOWN_OF_DEBTOR),
-            "debtor_id": member_id,
-            "liable_person": "MEMBER",
-            "membership_number": f"PROBE-{number}",
-            "first_name": "Test",
-            "name1": "Niemand",
-            "sex": "FEMALE",
-            "address": address,
-            "phone_numbers": [],
-        },
-        "claims": [
-            {
-                **dict.fromkeys(_UNKNOWN_OF_CLAIM),
-                "claim_id": new_id(),
-                "snapshot_sequence": 1,
-                "voucher_id": new_id(),
-                "voucher_date": "2026-01-01",
-                "due_date": "2026-01-15",
-                "kind": "CLAIM",
-                "designation": "Beitrag Januar",
-                "amount": _euros("50.00"),
-                "paid_directly": _euros("0.00"),
-                "to_collect": _euros("50.00"),
-            }
-        ],
+        "studio": _studio(),
+        "debtor": _debtor(member_id, number),
+        "claims": [_claim()],
+    }
+
+
+def _studio() -> Body:
+    return {
+        **dict.fromkeys(_UNKNOWN_OF_STUDIO),
+        "studio_id": new_id(),
+        "person_type": "COMPANY",
+        "name1": "Probestudio",
+        "tenant_name": "Probestudio GmbH",
+        "deducts_input_vat": True,
+        "address": _ADDRESS,
+        "phone_numbers": [],
+        "time_zone": "Europe/Berlin",
+    }
+
+
+def _debtor(member_id: str, number: int) -> Body:
+    return {
+        **dict.fromkeys(_UNKNOWN_OF_DEBTOR),
+        "debtor_id": member_id,
+        "liable_person": "MEMBER",
+        "membership_number": f"PROBE-{number}",
+        "first_name": "Test",
+        "name1": "Niemand",
+        "sex": "FEMALE",
+        "address": _ADDRESS,
+        "phone_numbers": [],
+    }
+
+
+def _claim() -> Body:
+    return {
+        **dict.fromkeys(_UNKNOWN_OF_CLAIM),
+        "claim_id": new_id(),
+        "snapshot_sequence": 1,
+        "voucher_id": new_id(),
+        "voucher_date": "2026-01-01",
+        "due_date": "2026-01-15",
+        "kind": "CLAIM",
+        "designation": "Beitrag Januar",
+        "amount": _euros("50.00"),
+        "paid_directly": _euros("0.00"),
+        "to_collect": _euros("50.00"),
     }
 
 
