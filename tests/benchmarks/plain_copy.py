@@ -48,10 +48,10 @@ SERVICES = {
 }
 
 
-async def create_tables(owner_url: str, service: str, schema: str = "plain") -> None:
+async def create_tables(owner_url: str, service: str) -> None:
     """Make the tables of a service to copy into, empty."""
     connection = await asyncpg.connect(owner_url)
-    await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
+    await connection.execute("DROP SCHEMA IF EXISTS plain CASCADE; CREATE SCHEMA plain")
     for table in SERVICES[service].columns:
         key = await connection.fetchval(
             """
@@ -62,7 +62,7 @@ async def create_tables(owner_url: str, service: str, schema: str = "plain") -> 
         )
         await connection.execute(
             f"""
-            CREATE TABLE {schema}.{table}
+            CREATE TABLE plain.{table}
                 (LIKE public.{table} INCLUDING DEFAULTS INCLUDING IDENTITY, {key})
             """
         )

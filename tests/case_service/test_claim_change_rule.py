@@ -1,7 +1,7 @@
 """The rule for changed claims, without a database: whatever happens, its sums stay right (R28)."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 from hypothesis import example, given
@@ -47,8 +47,8 @@ OPEN_IN_TWO_CASES: list[tuple[object, ...]] = [
 """Open again on a case that has ended, and open in the one after it."""
 
 
-def occasion(at: datetime = MOMENT) -> Occasion:
-    return Occasion(ActorKind.SYSTEM, "receivables", at, Cause(TENANT, "request-1", None))
+def occasion() -> Occasion:
+    return Occasion(ActorKind.SYSTEM, "receivables", MOMENT, Cause(TENANT, "request-1", None))
 
 
 @dataclass

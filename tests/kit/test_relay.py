@@ -31,9 +31,7 @@ TOPIC = PartnerSnapshotV1.TOPIC
 
 
 @asynccontextmanager
-async def relaying(
-    database_url: str, kafka: str, name: str = "note-service"
-) -> AsyncIterator[Relay]:
+async def relaying(database_url: str, kafka: str) -> AsyncIterator[Relay]:
     """Run a relay."""
     relay = Relay("note-service", database_url, kafka)
     task = asyncio.create_task(relay.run())

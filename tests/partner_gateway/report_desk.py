@@ -125,9 +125,9 @@ class Desk:
             pass
         return await self.get(sent.json()["report_file_id"])
 
-    async def apply(self, file: Mapping[str, Any], *, leave_out_bad_rows: bool = True) -> Any:
-        """Order a file to be applied, and let it be."""
-        order = {"leave_out_bad_rows": leave_out_bad_rows}
+    async def apply(self, file: Mapping[str, Any]) -> Any:
+        """Order a file to be applied but for its bad rows, and let it be."""
+        order = {"leave_out_bad_rows": True}
         path = f"/v1/report-files/{file['report_file_id']}/application"
         ordered = await self.ask("POST", path, order)
         assert ordered.status_code == 202, ordered.text

@@ -119,16 +119,14 @@ def paid(
     )
 
 
-def reduced(
-    handover: MemberHandedOverV1, payment_id: UUID, amount: str, reduction_id: UUID | None = None
-) -> CasePaymentReducedV1:
+def reduced(handover: MemberHandedOverV1, payment_id: UUID, amount: str) -> CasePaymentReducedV1:
     """A part of a payment on the first claim did not come."""
     share = ClaimShare(
         claim_id=handover.claims[0].claim_id, amount=euros(amount), open=euros("0.00")
     )
     return CasePaymentReducedV1(
         **_case(handover),
-        reduction_id=reduction_id or new_id(),
+        reduction_id=new_id(),
         payment_id=payment_id,
         amount_before=euros("30.00"),
         amount_after=euros("0.00"),
@@ -143,12 +141,11 @@ def reallocated(
     *,
     taken: Mapping[UUID, str],
     given: Mapping[UUID, str],
-    reallocation_id: UUID | None = None,
 ) -> CasePaymentReallocatedV1:
     """Amounts by claim: money leaves claims of the case, and goes to claims of the case."""
     return CasePaymentReallocatedV1(
         **_case(handover),
-        reallocation_id=reallocation_id or new_id(),
+        reallocation_id=new_id(),
         payment_id=new_id(),
         payment_case_id=handover.case_id,
         reason="CLAIM_CHANGED",

@@ -230,9 +230,9 @@ def within(field: str) -> Iterator[None]:
         raise replace(error, errors=errors) from None
 
 
-def unavailable(retry_after: int = 5) -> Problem:
-    """Return the 503 for what will work again; `retry_after` in seconds."""
-    return problem(UNAVAILABLE, headers={"Retry-After": str(retry_after)})
+def unavailable() -> Problem:
+    """Return the 503 for what will work again, perhaps in a few seconds."""
+    return problem(UNAVAILABLE, headers={"Retry-After": "5"})
 
 
 def install(app: FastAPI) -> None:

@@ -34,11 +34,11 @@ CLAIM: Row = {
 }
 
 
-def table(*rows: Row, separator: str = ";", end: str = "\r\n") -> str:
+def table(*rows: Row) -> str:
     """Return rows as CSV; the headings are those of all of them."""
     headings = list(dict.fromkeys(heading for row in rows for heading in row))
     output = io.StringIO()
-    writer = csv.DictWriter(output, headings, restval="", delimiter=separator, lineterminator=end)
+    writer = csv.DictWriter(output, headings, restval="", delimiter=";")
     writer.writeheader()
     writer.writerows(rows)
     return output.getvalue()
