@@ -7,6 +7,7 @@ from typing import Annotated
 import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.types import Message
 
 from kit import metrics
 from kit.auth import Principal, TokenVerifier, requires
@@ -182,6 +183,30 @@ async def test_an_answer_that_breaks_off_is_cut_so_that_it_is_noticed(app: FastA
     async with client_of(app) as client:
         with pytest.raises(ValueError, match="in the middle"):
             await client.get("/v1/breaks-off")
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/notes"])
+async def test_who_goes_away_while_sending_is_no_fault_of_ours(app: FastAPI, path: str) -> None:
+    """Anybody can do that without a token or a signature, and a 500 is worth an alert."""
+    parts, sent = [b'{"te'], list[Message]()
+
+    async def receive() -> Message:
+        if parts:
+            return {"type": "http.request", "body": parts.pop(), "more_body": True}
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 400
 
 
 async def test_an_address_with_a_nul_is_refused(app: FastAPI) -> None:

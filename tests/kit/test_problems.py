@@ -15,6 +15,8 @@ from pydantic.networks import AnyUrl
 from kit import problems
 from kit.http import Body, build_app
 from kit.problems import (
+    MAX_ERRORS,
+    MAX_FIELD_CHARACTERS,
     FieldError,
     Problem,
     conflict,
@@ -100,6 +102,20 @@ async def test_each_wrong_field_is_named_by_its_path_and_no_value_is_repeated(
     }
     for value in ("Muster", "Erika", "DE02"):
         assert value not in answer.text
+
+
+async def test_a_problem_stays_small_whatever_is_wrong_and_however_it_is_called(
+    app: FastAPI,
+) -> None:
+    unknown = {f"{number}{'x' * 1000}": 1 for number in range(900)}
+    async with client_of(app) as client:
+        answer = await client.post(ORDER, json={"claims": [], **unknown})
+    body = answer.json()
+    assert answer.status_code == 422
+    assert len(body["errors"]) == MAX_ERRORS
+    assert body["detail"] == f"900 fields are wrong; the first {MAX_ERRORS} are named."
+    assert max(len(error["field"]) for error in body["errors"]) <= MAX_FIELD_CHARACTERS
+    assert body["errors"][0]["field"].startswith("0xxx")
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b'{"claims": [}'])

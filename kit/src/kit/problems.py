@@ -10,10 +10,15 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from kit.trace import current_correlation_id
 
 MEDIA_TYPE: Final = "application/problem+json"
+MAX_ERRORS: Final = 500
+"""How many fields of a request are named at most: a body of a megabyte can have more wrong ones."""
+MAX_FIELD_CHARACTERS: Final = 500
+"""How much of a field's name is repeated: of a field that we do not know the caller chose it."""
 _URN: Final = "urn:collection:problem:"
 
 
@@ -246,6 +251,11 @@ def install(app: FastAPI) -> None:
     async def invalid_request(_request: Request, error: RequestValidationError) -> Response:
         return from_validation(error.errors()).response()
 
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        # Nobody hears it: it is what is logged and counted, and no fault of ours.
+        return problem(MALFORMED, "The request ended before its body did.").response()
+
     @app.exception_handler(HTTPException)
     async def http_error(_request: Request, error: HTTPException) -> Response:
         return from_status(error.status_code, error.headers).response()
@@ -263,9 +273,9 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Return the problem for what pydantic found wrong with a request."""
     if any(error["type"] == "json_invalid" for error in errors):
         return problem(MALFORMED)
-    return problem(
-        INVALID, errors=[FieldError(_path(error["loc"]), _message(error)) for error in errors]
-    )
+    named = [FieldError(_path(error["loc"]), _message(error)) for error in errors[:MAX_ERRORS]]
+    more = f"{len(errors)} fields are wrong; the first {MAX_ERRORS} are named."
+    return problem(INVALID, more if len(errors) > MAX_ERRORS else None, named)
 
 
 def _path(location: Sequence[str | int]) -> str:
@@ -273,7 +283,8 @@ def _path(location: Sequence[str | int]) -> str:
 
     The body as a whole is called `body`.
     """
-    return ".".join(str(part) for part in location[1:]) or str(location[0])
+    path = ".".join(str(part) for part in location[1:]) or str(location[0])
+    return path[:MAX_FIELD_CHARACTERS]
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from kit.http import Body
 from kit.problems import MALFORMED, TOO_LARGE, FieldError, problem, unprocessable
@@ -59,8 +58,6 @@ async def upload_of(request: Request) -> AsyncIterator[Upload]:
     """
     try:
         form = await request.form(max_files=1, max_fields=1)
-    except ClientDisconnect as error:
-        raise problem(MALFORMED, "The request ended before the file did.") from error
     except HTTPException as error:
         if error.status_code != HTTPStatus.BAD_REQUEST:
             raise

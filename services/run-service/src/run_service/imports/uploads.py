@@ -10,7 +10,6 @@ from typing import BinaryIO, Final
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from kit.problems import MALFORMED, TOO_LARGE, FieldError, problem, unprocessable
 from run_service.imports.create_import import Upload
@@ -34,8 +33,6 @@ async def uploads_of(request: Request) -> AsyncIterator[list[Upload]]:
     """
     try:
         form = await request.form(max_files=len(Kind), max_fields=0)
-    except ClientDisconnect as error:
-        raise problem(MALFORMED, "The request ended before the files did.") from error
     except HTTPException as error:
         if error.status_code != HTTPStatus.BAD_REQUEST:
             raise
