@@ -36,6 +36,8 @@ class Claim(Body):
 class Order(Body):
     claims: list[Claim]
     note: str = ""
+    urgent: bool = False
+    late: bool | None = None
 
 
 router = APIRouter()
@@ -135,6 +137,19 @@ async def test_a_nul_character_is_refused_where_it_stands(app: FastAPI, note: st
     assert answer.json()["errors"] == [
         {"field": "note", "message": "Text must be valid Unicode without NUL characters"}
     ]
+
+
+@pytest.mark.parametrize("field", ["urgent", "late"])
+@pytest.mark.parametrize("value", ["true", "no", "0", 0, 1, 1.0])
+async def test_a_truth_value_is_true_or_false_and_nothing_like_it(
+    app: FastAPI, field: str, value: object
+) -> None:
+    async with client_of(app) as client:
+        answer = await client.post(ORDER, json={"claims": [], field: value})
+        taken = await client.post(ORDER, json={"claims": [], field: True})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": field, "message": "Must be a boolean"}]
+    assert taken.status_code == 200
 
 
 @pytest.mark.parametrize("body", [rb'{"claims": [], "note": "\ud800"}', rb'{"\ud800": 1}'])

@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     TypeAdapter,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -43,6 +44,7 @@ MAX_BODY_BYTES: Final = 1_000_000
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_TRUTH_VALUES: Final = (bool, bool | None)
 _QUIET_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 log = structlog.stdlib.get_logger(__name__)
@@ -53,7 +55,10 @@ Day = Annotated[date, BeforeValidator(_AS_WRITTEN.validate_python)]
 
 
 class Body(BaseModel):
-    """The base of request bodies: unknown fields are refused, and texts that cannot be stored."""
+    """The base of request bodies: unknown fields are refused, and texts that cannot be stored.
+
+    A truth value is what the OpenAPI document says, not a text or number that may mean one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -64,6 +69,14 @@ class Body(BaseModel):
         texts = value if isinstance(value, list) else [value]
         if not all(_is_storable(text) for text in texts if isinstance(text, str)):
             raise PydanticCustomError("text", "Text must be valid Unicode without NUL characters")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_values(cls, value: object, info: ValidationInfo) -> object:
+        wanted = info.field_name and cls.model_fields[info.field_name].annotation
+        if wanted in _TRUTH_VALUES and not isinstance(value, bool | None):
+            raise PydanticCustomError("truth_value", "Must be a boolean")
         return value
 
 
