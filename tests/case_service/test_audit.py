@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -196,6 +197,17 @@ async def test_without_a_fault_there_is_no_difference(
     assert await run(world, capsys) == (0, ["audit: 0 differences"])
     monkeypatch.setattr(audit_module, "CASES_AT_A_TIME", 1)
     monkeypatch.setattr(audit_module, "CLAIMS_AT_A_TIME", 1)
+    assert await run(world, capsys) == (0, ["audit: 0 differences"])
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+async def test_the_ends_of_time_are_days_like_others(
+    world: World, capsys: pytest.CaptureFixture[str], day: date
+) -> None:
+    """A partner may date a payment as it likes, and PostgreSQL has infinities for these two."""
+    case = await world.open()
+    await world.deliver(paid(case, "1.00", paid_on=day))
+    assert (await world.case(case))["payments"][0]["booking_date"] == str(day)
     assert await run(world, capsys) == (0, ["audit: 0 differences"])
 
 

@@ -124,7 +124,12 @@ _PAYMENTS: Final = f"""
         (' paid out', CAST(kept.paid_out AS text), CAST(entries.paid_out AS text)),
         (' shortfall', CAST(kept.shortfall AS text), CAST(entries.shortfall AS text)),
         (' own fees', CAST(kept.own_fees AS text), told.own_fees),
-        (' booking date', CAST(kept.booking_date AS text), told.booking_date),
+        -- The first and the last day of all, which a partner may name, are kept as infinities:
+        -- that is how the driver writes them, and what it reads as these days again.
+        (' booking date',
+         CASE kept.booking_date WHEN '-infinity' THEN '0001-01-01' WHEN 'infinity' THEN '9999-12-31'
+                                ELSE CAST(kept.booking_date AS text) END,
+         told.booking_date),
         (' partner reference', coalesce(kept.partner_reference, 'none'),
          coalesce(told.partner_reference, 'none')),
         (' booked own fees', CAST(kept.booked_own_fees AS text), told.booked_own_fees),
