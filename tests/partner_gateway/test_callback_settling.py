@@ -156,7 +156,8 @@ async def test_what_staff_dismiss_never_acts(gateway: Gateway) -> None:
     await gateway.call_back(partner, b"{}")
     (parked,) = await listed(gateway, partner)
     path = f"/v1/partners/{partner.partner_id}/callbacks/{parked['callback_id']}/dismissal"
-    assert (await gateway.call("POST", path, {})).status_code == 422
+    for nothing in ({}, {"comment": ""}, {"comment": " \t"}):
+        assert (await gateway.call("POST", path, nothing)).status_code == 422
     dismissed = await gateway.call("POST", path, {"comment": "am Telefon geklärt"})
     assert (dismissed.status_code, dismissed.json()["status"]) == (200, "DISMISSED")
     assert dismissed.json()["reason"] == parked["reason"]

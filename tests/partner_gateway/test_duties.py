@@ -80,7 +80,10 @@ async def test_a_whole_reversed_run_is_ticked_off_at_once(gateway: Gateway) -> N
     cases = handed_over(await by_hand(gateway), 500)
     await gateway.receive([closed(case) for case in cases])
     ids = [each["notice_id"] for each in await listed(gateway, "?limit=500")]
-    body = {"notice_ids": ids, "told_to": "Frau Beispiel", "comment": "Brief"}
+    for blank in ({"told_to": " "}, {"comment": " "}):
+        refused = await gateway.call("POST", "/v1/notices/done", {"notice_ids": ids, **blank})
+        assert [error["field"] for error in refused.json()["errors"]] == [*blank]
+    body = {"notice_ids": ids, "told_to": "Frau Beispiel ", "comment": "Brief"}
     answer = await gateway.call("POST", "/v1/notices/done", body)
     assert answer.status_code == 200, answer.text
     done = answer.json()["items"]

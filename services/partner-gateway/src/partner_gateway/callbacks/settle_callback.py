@@ -1,7 +1,9 @@
 """Settle a callback that waits for staff: let it be looked at again, or dismiss it (R51)."""
 
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.parts import LongText
@@ -23,7 +25,7 @@ NOT_FOR_STAFF = define(
 class Dismissal(Body):
     """Why a callback needs no more."""
 
-    comment: LongText
+    comment: Annotated[LongText, StringConstraints(strip_whitespace=True)]
     """How it was settled, for colleagues."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.parts import LongText, Name
@@ -19,6 +19,7 @@ from partner_gateway.notices.notice import CaseNotice, Status
 
 MOST_AT_ONCE: Final = 500
 """Notices that are ticked off in one request."""
+_TRIMMED: Final = StringConstraints(strip_whitespace=True)
 
 NOTICE_IS_SENT = define(
     "notice-is-sent",
@@ -31,9 +32,9 @@ NOTICE_IS_SENT = define(
 class Done(Body):
     """How the partner was told."""
 
-    told_to: Name | None = None
+    told_to: Annotated[Name, _TRIMMED] | None = None
     """Who at the partner was told."""
-    comment: LongText | None = None
+    comment: Annotated[LongText, _TRIMMED] | None = None
     """For colleagues: when, and by which way."""
 
 
