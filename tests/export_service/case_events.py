@@ -31,29 +31,21 @@ ENDED_AT = datetime(2026, 4, 17, 22, 30, tzinfo=UTC)
 
 async def open_case(context: ServiceContext, handed_over: MemberHandedOverV1) -> None:
     """The partner works it."""
-    await receive(context, case_opened, TENANT, [opened(handed_over)])
-
-
-def opened(handed_over: MemberHandedOverV1) -> CaseOpenedV1:
-    """What tells that the partner works it."""
     claims = tuple(
         OpenClaim(claim_id=claim.claim_id, open=claim.to_collect) for claim in handed_over.claims
     )
-    return CaseOpenedV1(
+    opened = CaseOpenedV1(
         **_of(handed_over), opened_at=ENDED_AT, claims=claims, open=_owed(handed_over)
     )
+    await receive(context, case_opened, TENANT, [opened])
 
 
 async def set_file_number(
     context: ServiceContext, handed_over: MemberHandedOverV1, number: str
 ) -> None:
     """The partner has a number for it."""
-    await receive(context, case_file_number_set, TENANT, [numbered(handed_over, number)])
-
-
-def numbered(handed_over: MemberHandedOverV1, number: str) -> CaseFileNumberSetV1:
-    """What tells that the partner has a number for it."""
-    return CaseFileNumberSetV1(**_of(handed_over), file_number=number)
+    event = CaseFileNumberSetV1(**_of(handed_over), file_number=number)
+    await receive(context, case_file_number_set, TENANT, [event])
 
 
 async def pay(context: ServiceContext, handed_over: MemberHandedOverV1, amount: str) -> None:

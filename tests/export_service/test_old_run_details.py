@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from sqlalchemy import text
 
 from contracts import MemberHandedOverV1
+from export_service.plan_anew import plan_anew
 from export_service.runs import queries, store
 from export_service.runs.delete_old_run_details import delete_old_run_details
 from kit.clock import now
@@ -107,6 +108,7 @@ async def test_a_run_is_emptied_by_its_key_and_only_once(context: ServiceContext
         await connection.execute(text("ANALYZE"))
     before = old_day(context) + timedelta(days=1)
     async with context.database.begin() as connection:
+        await plan_anew(connection)
         scans = await connection.scalar(SCANS)
         found = [
             await store.delete_rows_before(connection, before, now(), limit=4000) for _ in range(3)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from export_service.members import store
 from export_service.members.case import Case, CaseEvent, Key
+from export_service.plan_anew import plan_anew
 from kit.messages import Message
 
 E = TypeVar("E", bound=CaseEvent)
@@ -26,6 +27,7 @@ async def follow_cases(connection: AsyncConnection, messages: Sequence[Message[E
     told_before = await store.tell_cases(connection, told)
     if not told_before:
         return
+    await plan_anew(connection)
     cases = await store.find_told(connection, told_before)
     for message in messages:
         case = cases.get((message.tenant_id, message.event.case_id))

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
+from export_service.plan_anew import plan_anew
 from export_service.runs import store
 from export_service.settings import Settings
 from kit.clock import now, today
@@ -16,4 +17,5 @@ async def delete_old_run_details(context: Context[Settings]) -> bool:
     settings = context.settings
     before = today(settings.time_zone) - timedelta(days=settings.run_details_days)
     async with context.database.begin() as connection:
+        await plan_anew(connection)
         return await store.delete_rows_before(connection, before, now(), ROWS_PER_ROUND)
