@@ -260,6 +260,22 @@ async def test_days_count_where_the_studio_is(world: World) -> None:
     assert [answer.status_code for answer in answers] == [201, 422]
 
 
+async def test_the_day_of_the_handover_can_be_booked_where_it_has_not_begun_yet(
+    world: World,
+) -> None:
+    """It is the tenant's day, and begins later at a studio farther west."""
+    day = today("Europe/Berlin") + timedelta(days=1)
+    case = await world.open(collection_date=day)
+    booked = [
+        await world.pay(case, "1.00", booking_date=str(each))
+        for each in (day, day + timedelta(days=1))
+    ]
+    assert [answer.status_code for answer in booked] == [201, 422]
+    payment_id = booked[0].json()["payment_id"]
+    reduced = await world.reduce(case, payment_id, "0.00", booking_date=str(day))
+    assert reduced.status_code == 201, reduced.text
+
+
 async def test_a_case_that_was_accepted_takes_payments(world: World) -> None:
     case = handover(partner_channel="API")
     await world.deliver(case, accepted(case), paid(case, "1.00", own_fees=euros("0.00")))

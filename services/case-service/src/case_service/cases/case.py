@@ -158,8 +158,11 @@ class Case:
         return self.tenant_id, self.case_id
 
     def day(self, at: datetime) -> date:
-        """Return the day that it is at the studio at some moment."""
-        return _day(at, self.time_zone)
+        """Return the day that it is at the studio at some moment, from the day of the handover on.
+
+        That one is the tenant's, and may have begun there before it does at the studio.
+        """
+        return max(_day(at, self.time_zone), self.collection_date)
 
     @property
     def open(self) -> Decimal:
