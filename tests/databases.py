@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 import asyncpg
+from sqlalchemy import text
 
-from kit.database import upgrade
+from kit.database import Database, upgrade
 from local_stack.postgres import PostgresServer
 
 ROLE = "tests"
@@ -114,6 +115,18 @@ async def count_rows(url: str) -> None:
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     await connection.execute("VACUUM (FULL, ANALYZE)")
     await connection.close()
+
+
+async def rows_read(database: Database, table: str | None = None) -> int:
+    """Return how many rows of a table, or of all, the one connection that is in use has read."""
+    async with database.begin() as connection:
+        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+    read = text(
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
+        " WHERE relname = coalesce(:table, relname)"
+    )
+    async with database.connect() as connection:
+        return int(await connection.scalar(read, {"table": table}) or 0)
 
 
 async def drop(postgres: PostgresServer, name: str) -> None:

@@ -5,14 +5,12 @@ PostgreSQL counts tables from time to time (`ANALYZE`, by autovacuum), and keeps
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
-
 from case_service.subscribers import subscriptions
 from contracts import Event
 from kit.ids import new_id
 from kit.inbox import Inbox
 from tests.case_service.world import World, claim, handover, paid
-from tests.databases import count_rows
+from tests.databases import count_rows, rows_read
 
 SMALL, LARGE, BATCH = 40, 2_500, 500
 READ_FOR_A_CASE = 40
@@ -32,22 +30,12 @@ async def test_a_large_run_after_a_small_one_looks_its_cases_up_by_indexes(
     for case in small[:10]:  # PostgreSQL keeps the plan of what was executed five times
         await _deliver(world, inbox, [case, paid(case, "5.00", reference="again")])
     await _deliver(world, inbox, large[:-BATCH])
-    before = await _rows_read(world)
+    before = await rows_read(world.context.database)
     await _deliver(world, inbox, large[-BATCH:])
     await _deliver(world, inbox, [paid(case, "5.00") for case in large[-BATCH:]])
-    assert await _rows_read(world) - before <= READ_FOR_A_CASE * BATCH
+    assert await rows_read(world.context.database) - before <= READ_FOR_A_CASE * BATCH
 
 
 async def _deliver(world: World, inbox: Inbox, events: Sequence[Event]) -> None:
     for start in range(0, len(events), BATCH):
         await inbox.handle([world.record(event) for event in events[start : start + BATCH]])
-
-
-async def _rows_read(world: World) -> int:
-    """Return how many rows the one connection that is in use has read."""
-    async with world.context.database.begin() as connection:
-        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
-    read = await world.rows(
-        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
-    )
-    return int(read[0].sum)

@@ -1,8 +1,6 @@
 """Large report files after small ones: what was reported before is looked up by its index."""
 
-import asyncpg
-from sqlalchemy import text
-
+from tests.databases import count_rows, rows_read
 from tests.partner_gateway.report_desk import Desk, as_csv
 from tests.partner_gateway.world import Gateway
 
@@ -18,33 +16,17 @@ async def test_what_was_reported_before_is_looked_up_by_its_index(
     for number in range(8):  # a plan is kept from the sixth time on
         await desk.read_in(_payments(desk, f"small-{number}", 3))
         if number == 0:
-            await _count_rows(database_url)
+            await count_rows(database_url)
     for number in range(2):
-        before = await _rows_read(gateway)
+        before = await rows_read(gateway.context.database, "reported_rows")
         file = await desk.read_in(_payments(desk, f"large-{number}", ROWS))
         assert (file["status"], file["applied"]) == ("APPLIED", ROWS)
-        assert await _rows_read(gateway) - before <= READ_FOR_A_ROW * ROWS
+        assert (
+            await rows_read(gateway.context.database, "reported_rows") - before
+            <= READ_FOR_A_ROW * ROWS
+        )
 
 
 def _payments(desk: Desk, name: str, count: int) -> bytes:
     """Return a file of so many payments that nobody has reported yet."""
     return as_csv(*(desk.payment(partner_reference=f"{name}-{each}") for each in range(count)))
-
-
-async def _count_rows(database_url: str) -> None:
-    """Have PostgreSQL count, without the room that rows of other tests have left."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
-    await connection.execute("VACUUM (FULL, ANALYZE)")
-    await connection.close()
-
-
-async def _rows_read(gateway: Gateway) -> int:
-    """Return how much of what was reported the one connection that is in use has read."""
-    async with gateway.context.database.begin() as connection:
-        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
-    read = text(
-        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables"
-        " WHERE relname = 'reported_rows'"
-    )
-    async with gateway.context.database.connect() as connection:
-        return int(await connection.scalar(read) or 0)

@@ -32,6 +32,7 @@ class BoundedHttp(HttpToolsProtocol):
     """Whether a request has begun, or the first one has not, and more of it has to come."""
     _next_look: asyncio.TimerHandle
 
+    # asyncio says that it may be any transport; uvicorn, too, takes only those that read and write.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)

@@ -6,16 +6,15 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-import asyncpg
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import text
 
 from contracts import MemberSnapshotV1
 from run_service.imports import check_imports as checking
 from run_service.imports import publish_imports as publishing
 from run_service.imports.check_imports import check_imports
 from run_service.imports.publish_imports import publish_imports
+from tests.databases import count_rows, rows_read
 from tests.run_service.imports.desk import (
     CLAIM,
     MEMBER,
@@ -89,15 +88,16 @@ async def test_a_large_import_after_small_ones_looks_its_rows_up_by_indexes(
     for number in range(8):  # a plan is kept from the sixth time on
         await desk.bring_in(**_of_a_studio(10_000 + number, 1))
         if number == 0:
-            await _count_rows(database_url)
-    before = await _rows_read(desk)
+            await count_rows(database_url)
+    before = await rows_read(desk.world.context.database, "import_rows")
     checked = await desk.check(**_of_a_studio(0, ROWS_TO_LOOK_UP))
     assert files_of(checked, "good") == [
         ("studios", 1),
         ("members", ROWS_TO_LOOK_UP),
         ("claims", ROWS_TO_LOOK_UP),
     ]
-    assert await _rows_read(desk) - before <= READ_FOR_A_ROW * 2 * ROWS_TO_LOOK_UP
+    read = await rows_read(desk.world.context.database, "import_rows") - before
+    assert read <= READ_FOR_A_ROW * 2 * ROWS_TO_LOOK_UP
 
 
 def _of_a_studio(first: int, count: int) -> dict[str, str]:
@@ -109,24 +109,6 @@ def _of_a_studio(first: int, count: int) -> dict[str, str]:
         "members": table(*({**MEMBER, **number} for number in numbers)),
         "claims": table(*claims),
     }
-
-
-async def _count_rows(database_url: str) -> None:
-    """Have PostgreSQL count, without the room that rows of other tests have left."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
-    await connection.execute("VACUUM (FULL, ANALYZE)")
-    await connection.close()
-
-
-async def _rows_read(desk: Desk) -> int:
-    """Return how many rows of imports the one connection that is in use has read."""
-    async with desk.world.context.database.begin() as connection:
-        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
-    read = text(
-        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'import_rows'"
-    )
-    async with desk.world.context.database.connect() as connection:
-        return int(await connection.scalar(read) or 0)
 
 
 async def test_a_small_import_does_not_wait_for_a_large_one(
