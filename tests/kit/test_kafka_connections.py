@@ -11,7 +11,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from kit.consumer import Consumer, WaitingConsumer
 from kit.database import Database
 from kit.kafka_connections import Connection, notice_broken_connections
-from tests.kit.deliveries import consuming, until
+from tests.kit.deliveries import consuming, partner, producing, send, until
 
 
 def test_what_is_sent_on_a_connection_just_lost_tells_so_on_uvloop(
@@ -45,25 +45,27 @@ async def test_a_client_that_no_longer_knows_brokers_is_told(
         assert consumer.troubles() == ["nobody asks any more which broker has what"]
 
 
-async def test_a_commit_that_never_ends_is_told(
+async def test_a_commit_that_does_not_end_is_told_until_it_does(
     deliveries: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commits = asyncio.Event()
+    commits, may_end = asyncio.Event(), asyncio.Event()
 
-    async def commit_for_ever(*_: object) -> None:
+    async def commit_late(*_: object) -> None:
         commits.set()
-        await asyncio.Event().wait()
+        await may_end.wait()
 
     monkeypatch.setattr("kit.consumer._BATCH_HANGS", 0.0)
-    monkeypatch.setattr(WaitingConsumer, "commit", commit_for_ever)
-    async with consuming(deliveries, kafka, "hanging") as consumer:
-        await reader_of(consumer)
-        task = asyncio.create_task(consumer._commit({}))
+    monkeypatch.setattr(WaitingConsumer, "commit", commit_late)
+    async with consuming(deliveries, kafka, "hanging") as consumer, producing(kafka) as producer:
+        await send(producer, partner())
         await commits.wait()
         assert consumer.troubles() == ["a batch hangs"]
-        task.cancel()
-        await asyncio.wait([task])
-        assert consumer.troubles() == []
+        may_end.set()
+
+        async def is_well() -> bool:
+            return consumer.troubles() == []
+
+        await until(is_well)
 
 
 async def reader_of(consumer: Consumer) -> WaitingConsumer:
