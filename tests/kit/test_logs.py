@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import math
 import sys
 import threading
 import warnings
@@ -89,6 +90,28 @@ def test_libraries_are_rendered_the_same_way(output: Output) -> None:
     line = output.line()
     assert (line["logger"], line["level"]) == ("uvicorn.error", "info")
     assert line["event"] == "Started server on port 1"
+
+
+def test_what_a_library_repeats_is_said_once_in_a_while(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.repeated_lines._SILENCE_SECONDS", math.inf)
+    library, ours = logging.getLogger("aiokafka"), structlog.stdlib.get_logger("kit.relay")
+    for _ in range(3):
+        library.error("Unable connect to node with id %s: %s", 1, ConnectionRefusedError())
+        library.error("Unable connect to node with id %s: %s", 2, ConnectionRefusedError())
+        ours.warning("kafka is not reachable")
+    said = [line["event"] for line in output.lines()]
+    assert said.count("kafka is not reachable") == 3
+    assert [line[-25:] for line in said if "node" in line] == [
+        "1: ConnectionRefusedError",
+        "2: ConnectionRefusedError",
+    ]
+    monkeypatch.setattr("kit.repeated_lines._SILENCE_SECONDS", 0.0)
+    library.error("Unable connect to node with id %s: %s", 1, ConnectionRefusedError())
+    assert output.line()["left_out"] == 2
+    library.error("Unable connect to node with id %s: %s", 1, ConnectionRefusedError())
+    assert "left_out" not in output.line()
 
 
 def test_lines_below_the_level_are_not_written(output: Output) -> None:

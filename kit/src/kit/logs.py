@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kit.clock import now
 from kit.database import sqlstate
+from kit.repeated_lines import RepeatedLines
 from kit.trace import current_ids
 
 _MAX_FRAMES: Final = 20
@@ -44,9 +45,14 @@ def configure(service: str, level: str = "INFO") -> None:
     """
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(_make_safe)
+    handler.addFilter(RepeatedLines())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.add_log_level],
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.ExtraAdder(["left_out"]),
+            ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _describe_exc_info,
