@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from kit.database import Database
@@ -29,6 +30,11 @@ LONGEST = (
 )
 POISON = "tests/e2e/test_unusable_messages.py"
 """What it leaves in the topics an audit reports: it comes after all that share its stack."""
+
+
+# On a busy machine any example may take longer than the fifth of a second that Hypothesis allows.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", autouse=True)
