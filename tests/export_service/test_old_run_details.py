@@ -92,7 +92,7 @@ async def test_a_row_that_comes_while_its_run_is_emptied_is_not_forgotten(
 async def test_a_run_is_emptied_by_its_key_and_only_once(context: ServiceContext) -> None:
     """However many rows there are of other runs, which are not looked at."""
     old = handover(collection_date=old_day(context))
-    await hand_over(context, [old, handover()])
+    await hand_over(context, [old, handover(collection_date=now().date())])
     async with context.database.begin() as connection:
         await connection.execute(
             text(
