@@ -10,15 +10,22 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from fastapi import FastAPI
 from jwt.algorithms import OKPAlgorithm
 
+from kit import clock
 from kit.auth import TokenVerifier
 from kit.context import Context
 from kit.database import Database
 from kit.http import build_app
 from run_service.main import service
 from run_service.settings import Settings
-from tests.run_service.world import AUDIENCE, ISSUER, World
+from tests.run_service.world import AUDIENCE, ISSUER, TODAY, World
 
 KEY = ed25519.Ed25519PrivateKey.generate()
+
+
+@pytest.fixture(autouse=True)
+def it_stays_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the service live on the day that the tests reckon with."""
+    monkeypatch.setattr(clock, "today", lambda _time_zone: TODAY)
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from contracts import CollectionBlock, LegalGuardian, Money
-from kit import clock
 from kit.ids import new_id
 from tests.run_service.world import (
     ADDRESS,
     ADULT,
+    TODAY,
     World,
     claim,
     euros,
@@ -20,7 +20,6 @@ from tests.run_service.world import (
     years_ago,
 )
 
-TODAY = clock.today("Europe/Berlin")
 GUARDIAN = LegalGuardian(first_name="Ida", name1="Muster")
 
 

@@ -9,11 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from contracts import CollectionBlock, Money, RunCreatedV1
-from kit import clock, cursors
+from kit import cursors
 from kit.ids import new_id
-from tests.run_service.world import World, claim, euros, member, years_ago
-
-YEAR = clock.today("Europe/Berlin").year
+from tests.run_service.world import TODAY, World, claim, euros, member, years_ago
 
 
 def problem_of(response: Any) -> str:
@@ -32,7 +30,7 @@ async def test_a_run_holds_what_the_preview_showed_r4_r7(world: World) -> None:
     await world.debtors(2, south, "10.00", "5.00")
     await world.debtors(1, north)
     run = await world.run(partner_id)
-    assert run["booking_number"] == f"{YEAR}-000001"
+    assert run["booking_number"] == f"{TODAY.year}-000001"
     assert (run["status"], run["partner_channel"]) == ("IN_PROGRESS", "API")
     assert (run["members"], run["claims"]) == (3, 5)
     assert run["totals"] == [{"amount": "60.00", "currency": "EUR"}]
@@ -70,7 +68,7 @@ async def test_booking_numbers_have_no_gaps_by_tenant_r5(world: World) -> None:
     assert problem_of(await order(world, empty)) == "nobody-to-hand-over"
     await world.debtors(1, studio_id)
     numbers.append((await world.run(partner_id))["booking_number"])
-    assert numbers == [f"{YEAR}-000001", f"{YEAR}-000002", f"{YEAR}-000003"]
+    assert numbers == [f"{TODAY.year}-000001", f"{TODAY.year}-000002", f"{TODAY.year}-000003"]
 
 
 async def test_the_same_order_again_is_the_same_run(world: World) -> None:

@@ -13,16 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import MemberHandedOverV1, RunCreatedV1
-from kit import clock
 from kit.ids import new_id
 from kit.subscriptions import Batch
 from run_service.candidates.recount import recount
 from run_service.main import service
 from run_service.runs import publish_handovers as publishing
 from tests.run_service.case_events import closed, written_off
-from tests.run_service.world import Debtor, World, claim, euros, member
+from tests.run_service.world import TODAY, Debtor, World, claim, euros, member
 
-YEAR = clock.today("Europe/Berlin").year
 REQUESTS = 50
 
 
@@ -140,7 +138,7 @@ async def check_numbers(world: World) -> None:
     """Runs are numbered without gaps, and so are the members of each (R5)."""
     created = await world.published(RunCreatedV1)
     assert sorted(each.booking_number for each in created) == [
-        f"{YEAR}-{number:06}" for number in range(1, len(created) + 1)
+        f"{TODAY.year}-{number:06}" for number in range(1, len(created) + 1)
     ]
     sizes = {each.run_id: each.member_count for each in created}
     numbers: dict[UUID, list[int]] = {run_id: [] for run_id in sizes}

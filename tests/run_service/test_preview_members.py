@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from contracts import Money
-from kit import clock, cursors
+from kit import cursors
 from kit.ids import new_id
-from tests.run_service.world import World, claim, euros, member, years_ago
+from tests.run_service.world import TODAY, World, claim, euros, member, years_ago
 
 # First name, surname, membership number, amount; by studio and name.
 NORTH = [("Zoë", "Ahrens", "0009", "10.00"), ("Ada", "Öztürk", "0100", "999.50")]
@@ -149,12 +149,11 @@ async def test_a_page_goes_on_after_its_last_member_was_left_out(world: World) -
 
 async def test_a_member_is_shown_as_it_was_with_its_claims_r2_r3(world: World) -> None:
     studio_id, member_id = await world.studio(), new_id()
-    today = clock.today("Europe/Berlin")
     birth_date = (years_ago(18) - timedelta(days=180)).replace(day=1)  # never 29 February
     claim_ids = {"new": new_id(), "old": new_id()}
 
     def claims(sequence: int, paid_directly: str) -> list[Any]:
-        days = {"new": today - timedelta(days=30), "old": today - timedelta(days=500)}
+        days = {"new": TODAY - timedelta(days=30), "old": TODAY - timedelta(days=500)}
         return [
             claim(
                 claim_id,
@@ -180,7 +179,7 @@ async def test_a_member_is_shown_as_it_was_with_its_claims_r2_r3(world: World) -
         str(claim_ids["old"]),
         str(claim_ids["new"]),
     ]
-    voucher_date = today - timedelta(days=500)
+    voucher_date = TODAY - timedelta(days=500)
     assert seen["claims"][0] == {
         "claim_id": str(claim_ids["old"]),
         "sequence": 4,

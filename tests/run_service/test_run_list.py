@@ -11,9 +11,7 @@ from contracts import Money
 from kit import clock
 from kit.ids import new_id
 from tests.run_service.case_events import cancelled, opened, rejected
-from tests.run_service.world import World, claim, euros
-
-TODAY = clock.today("Europe/Berlin")
+from tests.run_service.world import TODAY, World, claim, euros
 
 
 async def made_on(world: World, run_id: str, day: date) -> None:

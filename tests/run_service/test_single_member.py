@@ -7,12 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from contracts import CollectionBlock, RunCreatedV1
-from kit import clock
 from kit.ids import new_id
 from tests.run_service.case_events import cancelled, opened
-from tests.run_service.world import Debtor, World, claim, euros, member, years_ago
-
-TODAY = clock.today("Europe/Berlin")
+from tests.run_service.world import TODAY, Debtor, World, claim, euros, member, years_ago
 
 
 async def debtor(world: World, *amounts: str, **values: Any) -> Debtor:

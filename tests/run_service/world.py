@@ -41,6 +41,8 @@ from run_service.settings import Settings
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "collection"
+TODAY = clock.today("Europe/Berlin")
+"""The day on which the tests began. It stays that day, also when they end after midnight."""
 LONG_AGO = date(2025, 1, 15)
 ADULT = date(1980, 6, 1)
 ADDRESS = Address(
@@ -55,7 +57,7 @@ def euros(amount: str) -> Money:
 
 def years_ago(years: int) -> date:
     """Return a day about so many years before today."""
-    return clock.today("Europe/Berlin") - timedelta(days=round(years * 365.25))
+    return TODAY - timedelta(days=round(years * 365.25))
 
 
 def studio(studio_id: UUID, sequence: int = 1, name: str = "Studio") -> StudioSnapshotV1:
