@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-LIMIT_SECONDS = 20.0
+LIMIT_SECONDS = 60.0
+"""After which something hangs, on a machine under load too."""
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
