@@ -287,10 +287,11 @@ async def test_members_of_a_run_are_ordered_as_soon_as_something_of_it_is_known(
     context: ServiceContext, staff: Staff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order waits a moment for the run's events; then it says that there is none."""
-    monkeypatch.setattr(api, "_LOOK_AGAIN_AFTER", 0.005)
     run, _ = run_of(members=1)
     of_run = {"run_id": run.run_id}
-    refused = await staff.order(kind="MEMBERS", filters=of_run)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(api, "_LOOK_AGAIN_AFTER", 0.005)
+        refused = await staff.order(kind="MEMBERS", filters=of_run)
     assert refused.status_code == 422
     assert [error["field"] for error in refused.json()["errors"]] == ["filters.run_id"]
     ordering = asyncio.create_task(staff.order(kind="MEMBERS", filters=of_run))
