@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count, cycle, islice
 from uuid import uuid4
 
 import asyncpg
@@ -43,9 +44,9 @@ class Agency:
         self._webhook = Webhook(partner.secret)
         self._path = f"/v1/partners/{partner.partner_id}/callbacks"
 
-    def payments(self, count: int) -> list[Callback]:
+    def payments(self, number: int) -> list[Callback]:
         """Return so many new callbacks."""
-        return [self._payment(self.cases[number % len(self.cases)]) for number in range(count)]
+        return [self._payment(case) for case in islice(cycle(self.cases), number)]
 
     def _payment(self, case: Answer) -> Callback:
         webhook_id = f"msg_{uuid4()}"
@@ -67,6 +68,7 @@ class Agency:
         `after` is called after each answer with the number of answers so far.
         """
         answered: set[str] = set()
+        numbers = count(1)  # each once, where the size of a set may jump: others answer meanwhile
         url = self.tenant.stack.service("partner-gateway").url
 
         def send_one(callback: Callback) -> None:
@@ -80,7 +82,7 @@ class Agency:
                 answer = http.post(self._path, content=callback.body, headers=headers)
                 assert answer.status_code == 202, answer.text
                 answered.add(callback.webhook_id)
-                after(len(answered))
+                after(next(numbers))
 
         limits = httpx.Limits(max_connections=AT_ONCE)
         with (
