@@ -33,7 +33,7 @@ class World:
 
 
 def make_world(tenant: Tenant) -> World:
-    """Hand over two of four studios; wait until nothing changes by itself any more."""
+    """Hand over two of four studios, and let all that there is happen to what is handed over."""
     tenant.publish_members()
     sizes = Counter(candidate.studio_id for candidate in tenant.candidates)
     (seen, _), (other, _), *rest = sizes.most_common()

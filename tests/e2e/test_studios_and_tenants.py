@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local_stack.stack import SERVICES, Stack
+from tests.e2e.quiet import wait_until_all_is_quiet
 from tests.e2e.routes import MANAGE, OF_NOBODY, READ, ROUTES, SOME_IDS, Route, answer_of, ask
 from tests.e2e.something_of_everything import World, make_world
 from tests.e2e.story import Tenant, rows
@@ -20,7 +21,9 @@ def world(stack: Stack, tenants: list[Tenant]) -> Iterator[World]:
     """One for all tests here."""
     with closing(Tenant(stack, members=40)) as tenant:
         tenants.append(tenant)
-        yield make_world(tenant)
+        made = make_world(tenant)
+        wait_until_all_is_quiet(stack)
+        yield made
 
 
 def test_a_token_for_one_studio_shows_what_is_of_it(world: World) -> None:
