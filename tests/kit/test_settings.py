@@ -7,7 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from kit import clock
+from kit.service import Service
 from kit.settings import ServiceSettings
+from kit.subscriptions import Subscriptions
 
 ENVIRONMENT = {
     "DATABASE_URL": "postgresql+asyncpg://run:geheim@db:5432/run",
@@ -53,6 +55,24 @@ def test_a_wrong_setting_is_named_without_its_value(
         ServiceSettings()
     assert name.lower() in str(caught.value)
     assert "geheim" not in str(caught.value).lower()
+
+
+def test_a_service_that_does_not_start_says_which_variables_are_wrong(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.delenv("DATABASE_URL")
+    environment.setenv("HTTP_PORT", "geheim")
+    environment.setenv("TIME_ZONE", "Geheim/Ort")
+    service = Service("test-service", ServiceSettings, [], Subscriptions(), "no_migrations")
+    with pytest.raises(SystemExit) as ended:
+        service.run(["serve"])
+    assert ended.value.code == 2
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said == (
+        "test-service: error: DATABASE_URL: Field required;"
+        " HTTP_PORT: Input should be a valid integer, unable to parse string as an integer;"
+        " TIME_ZONE: no time zone of this name"
+    )
 
 
 def test_now_is_in_utc_and_today_is_a_day_where_it_is_asked_for() -> None:

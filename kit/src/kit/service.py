@@ -15,6 +15,7 @@ from typing import Any, Final, Generic
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from pydantic import ValidationError
 from sqlalchemy import make_url
 
 from kit import database, dead_letter_commands, health, idempotency, topics
@@ -31,6 +32,7 @@ from kit.logs import configure
 from kit.measure import measuring
 from kit.relay import Relay
 from kit.service_role import ServiceRole
+from kit.settings import say_wrong_settings
 from kit.subscriptions import Subscriptions
 from kit.workers import RunningWorker, Worker
 
@@ -96,7 +98,10 @@ class Service(Generic[S]):
             # Needs no settings: nothing is started.
             print(json.dumps(self.openapi(), indent=2, ensure_ascii=False))  # noqa: T201
             return 0
-        settings = self.settings()
+        try:
+            settings = self.settings()
+        except ValidationError as error:
+            parser.error(say_wrong_settings(error))
         configure(self.name, settings.log_level)
         return self._run_command(given, rest, settings)
 

@@ -3,7 +3,7 @@
 from functools import cache
 from zoneinfo import available_timezones
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -63,6 +63,20 @@ class ServiceSettings(BaseSettings):
         if name not in _time_zones():
             raise ValueError("no time zone of this name")
         return name
+
+
+def say_wrong_settings(error: ValidationError) -> str:
+    """Return which variables of the environment are wrong or missing, and why; no value of them."""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        ": ".join(
+            [
+                *(str(name).upper() for name in each["loc"][:1]),
+                each["msg"].removeprefix("Value error, "),
+            ]
+        )
+        for each in wrong
+    )
 
 
 @cache
