@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from local_stack.stack import SERVICES, Stack
 from tests.e2e.story import LIMIT, Tenant, rows
 
-MEMBERS = 2_000
+MEMBERS = 3_000
+"""So many that a test process that is late by a second still finds the run in its middle."""
 DONE = {
     "run-service": "SELECT published FROM runs WHERE run_id = $1",
     "case-service": "SELECT count(*) FROM cases WHERE run_id = $1",
