@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from contracts import TOPICS, PartnerSnapshotV1
 from kit import dead_letter_commands
-from kit.consumer import BATCH_RECORDS
+from kit.consumer import BATCH_RECORDS, Consumer
 from kit.database import Database
 from kit.outbox import publish
 from local_stack.postgres import PostgresServer
@@ -252,6 +252,30 @@ async def test_members_come_and_go_and_every_message_acts_once(
                 await until(partial(was_handled, deliveries, event.key()))
     for event in events:
         assert len(await handled(deliveries, event.key())) == 1
+
+
+async def test_who_is_stopped_while_it_joins_leaves_the_group(
+    deliveries: Database, kafka: str
+) -> None:
+    """Else it would keep its partitions, and read nothing, for as long as its process lives."""
+    async with consuming(deliveries, kafka, "joining-readers") as reads:
+        await until(partial(has_partitions, reads))
+        await reads._busy.acquire()  # the group waits for the batch in hand
+        async with consuming(deliveries, kafka, "joining-readers") as joins:
+            await until(partial(is_joining, joins))
+            asyncio.get_running_loop().call_soon(reads._busy.release)
+        assert joins._kafka is not None
+        assert joins._kafka._coordinator._coordination_task.done()
+
+
+async def is_joining(consumer: Consumer) -> bool:
+    """Tell whether it has begun to look after its membership."""
+    return consumer._kafka is not None and consumer._kafka._coordinator is not None
+
+
+async def has_partitions(consumer: Consumer) -> bool:
+    """Tell whether partitions are its own."""
+    return consumer._kafka is not None and bool(consumer._kafka.assignment())
 
 
 async def test_when_partitions_are_to_go_only_the_batch_in_hand_ends_before(

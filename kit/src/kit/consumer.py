@@ -115,24 +115,29 @@ class Consumer(ConsumerRebalanceListener):
         while True:
             broker = self._make_broker()
             try:
-                await broker.connect()
-                # The seam: FastStream makes its consumer with this, and sets it when it connects.
-                broker.config.broker_config.builder = self._make_consumer
-                await broker.start()
-                break
+                await self._read_with(broker)
             except (KafkaError, OSError) as error:
                 log.warning("kafka is not reachable", error=type(error).__name__)
+            finally:
+                # However far it came: a member of the group that nobody stops keeps its partitions.
                 await broker.stop()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LAST_PAUSE)
-        self._broker = broker
-        log.info("consumer started", group=self._group, topics=list(self._topics))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LAST_PAUSE)
+
+    async def _read_with(self, broker: KafkaBroker) -> None:
+        """Read until cancelled; raises KafkaError or OSError if Kafka is away at the start."""
         try:
+            await broker.connect()
+            # The seam: FastStream makes its consumer with this, and sets it when it connects.
+            broker.config.broker_config.builder = self._make_consumer
+            await broker.start()
+            self._broker = broker
+            log.info("consumer started", group=self._group, topics=list(self._topics))
             await asyncio.Event().wait()
-        finally:
+        except asyncio.CancelledError:
             self._stops = True
             self._let_go.set()
-            await broker.stop()
+            raise
 
     def _make_broker(self) -> KafkaBroker:
         broker = KafkaBroker(
